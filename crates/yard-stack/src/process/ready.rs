@@ -1,0 +1,76 @@
+//! Probes that look at a process from outside.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::http;
+
+const CONNECT: Duration = Duration::from_millis(200);
+
+/// What must be true for a process to count as ready.
+#[derive(Debug, Clone)]
+pub enum Ready {
+    /// It lives; nothing more is asked.
+    Alive,
+    /// It accepts connections.
+    Tcp(SocketAddr),
+    /// `GET path` answers 200.
+    Http(SocketAddr, String),
+    /// The command exits 0.
+    Command(PathBuf, Vec<String>),
+}
+
+impl Ready {
+    pub(super) fn holds(&self) -> bool {
+        match self {
+            Self::Alive => true,
+            Self::Tcp(addr) => TcpStream::connect_timeout(addr, CONNECT).is_ok(),
+            Self::Http(addr, path) => http::get(*addr, path).is_ok_and(|a| a.status == 200),
+            Self::Command(program, args) => Command::new(program)
+                .args(args)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+                .is_ok_and(|status| status.success()),
+        }
+    }
+}
+
+/// Memory that belongs to `pid` and its descendants: each one's proportional share where the kernel
+/// tells it, so that pages shared by PostgreSQL's backends are counted once.
+pub(super) fn resident_kib(pid: u32) -> u64 {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let below: u64 = children
+        .unwrap_or_default()
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok())
+        .map(resident_kib)
+        .sum();
+    own_kib(pid) + below
+}
+
+fn own_kib(pid: u32) -> u64 {
+    field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
+        .or_else(|| field(&format!("/proc/{pid}/status"), "VmRSS:"))
+        .unwrap_or(0)
+}
+
+fn field(path: &str, name: &str) -> Option<u64> {
+    let text = fs::read_to_string(path).ok()?;
+    let line = text.lines().find(|line| line.starts_with(name))?;
+    line.split_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_memory_is_more_than_a_hundred_kib() {
+        assert!(resident_kib(std::process::id()) > 100);
+    }
+}

@@ -1,0 +1,147 @@
+//! The folder below which servers keep their data, and the account that owns it.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use crate::error::{Doing, Result, best_effort};
+use crate::process::RunAs;
+use crate::random;
+
+/// A private folder for servers' data.
+#[derive(Debug)]
+pub struct ServerHome {
+    dir: PathBuf,
+    run_as: Option<RunAs>,
+    remove: bool,
+}
+
+impl ServerHome {
+    /// A folder that stays after the run. It is `wanted`, unless the account that servers run as
+    /// cannot get there (a checkout below root's home): then one below the temporary folder.
+    pub fn kept(wanted: &Path) -> Result<Self> {
+        Self::open(wanted, false)
+    }
+
+    /// A fresh folder below the temporary folder that is removed when this value is dropped.
+    pub fn throwaway() -> Result<Self> {
+        let name = format!("switchyard-{}", random::hex(6)?);
+        Self::open(&std::env::temp_dir().join(name), true)
+    }
+
+    /// Where the data is.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The account that servers run as; `None` means ours.
+    #[must_use]
+    pub fn run_as(&self) -> Option<&RunAs> {
+        self.run_as.as_ref()
+    }
+
+    /// Makes a folder below this one that only the servers' account can enter.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.dir.join(name);
+        private_dir(&path)?;
+        self.own(&path)?;
+        Ok(path)
+    }
+
+    /// Writes a file that only the servers' account can read.
+    pub fn write(&self, path: &Path, content: &[u8]) -> Result<()> {
+        OpenOptions::new()
+            .create(true)
+            .write(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(path)
+            .and_then(|mut file| file.write_all(content))
+            .doing(|| format!("write {}", path.display()))?;
+        self.own(path)
+    }
+
+    /// A program that the servers' account can run: `program`, or a copy when that is out of reach.
+    pub fn reachable_program(&self, program: &Path) -> Result<PathBuf> {
+        if self.run_as.is_none() || others_can_reach(program) {
+            return Ok(program.to_owned());
+        }
+        let copy = self.dir.join(program.file_name().unwrap_or_default());
+        fs::copy(program, &copy).doing(|| format!("copy {}", program.display()))?;
+        self.own(&copy)?;
+        Ok(copy)
+    }
+
+    fn open(wanted: &Path, remove: bool) -> Result<Self> {
+        let run_as = RunAs::unprivileged()?;
+        let parent = wanted.parent().unwrap_or(wanted);
+        let dir = if run_as.is_none() || others_can_reach(parent) {
+            wanted.to_owned()
+        } else {
+            std::env::temp_dir().join(format!("switchyard-{}", random::hex(6)?))
+        };
+        private_dir(&dir)?;
+        let home = Self {
+            dir,
+            run_as,
+            remove,
+        };
+        home.own(&home.dir)?;
+        Ok(home)
+    }
+
+    fn own(&self, path: &Path) -> Result<()> {
+        self.run_as.as_ref().map_or(Ok(()), |user| user.own(path))
+    }
+}
+
+impl Drop for ServerHome {
+    fn drop(&mut self) {
+        if self.remove {
+            best_effort(fs::remove_dir_all(&self.dir));
+        }
+    }
+}
+
+fn private_dir(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .doing(|| format!("create {}", path.display()))
+}
+
+/// True when every folder on the way, and the target itself, is open to all accounts.
+fn others_can_reach(path: &Path) -> bool {
+    path.ancestors()
+        .filter(|part| !part.as_os_str().is_empty())
+        .all(|part| fs::metadata(part).is_ok_and(|data| data.permissions().mode() & 0o001 != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_throwaway_home_is_private_and_goes_away() {
+        let home = ServerHome::throwaway().unwrap();
+        let dir = home.dir().to_owned();
+        let mode = fs::metadata(&dir).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
+        home.write(&dir.join("secret"), b"x").unwrap();
+        drop(home);
+        assert!(!dir.exists());
+    }
+
+    #[test]
+    fn a_program_behind_a_closed_folder_is_copied_for_another_account() {
+        let home = ServerHome::throwaway().unwrap();
+        let closed = home.folder("closed").unwrap();
+        fs::copy("/bin/true", closed.join("tool")).unwrap();
+        let usable = home.reachable_program(&closed.join("tool")).unwrap();
+        assert_eq!(usable != closed.join("tool"), home.run_as().is_some());
+        assert!(usable.is_file());
+    }
+}

@@ -1,0 +1,56 @@
+//! The servers, each a child process on its own data folder and port.
+
+mod home;
+mod mosquitto;
+mod nats;
+mod postgres;
+mod redis;
+
+use std::path::Path;
+
+pub use home::ServerHome;
+pub use mosquitto::{DEVICE_INGEST_IDENTITY, Mosquitto};
+pub use nats::Nats;
+pub use postgres::Postgres;
+pub use redis::Redis;
+
+use crate::error::Result;
+use crate::tools::Tools;
+
+/// Whether data must survive the machine losing power.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// For tests: nothing is flushed to the disk. Killing a *process* still loses nothing.
+    Throwaway,
+    /// Writes are flushed as in production.
+    Kept,
+}
+
+/// The three servers that need no key material, started together. Mosquitto needs certificates
+/// first: see [`Mosquitto::start`]. Dropping the stack stops them in reverse order.
+#[derive(Debug)]
+pub struct Stack {
+    // Fields drop in this order: last started, first stopped.
+    pub nats: Nats,
+    pub redis: Redis,
+    pub postgres: Postgres,
+}
+
+impl Stack {
+    /// Starts PostgreSQL, Redis and NATS below `home`.
+    pub fn start(tools: &Tools, home: &ServerHome, durability: Durability) -> Result<Self> {
+        let postgres = Postgres::start(tools, home, durability)?;
+        let redis = Redis::start(tools, home)?;
+        let nats = Nats::start(tools, home, "nats")?;
+        Ok(Self {
+            nats,
+            redis,
+            postgres,
+        })
+    }
+}
+
+/// Writes a file that only the server's account can read.
+fn private_file(home: &ServerHome, path: &Path, content: &str) -> Result<()> {
+    home.write(path, content.as_bytes())
+}

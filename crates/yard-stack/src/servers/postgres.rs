@@ -1,0 +1,148 @@
+//! PostgreSQL: one cluster, superuser `yard_admin`, passwords over TCP.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::{Durability, ServerHome, private_file};
+use crate::error::{Doing, Result, StackError};
+use crate::ports::PortLease;
+use crate::process::{Process, ProcessSpec, Ready, Signal};
+use crate::random;
+use crate::tools::Tools;
+
+const ADMIN: &str = "yard_admin";
+// The kernel refuses longer socket paths than 107 bytes; `.s.PGSQL.NNNNN` is added to the folder.
+const LONGEST_SOCKET_DIR: usize = 90;
+
+/// A running PostgreSQL.
+#[derive(Debug)]
+pub struct Postgres {
+    process: Process,
+    port: PortLease,
+    password: String,
+}
+
+impl Postgres {
+    /// Creates a cluster below `home` and starts it. Over TCP a password is needed; the local
+    /// socket is trusted but lies in a folder that only the servers' account can enter.
+    pub fn start(tools: &Tools, home: &ServerHome, durability: Durability) -> Result<Self> {
+        let dir = home.folder("postgres")?;
+        let data = dir.join("data");
+        let socket = home.folder("postgres/socket")?;
+        let password_file = dir.join("password");
+        let password = if data.join("PG_VERSION").is_file() {
+            fs::read_to_string(&password_file).doing(|| "read the kept password".into())?
+        } else {
+            let fresh = random::hex(16)?;
+            private_file(home, &password_file, &fresh)?;
+            init(tools, home, &dir, &password_file)?;
+            fresh
+        };
+        let port = PortLease::any()?;
+        let config = settings(&port, &socket, durability);
+        private_file(home, &data.join("postgresql.auto.conf"), &config)?;
+        let ready = ready_probe(&tools.postgres_bin, port.port());
+        let program = tools.postgres_bin.join("postgres");
+        let mut spec = ProcessSpec::new("postgres", &program, &dir, ready)
+            .args(["-D".into(), data.into_os_string()]);
+        spec.run_as = home.run_as().cloned();
+        // "Fast" shutdown: does not wait for clients to go.
+        spec.stop_signal = Signal::Interrupt;
+        Ok(Self {
+            process: Process::start(spec)?,
+            port,
+            password,
+        })
+    }
+
+    /// The superuser's connection string for one database.
+    #[must_use]
+    pub fn admin_url(&self, database: &str) -> String {
+        format!(
+            "postgres://{ADMIN}:{}@{}/{database}",
+            self.password,
+            self.port.addr()
+        )
+    }
+
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.port()
+    }
+
+    /// The server's process.
+    pub fn process(&mut self) -> &mut Process {
+        &mut self.process
+    }
+}
+
+fn init(tools: &Tools, home: &ServerHome, dir: &Path, password_file: &Path) -> Result<()> {
+    let mut command = Command::new("setpriv");
+    if let Some(user) = home.run_as() {
+        command
+            .arg(format!("--reuid={}", user.uid))
+            .arg(format!("--regid={}", user.gid));
+        command.arg("--clear-groups");
+    }
+    let output = command
+        .arg("--")
+        .arg(tools.postgres_bin.join("initdb"))
+        .args([
+            "--username",
+            ADMIN,
+            "--auth-host=scram-sha-256",
+            "--auth-local=trust",
+        ])
+        .args([
+            "--encoding=UTF8",
+            "--locale=C.UTF-8",
+            "--no-sync",
+            "--pgdata",
+        ])
+        .arg(dir.join("data"))
+        .arg("--pwfile")
+        .arg(password_file)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .output()
+        .doing(|| "run initdb".into())?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    Err(StackError::Command {
+        command: "initdb".into(),
+        output: text,
+    })
+}
+
+fn settings(port: &PortLease, socket: &Path, durability: Durability) -> String {
+    let socket = socket.display().to_string();
+    let socket = if socket.len() > LONGEST_SOCKET_DIR {
+        String::new()
+    } else {
+        socket
+    };
+    let flush = match durability {
+        // Commits stay synchronous: a killed *process* must lose nothing. No autovacuum, because
+        // its workers would sit in the template database while a test copies it.
+        Durability::Throwaway => "fsync = off\nfull_page_writes = off\nautovacuum = off\n",
+        Durability::Kept => "fsync = on\nsynchronous_commit = on\nmax_wal_size = '2GB'\n",
+    };
+    format!(
+        "listen_addresses = '127.0.0.1'\nport = {}\nunix_socket_directories = '{socket}'\n\
+         max_connections = 200\npassword_encryption = 'scram-sha-256'\ntimezone = 'UTC'\n\
+         log_timezone = 'UTC'\nlog_line_prefix = '%m [%p] %q%u@%d '\n{flush}",
+        port.port()
+    )
+}
+
+fn ready_probe(bin: &Path, port: u16) -> Ready {
+    let program: PathBuf = bin.join("pg_isready");
+    let args = ["-q", "-h", "127.0.0.1", "-p"]
+        .map(str::to_owned)
+        .into_iter();
+    Ready::Command(program, args.chain([port.to_string()]).collect())
+}
