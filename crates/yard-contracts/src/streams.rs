@@ -1,0 +1,101 @@
+//! JetStream streams: names, subjects and limits.
+
+/// What happens to messages of a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retention {
+    /// Removed once acknowledged.
+    WorkQueue,
+    /// Kept until a limit.
+    Limits,
+}
+
+/// A stream as we want it.
+#[derive(Debug, Clone, Copy)]
+pub struct StreamSpec {
+    /// Upper-case name.
+    pub name: &'static str,
+    /// Subject filters.
+    pub subjects: &'static [&'static str],
+    /// Work queue or log.
+    pub retention: Retention,
+    /// Bytes on disk; publishers are refused beyond (`discard: new`) unless `discard_old`.
+    pub max_bytes: i64,
+    /// Seconds a message is kept; 0 is without end.
+    pub max_age_seconds: u64,
+    /// Seconds in which `Nats-Msg-Id` is compared. An optimisation; the database decides.
+    pub duplicate_window_seconds: u64,
+    /// Drop the oldest at `max_bytes` instead of refusing the newest.
+    pub discard_old: bool,
+}
+
+const MIB: i64 = 1024 * 1024;
+const DAY: u64 = 86_400;
+
+/// Accepted readings.
+pub const TELEMETRY: StreamSpec = StreamSpec {
+    name: "TELEMETRY",
+    subjects: &["tel.v1.>"],
+    retention: Retention::WorkQueue,
+    max_bytes: 4096 * MIB,
+    max_age_seconds: 0,
+    duplicate_window_seconds: 120,
+    discard_old: false,
+};
+
+/// Messages that were not accepted.
+pub const QUARANTINE: StreamSpec = StreamSpec {
+    name: "QUARANTINE",
+    subjects: &["qtn.v1.>"],
+    retention: Retention::WorkQueue,
+    max_bytes: 512 * MIB,
+    max_age_seconds: 0,
+    duplicate_window_seconds: 120,
+    discard_old: false,
+};
+
+/// Commands between the database and the broker.
+pub const COMMANDS: StreamSpec = StreamSpec {
+    name: "COMMANDS",
+    subjects: &["cmd.v1.>"],
+    retention: Retention::WorkQueue,
+    max_bytes: 256 * MIB,
+    max_age_seconds: 0,
+    duplicate_window_seconds: 600,
+    discard_old: false,
+};
+
+/// Domain events.
+pub const EVENTS: StreamSpec = StreamSpec {
+    name: "EVENTS",
+    subjects: &["evt.v1.>"],
+    retention: Retention::Limits,
+    max_bytes: 1024 * MIB,
+    max_age_seconds: 7 * DAY,
+    duplicate_window_seconds: 600,
+    discard_old: true,
+};
+
+/// Wishes for jobs.
+pub const JOBS: StreamSpec = StreamSpec {
+    name: "JOBS",
+    subjects: &["job.v1.>"],
+    retention: Retention::WorkQueue,
+    max_bytes: 256 * MIB,
+    max_age_seconds: 0,
+    duplicate_window_seconds: 600,
+    discard_old: false,
+};
+
+/// What could not be handled, for inspection and replay.
+pub const DLQ: StreamSpec = StreamSpec {
+    name: "DLQ",
+    subjects: &["dlq.v1.>"],
+    retention: Retention::Limits,
+    max_bytes: 512 * MIB,
+    max_age_seconds: 30 * DAY,
+    duplicate_window_seconds: 3_600,
+    discard_old: true,
+};
+
+/// All streams.
+pub const ALL: [StreamSpec; 6] = [TELEMETRY, QUARANTINE, COMMANDS, EVENTS, JOBS, DLQ];

@@ -1,0 +1,143 @@
+//! NATS subjects. Code never formats one by hand; the strings are pinned by a golden test.
+
+use yard_ids::{DeviceId, TenantId};
+
+/// How many parts telemetry is split into; order holds within a device, so within a part.
+pub const PARTS: u32 = 16;
+
+/// The part of a device: FNV-1a of its UUID, its high bits mixed down (the low ones alone are not
+/// spread well), modulo [`PARTS`].
+#[must_use]
+pub fn part(device: DeviceId) -> u32 {
+    let hash = device
+        .uuid()
+        .as_bytes()
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+    (hash ^ (hash >> 15)).wrapping_mul(0x2c1b_3c6d) >> 16 & (PARTS - 1)
+}
+
+/// `tel.v1.{part}.{tenant}.{device}.{kind}`: an accepted reading.
+#[must_use]
+pub fn telemetry(tenant: TenantId, device: DeviceId, kind: &str) -> String {
+    format!("tel.v1.{}.{tenant}.{device}.{kind}", part(device))
+}
+
+/// `qtn.v1.{tenant}.{device}`: a message that was kept but not accepted.
+#[must_use]
+pub fn quarantine(tenant: TenantId, device: DeviceId) -> String {
+    format!("qtn.v1.{tenant}.{device}")
+}
+
+/// `cmd.v1.{tenant}.{device}`: a command on its way to the broker.
+#[must_use]
+pub fn command(tenant: TenantId, device: DeviceId) -> String {
+    format!("cmd.v1.{tenant}.{device}")
+}
+
+/// `evt.v1.{service}.{entity}.{type}`: a domain event.
+#[must_use]
+pub fn event(service: &str, entity: &str, kind: &str) -> String {
+    format!("evt.v1.{service}.{entity}.{kind}")
+}
+
+/// `job.v1.{queue}.{kind}`: a wish for a job.
+#[must_use]
+pub fn job(queue: &str, kind: &str) -> String {
+    format!("job.v1.{queue}.{kind}")
+}
+
+/// `dlq.v1.{stream}.{consumer}`: what could not be handled.
+#[must_use]
+pub fn dead_letter(stream: &str, consumer: &str) -> String {
+    format!("dlq.v1.{stream}.{consumer}")
+}
+
+/// `rt.v1.{tenant}.device.{device}.{event}`: live, not stored. The event may hold dots.
+#[must_use]
+pub fn live_device(tenant: TenantId, device: DeviceId, event: &str) -> String {
+    format!("rt.v1.{tenant}.device.{device}.{event}")
+}
+
+/// Everything live of one device.
+#[must_use]
+pub fn live_device_all(tenant: TenantId, device: DeviceId) -> String {
+    format!("rt.v1.{tenant}.device.{device}.>")
+}
+
+/// One kind of event of all devices of a tenant.
+#[must_use]
+pub fn live_any_device(tenant: TenantId, event: &str) -> String {
+    format!("rt.v1.{tenant}.device.*.{event}")
+}
+
+/// `rcpt.v1.{tenant}.{device}`: readings that are committed.
+#[must_use]
+pub fn receipt(tenant: TenantId, device: DeviceId) -> String {
+    format!("rcpt.v1.{tenant}.{device}")
+}
+
+/// `dir.v1.device.{device}`: a device was registered or changed; forget what you know of it.
+#[must_use]
+pub fn directory_changed(device: DeviceId) -> String {
+    format!("dir.v1.device.{device}")
+}
+
+/// Live event names.
+pub mod live {
+    /// A reading was stored.
+    pub const TELEMETRY_RECEIVED: &str = "telemetry.received";
+    /// A command changed its state.
+    pub const COMMAND_CHANGED: &str = "command.changed";
+    /// A device came or went.
+    pub const PRESENCE_CHANGED: &str = "presence.changed";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_pinned() {
+        let tenant: TenantId = "0190a6f2-7c2a-7b52-9c11-000000000001".parse().unwrap();
+        let device: DeviceId = "0190a6f2-7c2a-7b52-9c11-000000000002".parse().unwrap();
+        let golden = [
+            (
+                telemetry(tenant, device, "reading"),
+                "tel.v1.7.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002.reading",
+            ),
+            (
+                quarantine(tenant, device),
+                "qtn.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002",
+            ),
+            (
+                command(tenant, device),
+                "cmd.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002",
+            ),
+            (event("scheduler", "schedule", "fired"), "evt.v1.scheduler.schedule.fired"),
+            (job("default", "partition-maintenance"), "job.v1.default.partition-maintenance"),
+            (dead_letter("TELEMETRY", "telemetry-writer"), "dlq.v1.TELEMETRY.telemetry-writer"),
+            (
+                live_device(tenant, device, live::COMMAND_CHANGED),
+                "rt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.device.0190a6f2-7c2a-7b52-9c11-000000000002.command.changed",
+            ),
+            (
+                receipt(tenant, device),
+                "rcpt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002",
+            ),
+        ];
+        for (made, expected) in golden {
+            assert_eq!(made, expected);
+        }
+    }
+
+    #[test]
+    fn parts_spread_devices() {
+        let mut seen = [0_u32; PARTS as usize];
+        for n in 0..1_600_u128 {
+            let device = DeviceId::from_uuid(uuid::Uuid::from_u128(n << 64 | n));
+            seen[part(device) as usize] += 1;
+        }
+        assert!(seen.iter().all(|count| (40..=200).contains(count)), "{seen:?}");
+    }
+}

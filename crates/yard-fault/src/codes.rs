@@ -1,0 +1,116 @@
+use crate::Class;
+
+macro_rules! codes {
+    ($($name:ident = $text:literal, $class:ident, $public:literal;)+) => {
+        /// Every error that leaves the platform. Adding one needs a page `docs/errors/<code>.md`.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Code {
+            $(#[doc = $public] $name,)+
+        }
+
+        impl Code {
+            /// All codes, in the order of the list.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The stable string that callers compare with.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)+ }
+            }
+
+            /// What the caller can do about it.
+            #[must_use]
+            pub const fn class(self) -> Class {
+                match self { $(Self::$name => Class::$class,)+ }
+            }
+
+            /// One line for people, the same for every occurrence.
+            #[must_use]
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$name => $public,)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    RequestMalformed = "request.malformed", Malformed, "The request could not be read.";
+    RequestInvalid = "request.invalid", Invalid, "The request has a value that is not allowed.";
+    RequestUnknownField = "request.unknown_field", Invalid, "The request has a field that does not exist.";
+    RequestTooLarge = "request.too_large", TooLarge, "The request is larger than the limit.";
+    RequestTooDeep = "request.too_deep", Malformed, "The request is nested deeper than the limit.";
+    RequestUnsupportedMediaType = "request.unsupported_media_type", Unsupported, "The content type is not taken here.";
+    RouteNotFound = "route.not_found", NotFound, "There is nothing at this address.";
+    RouteMethodNotAllowed = "route.method_not_allowed", MethodNotAllowed, "This address does not take this method.";
+    AuthRequired = "auth.required", Unauthenticated, "Sign in first.";
+    AuthInvalidCredentials = "auth.invalid_credentials", Unauthenticated, "E-mail, password or tenant is wrong.";
+    AuthSessionExpired = "auth.session_expired", Unauthenticated, "The session has ended; sign in again.";
+    AuthTokenInvalid = "auth.token_invalid", Unauthenticated, "The token is not valid.";
+    AuthThrottled = "auth.throttled", RateLimited, "Too many attempts; wait before the next.";
+    AuthForbidden = "auth.forbidden", Forbidden, "The permission for this is missing.";
+    AuthTenantRequired = "auth.tenant_required", Forbidden, "This needs a session in a tenant.";
+    AuthCsrfFailed = "auth.csrf_failed", Forbidden, "The request did not come from this site's own pages.";
+    TenantUnknown = "tenant.unknown", NotFound, "There is no such tenant.";
+    TenantSuspended = "tenant.suspended", Forbidden, "The tenant is suspended.";
+    ResourceNotFound = "resource.not_found", NotFound, "There is no such thing, or it is not yours.";
+    ResourceExists = "resource.exists", Conflict, "Something of that name exists already.";
+    ResourceStale = "resource.stale", Stale, "It was changed meanwhile; read it again.";
+    PageTokenInvalid = "page.token_invalid", Invalid, "The page token is not one of ours.";
+    IdempotencyKeyInvalid = "idempotency.key_invalid", Invalid, "The idempotency key has to be 1 to 128 visible ASCII characters.";
+    IdempotencyKeyReused = "idempotency.key_reused", Conflict, "This idempotency key was used with another request.";
+    EnrollmentCodeInvalid = "enrollment.code_invalid", Unauthenticated, "The claim code is unknown, used or expired.";
+    EnrollmentCsrInvalid = "enrollment.csr_invalid", Invalid, "The certificate request is not acceptable.";
+    CertificateRevoked = "certificate.revoked", Conflict, "The certificate is revoked already.";
+    DeviceUnknown = "device.unknown", NotFound, "There is no such device.";
+    DeviceContractUnknown = "device.contract_unknown", Invalid, "There is no such contract.";
+    ContractSchemaInvalid = "contract.schema_invalid", Invalid, "A schema of the contract is not a valid JSON Schema.";
+    TelemetryMalformed = "telemetry.malformed", Malformed, "The message is not a JSON object.";
+    TelemetryInvalidUtf8 = "telemetry.invalid_utf8", Malformed, "The message is not UTF-8.";
+    TelemetryTooLarge = "telemetry.too_large", TooLarge, "The message is larger than 256 KiB.";
+    TelemetryTooDeep = "telemetry.too_deep", Malformed, "The message is nested deeper than 32 levels.";
+    TelemetryUnknownField = "telemetry.unknown_field", Invalid, "The message has a field that its contract does not know.";
+    TelemetryTypeMismatch = "telemetry.type_mismatch", Invalid, "A value is of another type than its contract says.";
+    TelemetryOutOfRange = "telemetry.out_of_range", Invalid, "A value is outside the range of its contract.";
+    TelemetryMissingField = "telemetry.missing_field", Invalid, "A field that the contract requires is missing.";
+    TelemetryContractViolated = "telemetry.contract_violated", Invalid, "The values do not fit the contract.";
+    TelemetryTimestampMissing = "telemetry.timestamp_missing", Invalid, "The message does not say when it was measured.";
+    TelemetryTimestampSkewed = "telemetry.timestamp_skewed", Invalid, "The message's time is more than 10 minutes ahead or 7 days back.";
+    TelemetryTopicForeign = "telemetry.topic_foreign", Forbidden, "The topic is not one of a device's own.";
+    CommandUnknownKind = "command.unknown_kind", Invalid, "The device's contract has no such command.";
+    CommandArgumentsInvalid = "command.arguments_invalid", Invalid, "The arguments do not fit the command's schema.";
+    CommandNotCancellable = "command.not_cancellable", Conflict, "The device has the command already, or it has ended.";
+    CommandReportInvalid = "command.report_invalid", Invalid, "The device's report on a command could not be used.";
+    ChannelInvalid = "channel.invalid", Invalid, "There is no channel of that name.";
+    ChannelForbidden = "channel.forbidden", Forbidden, "The channel is not yours to join.";
+    ScheduleUnknown = "schedule.unknown", NotFound, "There is no such schedule.";
+    JobKindUnknown = "job.kind_unknown", Invalid, "No worker knows this kind of job.";
+    RateLimited = "rate.limited", RateLimited, "Too many requests; wait before the next.";
+    ServiceTimeout = "service.timeout", Timeout, "It took too long; whether it was done is not known.";
+    ServiceUnavailable = "service.unavailable", Unavailable, "A part of the platform does not answer at present.";
+    ServiceDraining = "service.draining", Draining, "This instance is leaving; another will answer.";
+    Internal = "internal", Internal, "Something went wrong on our side.";
+}
+
+impl Code {
+    /// The code of a stable string.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn codes_are_distinct_and_read_back() {
+        let texts: HashSet<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        assert_eq!(texts.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert_eq!(Code::from_text(code.as_str()), Some(*code));
+        }
+    }
+}

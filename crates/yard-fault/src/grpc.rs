@@ -1,0 +1,83 @@
+use tonic::metadata::{MetadataMap, MetadataValue};
+
+use crate::{Class, Code, Fault};
+
+/// Response metadata that carries [`Code::as_str`].
+pub const CODE_METADATA: &str = "yard-code";
+/// Response metadata that carries the id under which the log has the rest.
+pub const INCIDENT_METADATA: &str = "yard-incident";
+/// Response metadata that carries a JSON pointer.
+pub const POINTER_METADATA: &str = "yard-pointer";
+
+impl Fault {
+    /// The gRPC status, with the code (and pointer) in its metadata.
+    #[must_use]
+    pub fn to_status(&self, incident: &str) -> tonic::Status {
+        let mut metadata = MetadataMap::new();
+        metadata.insert(CODE_METADATA, MetadataValue::from_static(self.code().as_str()));
+        for (key, text) in [(INCIDENT_METADATA, Some(incident)), (POINTER_METADATA, self.pointer())]
+        {
+            if let Some(value) = text.and_then(|t| t.parse().ok()) {
+                metadata.insert(key, value);
+            }
+        }
+        tonic::Status::with_metadata(self.class().grpc_code(), self.public(), metadata)
+    }
+
+    /// What another service answered. A status without our code keeps its class, not its words.
+    #[must_use]
+    pub fn from_status(status: &tonic::Status) -> Self {
+        let text = |key| status.metadata().get(key).and_then(|v| v.to_str().ok());
+        let Some(code) = text(CODE_METADATA).and_then(Code::from_text) else {
+            return Self::new(code_of(Class::from_grpc(status.code())))
+                .with_detail(status.message().to_owned());
+        };
+        let fault = Self::new(code).with_public(status.message());
+        match text(POINTER_METADATA) {
+            Some(pointer) => fault.with_pointer(pointer),
+            None => fault,
+        }
+    }
+}
+
+/// The most general code of a class.
+const fn code_of(class: Class) -> Code {
+    match class {
+        Class::Malformed => Code::RequestMalformed,
+        Class::Invalid => Code::RequestInvalid,
+        Class::TooLarge => Code::RequestTooLarge,
+        Class::Unsupported => Code::RequestUnsupportedMediaType,
+        Class::Unauthenticated => Code::AuthTokenInvalid,
+        Class::Forbidden => Code::AuthForbidden,
+        Class::NotFound => Code::ResourceNotFound,
+        Class::MethodNotAllowed => Code::RouteMethodNotAllowed,
+        Class::Conflict => Code::ResourceExists,
+        Class::Stale => Code::ResourceStale,
+        Class::RateLimited => Code::RateLimited,
+        Class::Timeout => Code::ServiceTimeout,
+        Class::Unavailable => Code::ServiceUnavailable,
+        Class::Draining => Code::ServiceDraining,
+        Class::Internal => Code::Internal,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_survives_the_way_through_grpc() {
+        for code in Code::ALL {
+            let fault = Fault::new(*code).with_public("words").with_pointer("/a/b");
+            let back = Fault::from_status(&fault.to_status("incident-1"));
+            assert_eq!((back.code(), back.public(), back.pointer()), (*code, "words", Some("/a/b")));
+        }
+    }
+
+    #[test]
+    fn foreign_status_keeps_its_class_and_loses_its_words() {
+        let back = Fault::from_status(&tonic::Status::unavailable("dns: secret.internal"));
+        assert_eq!(back.code(), Code::ServiceUnavailable);
+        assert!(!back.public().contains("secret"));
+    }
+}

@@ -1,0 +1,154 @@
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use sqlx::{PgConnection, Postgres, Transaction};
+use uuid::Uuid;
+use yard_ids::TenantId;
+
+use crate::{Pg, PgError, tenant_schema};
+
+/// On whose behalf a transaction writes, for triggers and logs: `person:<uuid>`,
+/// `service:<name>`, `device:<uuid>`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Actor(String);
+
+impl Actor {
+    /// A person.
+    #[must_use]
+    pub fn person(id: Uuid) -> Self {
+        Self(format!("person:{}", id.as_hyphenated()))
+    }
+
+    /// A service of ours.
+    #[must_use]
+    pub fn service(name: &str) -> Self {
+        Self(format!("service:{name}"))
+    }
+
+    /// A device.
+    #[must_use]
+    pub fn device(id: yard_ids::DeviceId) -> Self {
+        Self(format!("device:{id}"))
+    }
+
+    /// The subject of a verified token, which has this form already.
+    #[must_use]
+    pub fn of_subject(subject: &str) -> Self {
+        Self(subject.to_owned())
+    }
+}
+
+impl fmt::Display for Actor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+const SET_CONTEXT: &str = "select set_config('search_path', $1, true), \
+     set_config('app.tenant_id', $2, true), set_config('app.actor', $3, true), \
+     set_config('app.platform', $4, true)";
+
+async fn set_context(
+    tx: &mut Transaction<'static, Postgres>,
+    [search_path, tenant, actor, platform]: [&str; 4],
+) -> Result<(), PgError> {
+    sqlx::query(SET_CONTEXT)
+        .bind(search_path)
+        .bind(tenant)
+        .bind(actor)
+        .bind(platform)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// A transaction for one tenant. Dropped without [`TenantTx::commit`] it rolls back.
+#[derive(Debug)]
+pub struct TenantTx {
+    tx: Transaction<'static, Postgres>,
+    tenant: TenantId,
+}
+
+impl TenantTx {
+    /// Begins, and sets the tenant's context for this transaction only.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin(pg: &Pg, tenant: TenantId, actor: &Actor) -> Result<Self, PgError> {
+        let mut tx = pg.begin().await?;
+        let (schema, id) = (tenant_schema(tenant), tenant.to_string());
+        set_context(&mut tx, [&schema, &id, &actor.0, ""]).await?;
+        Ok(Self { tx, tenant })
+    }
+
+    /// The tenant it works for.
+    #[must_use]
+    pub const fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// Goes on for another tenant in the same transaction. Only batch writers need it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn switch_tenant(&mut self, tenant: TenantId, actor: &Actor) -> Result<(), PgError> {
+        let (schema, id) = (tenant_schema(tenant), tenant.to_string());
+        set_context(&mut self.tx, [&schema, &id, &actor.0, ""]).await?;
+        self.tenant = tenant;
+        Ok(())
+    }
+
+    /// Makes it durable.
+    ///
+    /// # Errors
+    /// When it is not known whether it became so.
+    pub async fn commit(self) -> Result<(), PgError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+/// A transaction on `platform` tables of all tenants. Tenant schemas and `series` stay closed.
+#[derive(Debug)]
+pub struct PlatformTx {
+    tx: Transaction<'static, Postgres>,
+}
+
+impl PlatformTx {
+    /// Begins, and opens the `platform` tables for this transaction only.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin(pg: &Pg, actor: &Actor) -> Result<Self, PgError> {
+        let mut tx = pg.begin().await?;
+        set_context(&mut tx, ["", "", &actor.0, "on"]).await?;
+        Ok(Self { tx })
+    }
+
+    /// Makes it durable.
+    ///
+    /// # Errors
+    /// When it is not known whether it became so.
+    pub async fn commit(self) -> Result<(), PgError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+macro_rules! lends_connection {
+    ($($tx:ty),+) => {$(
+        impl Deref for $tx {
+            type Target = PgConnection;
+
+            fn deref(&self) -> &PgConnection {
+                &self.tx
+            }
+        }
+
+        impl DerefMut for $tx {
+            fn deref_mut(&mut self) -> &mut PgConnection {
+                &mut self.tx
+            }
+        }
+    )+};
+}
+
+lends_connection!(TenantTx, PlatformTx);

@@ -1,0 +1,15 @@
+//! The schema, and the only code that runs under an owner's rights.
+//!
+//! Shared migrations run once a database, tenant migrations once a tenant's schema. Applied files
+//! are remembered with their checksum, so a released file cannot change unnoticed; a run that was
+//! interrupted goes on where it stopped.
+
+pub mod bootstrap;
+mod run;
+mod tenant;
+
+pub use run::{MigrationError, Report, connect, migrate, set_role_passwords};
+pub use tenant::{NewTenant, create_tenant};
+
+/// The services' database roles.
+pub const SERVICE_ROLES: [&str; 4] = ["yard_auth", "yard_ingest", "yard_scheduler", "yard_worker"];

@@ -1,0 +1,48 @@
+import createClient, { type Middleware } from 'openapi-fetch'
+import { problemFrom } from './problem'
+import type { paths } from './schema'
+
+const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
+
+let whenSignedOut: () => void = () => {}
+
+/** Called once a request was answered 401: the session is gone. */
+export function onSignedOut(handler: () => void): void {
+  whenSignedOut = handler
+}
+
+const house: Middleware = {
+  onRequest({ request }) {
+    // A form on another site cannot set a header, so its presence proves our own page sent this.
+    if (!SAFE.has(request.method)) request.headers.set('X-Yard-Csrf', '1')
+    return request
+  },
+  async onResponse({ response, schemaPath }) {
+    if (response.ok) return undefined
+    const body: unknown = await response.clone().json().catch(() => null)
+    if (response.status === 401 && schemaPath !== '/api/v1/sessions') whenSignedOut()
+    throw problemFrom(response.status, body)
+  },
+}
+
+// `fetch` is looked up at call time, so that tests may replace it.
+export const client = createClient<paths>({ baseUrl: '/', fetch: (request) => globalThis.fetch(request) })
+client.use(house)
+
+/** The body of a good answer; the middleware has thrown on any other. */
+export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
+  const { data } = await answer
+  return (data ?? {}) as T
+}
+
+/**
+ * A random UUID: a key under which a repeated send is the same send. Made by hand because
+ * `randomUUID` is missing on plain http addresses other than localhost.
+ */
+export function idempotencyKey(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16))
+  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40
+  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80
+  const hex = Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join('')
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-')
+}

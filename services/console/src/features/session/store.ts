@@ -1,0 +1,48 @@
+import { defineStore } from 'pinia'
+import { computed, ref } from 'vue'
+import * as calls from '@/api/calls'
+import { Problem } from '@/api/problem'
+import type { Me } from '@/api/types'
+
+/** Who is signed in. The session itself is a cookie that no script can read. */
+export const useSession = defineStore('session', () => {
+  const me = ref<Me | null>(null)
+  let asked: Promise<void> | null = null
+
+  const isOps = computed(() => me.value?.role === 'system-administrator')
+  const home = computed(() => {
+    if (!me.value) return '/sign-in'
+    return me.value.tenantSlug ? `/t/${me.value.tenantSlug}/devices` : '/ops/queues'
+  })
+
+  const may = (permission: string): boolean => me.value?.permissions.includes(permission) ?? false
+
+  /** Asks once per page load. "Not signed in" is an answer, anything else is a fault. */
+  function restore(): Promise<void> {
+    asked ??= calls
+      .getMe()
+      .then((answer) => void (me.value = answer))
+      .catch((thrown: unknown) => {
+        if (thrown instanceof Problem && thrown.status === 401) return
+        asked = null
+        throw thrown
+      })
+    return asked
+  }
+
+  async function signIn(email: string, password: string, tenant: string): Promise<void> {
+    me.value = await calls.login(email, password, tenant)
+    asked = Promise.resolve()
+  }
+
+  function forget(): void {
+    me.value = null
+  }
+
+  async function signOut(): Promise<void> {
+    await calls.logout()
+    forget()
+  }
+
+  return { me, isOps, home, may, restore, signIn, signOut, forget }
+})
