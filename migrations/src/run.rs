@@ -2,7 +2,7 @@ use std::str::FromStr as _;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use uuid::Uuid;
 
 use crate::SERVICE_ROLES;
@@ -121,6 +121,6 @@ pub(crate) async fn execute(
     connection: &mut PgConnection,
     statement: String,
 ) -> Result<(), MigrationError> {
-    sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
+    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }
