@@ -121,6 +121,8 @@ pub(crate) async fn execute(
     connection: &mut PgConnection,
     statement: String,
 ) -> Result<(), MigrationError> {
-    sqlx::query(sqlx::AssertSqlSafe(statement)).execute(connection).await?;
+    use sqlx::AssertSqlSafe;
+
+    sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }

@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use async_nats::connection::State;
+use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::{self};
+use async_nats::{Client, ConnectOptions, Event, Subscriber};
+use bytes::Bytes;
+use yard_runtime::{Check, Runtime};
+
+use crate::{MessagingError, NatsConfig, streams};
+
+const ACK_TIMEOUT: Duration = Duration::from_secs(5);
+/// Unconfirmed publishes at once; the next one waits.
+const MOST_UNCONFIRMED: usize = 2_000;
+const OLDEST_SERVER: (u64, u64, u64) = (2, 10, 23);
+
+/// A connection, with the streams in place.
+#[derive(Clone)]
+pub struct Nats {
+    client: Client,
+    jetstream: jetstream::Context,
+}
+
+impl Nats {
+    /// Connects, refuses servers that lose acknowledged work, and makes the streams. Reconnects by
+    /// itself for ever; readiness follows by the check `nats`.
+    ///
+    /// # Errors
+    /// When the server cannot be reached now, is too old, or refuses a stream.
+    pub async fn connect(config: &NatsConfig, runtime: &Runtime) -> anyhow::Result<Self> {
+        let url = config.resolve_url()?;
+        let options = ConnectOptions::new()
+            .name(format!("{}/{}", runtime.service(), runtime.instance()))
+            .ping_interval(Duration::from_secs(10))
+            .connection_timeout(Duration::from_secs(5))
+            .request_timeout(Some(ACK_TIMEOUT))
+            .max_reconnects(None)
+            .reconnect_delay_callback(reconnect_delay)
+            .event_callback(|event| async move { note(&event) });
+        let servers: Vec<async_nats::ServerAddr> =
+            url.expose().split(',').map(str::parse).collect::<Result<_, _>>()?;
+        let client = options.connect(servers).await?;
+        refuse_old(&client.server_info().version)?;
+        let jetstream = ContextBuilder::new()
+            .timeout(ACK_TIMEOUT)
+            .ack_timeout(ACK_TIMEOUT)
+            .max_ack_inflight(MOST_UNCONFIRMED)
+            .build(client.clone());
+        let this = Self { client, jetstream };
+        streams::ensure(&this.jetstream, config.replicas).await?;
+        this.watch(runtime);
+        Ok(this)
+    }
+
+    fn watch(&self, runtime: &Runtime) {
+        let client = self.client.clone();
+        runtime.health().register(Check::new("nats", move || {
+            let state = client.connection_state();
+            async move {
+                match state {
+                    State::Connected => Ok(()),
+                    State::Pending | State::Disconnected => Err("not connected".to_owned()),
+                }
+            }
+        }));
+    }
+
+    /// The JetStream context, for what this crate does not wrap.
+    #[must_use]
+    pub const fn jetstream(&self) -> &jetstream::Context {
+        &self.jetstream
+    }
+
+    /// Publishes on core NATS: to whoever listens now, kept nowhere.
+    ///
+    /// # Errors
+    /// When the connection is closed for good.
+    pub async fn publish_live(&self, subject: String, payload: Bytes) -> Result<(), MessagingError> {
+        self.client
+            .publish(subject, payload)
+            .await
+            .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+    }
+
+    /// Listens on core NATS. Reconnects keep the subscription; what was said meanwhile is lost.
+    ///
+    /// # Errors
+    /// When the connection is closed for good.
+    pub async fn subscribe_live(&self, subject: String) -> Result<Subscriber, MessagingError> {
+        self.client
+            .subscribe(subject)
+            .await
+            .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+    }
+
+    /// As [`Nats::subscribe_live`], but each message goes to one member of the group.
+    ///
+    /// # Errors
+    /// When the connection is closed for good.
+    pub async fn subscribe_group(
+        &self,
+        subject: String,
+        group: &str,
+    ) -> Result<Subscriber, MessagingError> {
+        self.client
+            .queue_subscribe(subject, group.to_owned())
+            .await
+            .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+    }
+
+    /// Sends what is buffered.
+    ///
+    /// # Errors
+    /// When the connection is closed for good.
+    pub async fn flush(&self) -> Result<(), MessagingError> {
+        self.client.flush().await.map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+    }
+}
+
+/// Quick at first, two seconds at most: a broker's restart shall not be felt for long.
+fn reconnect_delay(attempts: usize) -> Duration {
+    let doubled = 50_u64.saturating_mul(1 << attempts.min(6));
+    Duration::from_millis(doubled.min(2_000))
+}
+
+fn note(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("broker connected"),
+        Event::Disconnected => tracing::warn!("broker connection lost"),
+        other => tracing::info!(event = %other, "broker event"),
+    }
+}
+
+fn refuse_old(version: &str) -> Result<(), MessagingError> {
+    let number = |part: Option<&str>| part.and_then(|p| p.parse::<u64>().ok()).unwrap_or(0);
+    let mut parts = version.split(['.', '-']);
+    let found = (number(parts.next()), number(parts.next()), number(parts.next()));
+    if found < OLDEST_SERVER {
+        return Err(MessagingError::TooOld { found: version.to_owned() });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn server_older_than_required_is_refused() {
+        for version in ["2.9.10", "2.10.22", "2.10.22-RC.1", "1.4.1", "unknown"] {
+            assert!(refuse_old(version).is_err(), "{version}");
+        }
+        for version in ["2.10.23", "2.10.27", "2.15.1", "3.0.0"] {
+            assert!(refuse_old(version).is_ok(), "{version}");
+        }
+    }
+
+    #[test]
+    fn reconnect_delay_grows_to_two_seconds() {
+        assert_eq!(reconnect_delay(0), Duration::from_millis(50));
+        assert_eq!(reconnect_delay(1_000), Duration::from_secs(2));
+    }
+}

@@ -1,0 +1,264 @@
+use std::future::Future;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
+use async_nats::jetstream::{AckKind, Message};
+use bytes::Bytes;
+use futures::StreamExt as _;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+use yard_fault::{AckDecision, Fault};
+use yard_runtime::trace::TRACEPARENT;
+
+use crate::dead_letter::{self, Reason};
+use crate::{MESSAGE_ID, MessagingError, Nats};
+
+/// A durable consumer. Several processes may run the same one; each message goes to one of them.
+#[derive(Debug, Clone)]
+pub struct ConsumerSpec {
+    /// Name of the stream, from `yard_contracts::streams`.
+    pub stream: &'static str,
+    /// Durable name.
+    pub name: &'static str,
+    /// Empty for the whole stream.
+    pub filter: String,
+    /// Redelivered when not acknowledged for so long.
+    pub ack_wait: Duration,
+    /// Delivered and unacknowledged, over all processes.
+    pub max_ack_pending: i64,
+    /// Most messages of one batch.
+    pub max_batch: usize,
+}
+
+/// A message as delivered.
+#[derive(Debug)]
+pub struct Delivery {
+    /// What was published.
+    pub payload: Bytes,
+    /// Where to.
+    pub subject: String,
+    /// The sender's id for it.
+    pub message_id: Option<String>,
+    /// W3C trace context.
+    pub traceparent: Option<String>,
+    /// 1 for the first time.
+    pub attempt: i64,
+    /// Position in the stream.
+    pub stream_sequence: u64,
+    /// When the broker had it.
+    pub published_at: OffsetDateTime,
+}
+
+/// What becomes of a delivery.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Done, durably.
+    Done,
+    /// Not now: the same message may well work after this delay. Never counted against it.
+    Later(Duration),
+    /// It failed. By the fault's class it is tried again, or goes to the dead letters.
+    Failed(Fault),
+}
+
+/// Handles batches; answers one outcome for each delivery, in the same order.
+pub trait BatchHandler: Send + 'static {
+    /// Called with at least one delivery.
+    fn handle(&mut self, batch: &[Delivery]) -> impl Future<Output = Vec<Outcome>> + Send;
+}
+
+/// Attempts after which a retryable failure is given up, and after which a message is taken for
+/// one that kills its handler.
+const MOST_FAILURES: i64 = 8;
+const MOST_DELIVERIES: i64 = 20;
+
+/// Pulls and handles until `stop`; the batch in hand is finished first. Losing the broker, or the
+/// pull, only makes it begin again.
+///
+/// # Errors
+/// Never by a passing fault; the return type fits a task.
+pub async fn consume<H: BatchHandler>(
+    nats: Nats,
+    spec: ConsumerSpec,
+    mut handler: H,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut pause = Duration::from_millis(100);
+    while !stop.is_cancelled() {
+        match pull_until_broken(&nats, &spec, &mut handler, &stop).await {
+            Ok(()) => pause = Duration::from_millis(100),
+            Err(error) => {
+                tracing::warn!(consumer = spec.name, error = %error, "pull again");
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = stop.cancelled() => {}
+                }
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn pull_until_broken<H: BatchHandler>(
+    nats: &Nats,
+    spec: &ConsumerSpec,
+    handler: &mut H,
+    stop: &CancellationToken,
+) -> Result<(), MessagingError> {
+    let refused = |source: Box<dyn std::error::Error + Send + Sync>| MessagingError::SetUp {
+        what: format!("consumer {}", spec.name),
+        source,
+    };
+    let stream = nats
+        .jetstream()
+        .get_stream(spec.stream)
+        .await
+        .map_err(|e| refused(Box::new(e)))?;
+    let consumer = stream
+        .create_consumer(config(spec))
+        .await
+        .map_err(|e| refused(Box::new(e)))?;
+    let messages = consumer
+        .stream()
+        .max_messages_per_batch(spec.max_batch)
+        .expires(Duration::from_secs(5))
+        .heartbeat(Duration::from_secs(1))
+        .messages()
+        .await
+        .map_err(|e| refused(Box::new(e)))?;
+    // Whatever has arrived while the last batch was worked on is the next batch: batches grow
+    // with the load, and a lone message does not wait.
+    let mut batches = messages.ready_chunks(spec.max_batch);
+    loop {
+        let batch = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(()),
+            batch = batches.next() => batch,
+        };
+        let Some(batch) = batch else { return Ok(()) };
+        let mut messages = Vec::with_capacity(batch.len());
+        let mut broken = None;
+        for item in batch {
+            match item {
+                Ok(message) => messages.push(message),
+                Err(error) => broken = Some(error),
+            }
+        }
+        handle(nats, spec, handler, messages).await;
+        if let Some(error) = broken {
+            return Err(MessagingError::Unconfirmed(Box::new(error)));
+        }
+    }
+}
+
+async fn handle<H: BatchHandler>(
+    nats: &Nats,
+    spec: &ConsumerSpec,
+    handler: &mut H,
+    messages: Vec<Message>,
+) {
+    let (mut kept, mut deliveries) = (Vec::new(), Vec::new());
+    for message in messages {
+        match delivery(&message) {
+            Some(delivery) if delivery.attempt > MOST_DELIVERIES => {
+                let reason = Reason::new("internal", "delivered too often; it may kill its handler");
+                dead_letter::move_there(nats, spec, &message, delivery.attempt, &reason).await;
+            }
+            Some(delivery) => {
+                kept.push(message);
+                deliveries.push(delivery);
+            }
+            None => tracing::warn!(subject = %message.subject, "message without delivery details"),
+        }
+    }
+    if deliveries.is_empty() {
+        return;
+    }
+    let outcomes = handler.handle(&deliveries).await;
+    debug_assert_eq!(outcomes.len(), deliveries.len(), "one outcome for each delivery");
+    for ((message, delivery), outcome) in kept.iter().zip(&deliveries).zip(outcomes) {
+        settle(nats, spec, message, delivery, outcome).await;
+    }
+}
+
+async fn settle(
+    nats: &Nats,
+    spec: &ConsumerSpec,
+    message: &Message,
+    delivery: &Delivery,
+    outcome: Outcome,
+) {
+    let kind = match outcome {
+        Outcome::Done => AckKind::Ack,
+        Outcome::Later(delay) => AckKind::Nak(Some(delay)),
+        Outcome::Failed(fault) => match fault.class().ack_decision() {
+            AckDecision::Ack => AckKind::Ack,
+            AckDecision::RetryNow => AckKind::Nak(None),
+            AckDecision::RetryLater if delivery.attempt < MOST_FAILURES => {
+                AckKind::Nak(Some(retry_delay(delivery.attempt)))
+            }
+            AckDecision::RetryLater | AckDecision::DeadLetter => {
+                fault.log(delivery.message_id.as_deref().unwrap_or(""), "handle a message");
+                let reason = Reason::new(fault.code().as_str(), &fault.inside());
+                dead_letter::move_there(nats, spec, message, delivery.attempt, &reason).await;
+                return;
+            }
+        },
+    };
+    // An acknowledgement that is lost only means that the message comes again.
+    if let Err(error) = message.ack_with(kind).await {
+        tracing::debug!(consumer = spec.name, error = %error, "acknowledgement not sent");
+    }
+}
+
+/// 1, 2, 4 … seconds, one minute at most.
+fn retry_delay(attempt: i64) -> Duration {
+    let exponent = u32::try_from(attempt.clamp(1, 7) - 1).unwrap_or(0);
+    Duration::from_secs(1 << exponent).min(Duration::from_secs(60))
+}
+
+fn delivery(message: &Message) -> Option<Delivery> {
+    let info = message.info().ok()?;
+    let header = |name: &str| {
+        let value = message.headers.as_ref()?.get(name)?;
+        Some(value.as_str().to_owned())
+    };
+    let published = i128::from(info.published.unix_timestamp()) * 1_000_000_000
+        + i128::from(info.published.nanosecond());
+    Some(Delivery {
+        payload: message.payload.clone(),
+        subject: message.subject.to_string(),
+        message_id: header(MESSAGE_ID),
+        traceparent: header(TRACEPARENT),
+        attempt: info.delivered,
+        stream_sequence: info.stream_sequence,
+        published_at: OffsetDateTime::from_unix_timestamp_nanos(published).ok()?,
+    })
+}
+
+fn config(spec: &ConsumerSpec) -> pull::Config {
+    pull::Config {
+        durable_name: Some(spec.name.to_owned()),
+        filter_subject: spec.filter.clone(),
+        ack_policy: AckPolicy::Explicit,
+        deliver_policy: DeliverPolicy::All,
+        ack_wait: spec.ack_wait,
+        max_ack_pending: spec.max_ack_pending,
+        // Unlimited: beyond its limit JetStream leaves a message stranded and says nothing.
+        // The limits above end in the dead letters instead.
+        max_deliver: -1,
+        ..pull::Config::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retry_delay_doubles_up_to_a_minute() {
+        let seconds: Vec<u64> = (1..=8).map(|n| retry_delay(n).as_secs()).collect();
+        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+}
