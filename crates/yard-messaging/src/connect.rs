@@ -39,7 +39,7 @@ impl Nats {
             .event_callback(|event| async move { note(&event) });
         let servers: Vec<async_nats::ServerAddr> =
             url.expose().split(',').map(str::parse).collect::<Result<_, _>>()?;
-        let client = options.connect(servers).await?;
+        let client = with_credentials(options, &servers).connect(servers).await?;
         refuse_old(&client.server_info().version)?;
         let jetstream = ContextBuilder::new()
             .timeout(ACK_TIMEOUT)
@@ -114,6 +114,15 @@ impl Nats {
     /// When the connection is closed for good.
     pub async fn flush(&self) -> Result<(), MessagingError> {
         self.client.flush().await.map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+    }
+}
+
+/// The client does not take user and password from the URL by itself.
+fn with_credentials(options: ConnectOptions, servers: &[async_nats::ServerAddr]) -> ConnectOptions {
+    let found = servers.iter().find_map(|server| server.username().zip(server.password()));
+    match found {
+        Some((user, password)) => options.user_and_password(user.to_owned(), password.to_owned()),
+        None => options,
     }
 }
 
