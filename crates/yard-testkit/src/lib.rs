@@ -1,1 +1,22 @@
+//! What tests of services share: the real servers, a database of their own, patience and a log
+//! that must stay clean. A development dependency only.
+//!
+//! `cargo xtask test` starts PostgreSQL and Redis once for the whole run and says where in
+//! `YARD_TEST_STACK`; a plain `cargo test -p …` starts its own once per process. Either way a test
+//! says `TestDb::create().await` and gets a migrated database that nobody else uses.
 
+mod broker;
+mod database;
+mod eventually;
+pub mod logs;
+mod nats;
+mod redis;
+mod stack;
+
+pub use broker::TestBroker;
+pub use database::TestDb;
+pub use eventually::{Settled, eventually};
+pub use nats::TestNats;
+pub use redis::TestRedis;
+pub use stack::TestStack;
+pub use yard_stack::proxy::ChaosProxy;

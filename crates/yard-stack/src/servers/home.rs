@@ -3,7 +3,9 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use crate::error::{Doing, Result, best_effort};
 use crate::process::RunAs;
@@ -14,20 +16,23 @@ use crate::random;
 pub struct ServerHome {
     dir: PathBuf,
     run_as: Option<RunAs>,
-    remove: bool,
+    janitor: Option<Janitor>,
 }
 
 impl ServerHome {
     /// A folder that stays after the run. It is `wanted`, unless the account that servers run as
     /// cannot get there (a checkout below root's home): then one below the temporary folder.
     pub fn kept(wanted: &Path) -> Result<Self> {
-        Self::open(wanted, false)
+        Self::open(wanted)
     }
 
-    /// A fresh folder below the temporary folder that is removed when this value is dropped.
+    /// A fresh folder below the temporary folder that is removed when this value is dropped, or
+    /// soon after this process has died without dropping it.
     pub fn throwaway() -> Result<Self> {
         let name = format!("switchyard-{}", random::hex(6)?);
-        Self::open(&std::env::temp_dir().join(name), true)
+        let mut home = Self::open(&std::env::temp_dir().join(name))?;
+        home.janitor = Some(Janitor::watch(&home.dir)?);
+        Ok(home)
     }
 
     /// Where the data is.
@@ -74,7 +79,7 @@ impl ServerHome {
         Ok(copy)
     }
 
-    fn open(wanted: &Path, remove: bool) -> Result<Self> {
+    fn open(wanted: &Path) -> Result<Self> {
         let run_as = RunAs::unprivileged()?;
         let parent = wanted.parent().unwrap_or(wanted);
         let dir = if run_as.is_none() || others_can_reach(parent) {
@@ -86,7 +91,7 @@ impl ServerHome {
         let home = Self {
             dir,
             run_as,
-            remove,
+            janitor: None,
         };
         home.own(&home.dir)?;
         Ok(home)
@@ -99,9 +104,38 @@ impl ServerHome {
 
 impl Drop for ServerHome {
     fn drop(&mut self) {
-        if self.remove {
+        if let Some(janitor) = self.janitor.take() {
             best_effort(fs::remove_dir_all(&self.dir));
+            janitor.dismiss();
         }
+    }
+}
+
+/// A tiny process that outlives us and removes the folder. It waits on a pipe whose other end only
+/// we hold, so even `kill -9` of this process (and statics, which are never dropped) is noticed.
+#[derive(Debug)]
+struct Janitor(Child);
+
+impl Janitor {
+    fn watch(dir: &Path) -> Result<Self> {
+        // The pause lets servers die first: the kernel kills them at the same moment.
+        let script = "cat >/dev/null; [ -d \"$1\" ] && sleep 1 && rm -rf \"$1\"";
+        Command::new("sh")
+            .args(["-c", script, "sh"])
+            .arg(dir)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Out of reach of the terminal's Ctrl-C.
+            .process_group(0)
+            .spawn()
+            .map(Self)
+            .doing(|| "start the folder's janitor".into())
+    }
+
+    fn dismiss(mut self) {
+        drop(self.0.stdin.take());
+        best_effort(self.0.wait());
     }
 }
 

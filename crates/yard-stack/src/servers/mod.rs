@@ -1,5 +1,6 @@
 //! The servers, each a child process on its own data folder and port.
 
+mod admin;
 mod home;
 mod mosquitto;
 mod nats;
@@ -8,6 +9,7 @@ mod redis;
 
 use std::path::Path;
 
+pub use admin::PostgresAdmin;
 pub use home::ServerHome;
 pub use mosquitto::{DEVICE_INGEST_IDENTITY, Mosquitto};
 pub use nats::Nats;

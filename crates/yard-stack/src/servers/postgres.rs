@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::admin::{ADMIN, PostgresAdmin};
 use super::{Durability, ServerHome, private_file};
 use crate::error::{Doing, Result, StackError};
 use crate::ports::PortLease;
@@ -11,7 +12,6 @@ use crate::process::{Process, ProcessSpec, Ready, Signal};
 use crate::random;
 use crate::tools::Tools;
 
-const ADMIN: &str = "yard_admin";
 // The kernel refuses longer socket paths than 107 bytes; `.s.PGSQL.NNNNN` is added to the folder.
 const LONGEST_SOCKET_DIR: usize = 90;
 
@@ -20,7 +20,7 @@ const LONGEST_SOCKET_DIR: usize = 90;
 pub struct Postgres {
     process: Process,
     port: PortLease,
-    password: String,
+    admin: PostgresAdmin,
 }
 
 impl Postgres {
@@ -49,21 +49,19 @@ impl Postgres {
         spec.run_as = home.run_as().cloned();
         // "Fast" shutdown: does not wait for clients to go.
         spec.stop_signal = Signal::Interrupt;
+        let process = Process::start(spec)?;
+        let admin = PostgresAdmin::new(tools, port.port(), password);
         Ok(Self {
-            process: Process::start(spec)?,
+            process,
             port,
-            password,
+            admin,
         })
     }
 
-    /// The superuser's connection string for one database.
+    /// The superuser's access.
     #[must_use]
-    pub fn admin_url(&self, database: &str) -> String {
-        format!(
-            "postgres://{ADMIN}:{}@{}/{database}",
-            self.password,
-            self.port.addr()
-        )
+    pub fn admin(&self) -> &PostgresAdmin {
+        &self.admin
     }
 
     /// The port on 127.0.0.1.

@@ -3,24 +3,12 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::Command;
 
 use yard_stack::{Durability, ServerHome, Stack, Tools};
 
 fn tools() -> Tools {
     let cache = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target/switchyard-tools");
     Tools::find_or_install(&cache, &mut |_line| {}).expect("tools")
-}
-
-fn psql(tools: &Tools, url: &str, statement: &str) -> String {
-    let psql = tools.postgres_bin.join("psql");
-    let output = Command::new(psql)
-        .args([url, "-qtAc", statement])
-        .output()
-        .expect("psql runs");
-    let (out, err) = (output.stdout, output.stderr);
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&err));
-    String::from_utf8_lossy(&out).trim().to_owned()
 }
 
 fn redis(url: &str, port: u16, commands: &str) -> String {
@@ -38,11 +26,21 @@ fn killed_servers_come_back_on_the_same_port_with_their_data() {
     let home = ServerHome::throwaway().unwrap();
     let mut stack = Stack::start(&tools, &home, Durability::Throwaway).unwrap();
 
-    let url = stack.postgres.admin_url("postgres");
-    psql(&tools, &url, "create table kept as select 42 as answer");
+    stack
+        .postgres
+        .admin()
+        .sql("postgres", "create table kept as select 42 as answer")
+        .unwrap();
     stack.postgres.process().kill().unwrap();
     stack.postgres.process().start_again().unwrap();
-    assert_eq!(psql(&tools, &url, "select answer from kept"), "42");
+    assert_eq!(
+        stack
+            .postgres
+            .admin()
+            .sql("postgres", "select answer from kept")
+            .unwrap(),
+        "42"
+    );
 
     let (url, port) = (stack.redis.url(0), stack.redis.port());
     assert!(redis(&url, port, "SET kept 42").contains("+OK"));

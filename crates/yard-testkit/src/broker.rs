@@ -1,0 +1,72 @@
+//! A Mosquitto for one test, with that test's own certificates.
+
+use std::path::Path;
+
+use yard_stack::{Mosquitto, ServerHome};
+
+use crate::stack::TestStack;
+
+/// A running broker that demands client certificates.
+#[derive(Debug)]
+pub struct TestBroker {
+    // Dropped first: the broker, then its data.
+    server: Mosquitto,
+    home: ServerHome,
+}
+
+impl TestBroker {
+    /// Starts the broker with `device-ca.pem`, `device-crl.pem`, `broker.pem` and `broker.key` of
+    /// the folder `pki`.
+    ///
+    /// # Panics
+    /// When a file is missing or the broker does not start.
+    pub async fn start(pki: &Path) -> Self {
+        let pki = pki.to_owned();
+        tokio::task::spawn_blocking(move || {
+            let home = ServerHome::throwaway().expect("a temporary folder can be made");
+            let tools = TestStack::shared().tools();
+            let server = Mosquitto::start(tools, &home, &pki).expect("mosquitto starts");
+            Self { server, home }
+        })
+        .await
+        .expect("the starting thread ends")
+    }
+
+    /// The TLS port on localhost.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.server.port()
+    }
+
+    /// Makes the broker read the revocation list of the PKI folder again.
+    ///
+    /// # Panics
+    /// When the list cannot be read.
+    pub fn refresh_crl(&self) {
+        self.server
+            .refresh_crl(&self.home)
+            .expect("the revocation list can be read");
+    }
+
+    /// `kill -9`.
+    ///
+    /// # Panics
+    /// When the kernel refuses.
+    pub fn kill(&mut self) {
+        self.server
+            .process()
+            .kill()
+            .expect("our own child can be killed");
+    }
+
+    /// Starts it again on the same port and data.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start_again(&mut self) {
+        self.server
+            .process()
+            .start_again()
+            .expect("mosquitto starts again");
+    }
+}

@@ -1,0 +1,71 @@
+//! A numbered Redis database for one test.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use anyhow::{Context, Result};
+
+use crate::stack::TestStack;
+
+// The server is started with 1024; number 0 holds the counter.
+const NUMBERED: u64 = 1023;
+
+/// An empty database of the shared Redis that no other test of the run uses.
+#[derive(Debug)]
+pub struct TestRedis {
+    url: String,
+}
+
+impl TestRedis {
+    /// Takes the next database and empties it.
+    ///
+    /// # Panics
+    /// When Redis does not answer.
+    pub async fn create() -> Self {
+        let made = tokio::task::spawn_blocking(|| Self::take(&TestStack::shared().redis_url));
+        made.await
+            .expect("the asking thread ends")
+            .expect("the shared Redis answers")
+    }
+
+    /// The connection string, with password and database number.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn take(server: &str) -> Result<Self> {
+        let (user, rest) = server.rsplit_once('@').context("a password in the URL")?;
+        let password = user.rsplit(':').next().context("a password in the URL")?;
+        let address = rest.split('/').next().context("an address in the URL")?;
+        let counted = ask(
+            address,
+            &format!("AUTH {password}\r\nINCR test:database\r\n"),
+        )?;
+        let count = counted
+            .lines()
+            .find_map(|line| line.strip_prefix(':')?.parse::<u64>().ok());
+        let database = count.context("Redis counts")? % NUMBERED + 1;
+        ask(
+            address,
+            &format!("AUTH {password}\r\nSELECT {database}\r\nFLUSHDB\r\n"),
+        )?;
+        let base = server.trim_end_matches("/0");
+        Ok(Self {
+            url: format!("{base}/{database}"),
+        })
+    }
+}
+
+fn ask(address: &str, commands: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(commands.as_bytes())?;
+    stream.write_all(b"QUIT\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    anyhow::ensure!(
+        !answer.lines().any(|line| line.starts_with('-')),
+        "{answer}"
+    );
+    Ok(answer)
+}

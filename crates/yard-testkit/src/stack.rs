@@ -1,0 +1,121 @@
+//! The servers that all tests of a run share.
+
+use std::env;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+use yard_stack::{Durability, Postgres, PostgresAdmin, Redis, ServerHome, Tools, random};
+
+const FACTS_VARIABLE: &str = "YARD_TEST_STACK";
+const OWN_TEMPLATE: &str = "yard_template";
+
+/// PostgreSQL with a migrated template database, and Redis.
+#[derive(Debug)]
+pub struct TestStack {
+    pub(crate) tools: Tools,
+    pub(crate) postgres: PostgresAdmin,
+    pub(crate) template: String,
+    pub(crate) role_password: String,
+    pub(crate) redis_url: String,
+    _own: Option<Own>,
+}
+
+/// Servers that this process started itself. They end with it.
+#[derive(Debug)]
+struct Own {
+    _redis: Redis,
+    _postgres: Postgres,
+    _home: ServerHome,
+}
+
+static SHARED: OnceLock<TestStack> = OnceLock::new();
+
+impl TestStack {
+    /// The run's servers, started on first use. Blocks; call it off the async threads or early.
+    ///
+    /// # Panics
+    /// When they cannot be started: no test can go on then.
+    #[must_use]
+    pub fn shared() -> &'static Self {
+        SHARED.get_or_init(|| {
+            let made = match env::var_os(FACTS_VARIABLE) {
+                Some(path) => Self::of_the_run(&PathBuf::from(path)),
+                None => Self::own(),
+            };
+            made.expect("the test servers are there")
+        })
+    }
+
+    /// The shared servers, from an async test.
+    ///
+    /// # Panics
+    /// As [`TestStack::shared`].
+    pub async fn get() -> &'static Self {
+        tokio::task::spawn_blocking(Self::shared)
+            .await
+            .expect("the test servers are there")
+    }
+
+    /// Where the servers' programs are.
+    #[must_use]
+    pub fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
+    fn of_the_run(path: &PathBuf) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let facts: Value = serde_json::from_str(&text)?;
+        let part = |key: &str| facts.get(key).with_context(|| format!("no `{key}`"));
+        let string = |key: &str| -> Result<String> {
+            Ok(part(key)?
+                .as_str()
+                .with_context(|| format!("`{key}` is no string"))?
+                .to_owned())
+        };
+        Ok(Self {
+            tools: Tools::from_json(part("tools")?).context("`tools` is incomplete")?,
+            postgres: PostgresAdmin::from_json(part("postgres")?).context("`postgres`")?,
+            template: string("template")?,
+            role_password: string("role_password")?,
+            redis_url: string("redis_url")?,
+            _own: None,
+        })
+    }
+
+    fn own() -> Result<Self> {
+        let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
+        let tools = Tools::find_or_install(&target.join("switchyard-tools"), &mut |_line| {})?;
+        let home = ServerHome::throwaway()?;
+        let postgres = Postgres::start(&tools, &home, Durability::Throwaway)?;
+        let redis = Redis::start(&tools, &home)?;
+        let role_password = random::hex(16)?;
+        migrate_template(postgres.admin(), &role_password)?;
+        Ok(Self {
+            tools,
+            postgres: postgres.admin().clone(),
+            template: OWN_TEMPLATE.to_owned(),
+            role_password,
+            redis_url: redis.url(0),
+            _own: Some(Own {
+                _redis: redis,
+                _postgres: postgres,
+                _home: home,
+            }),
+        })
+    }
+}
+
+fn migrate_template(admin: &PostgresAdmin, role_password: &str) -> Result<()> {
+    admin.sql("postgres", &format!("create database {OWN_TEMPLATE}"))?;
+    let url = admin.url(OWN_TEMPLATE);
+    let executor = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    executor.block_on(async {
+        yard_migrations::migrate(&url).await?;
+        yard_migrations::set_role_passwords(&url, role_password).await
+    })?;
+    Ok(())
+}

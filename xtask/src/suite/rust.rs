@@ -1,0 +1,113 @@
+//! Rust tests against real servers that are started once for the whole run.
+
+use std::fs;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+use yard_stack::{Durability, Postgres, Redis, ServerHome, Tools, random};
+
+use super::count::Count;
+use crate::workspace::Workspace;
+use crate::{command, say};
+
+// Names agreed with crates/yard-testkit, which reads the file this variable points to.
+const FACTS_VARIABLE: &str = "YARD_TEST_STACK";
+const TEMPLATE: &str = "yard_template";
+
+pub(super) fn run(workspace: &Workspace) -> Result<Count> {
+    let root = workspace.root();
+    say::step("building", || {
+        command::cargo(root)
+            .args(["build", "--workspace", "--bins", "--quiet"])
+            .run()
+    })?;
+    let servers = say::step("starting the test servers", || Servers::start(workspace))?;
+    let nextest = command::cargo(root)
+        .args(["nextest", "--version"])
+        .quiet()
+        .is_ok();
+    let args: &[&str] = if nextest {
+        &[
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-fail-fast",
+            "--no-tests=pass",
+        ]
+    } else {
+        &["test", "--workspace", "--no-fail-fast"]
+    };
+    let (ok, output) = command::cargo(root)
+        .args(args)
+        .env(FACTS_VARIABLE, servers.home.dir().join("facts.json"))
+        .env("CARGO_TERM_COLOR", "never")
+        .tee()?;
+    Ok(Count::from_run(ok, &output))
+}
+
+/// PostgreSQL with a migrated template database, and Redis. NATS and Mosquitto start in
+/// milliseconds, so each test that needs them has its own.
+struct Servers {
+    // Dropped in this order: servers first, their data last.
+    _redis: Redis,
+    _postgres: Postgres,
+    home: ServerHome,
+}
+
+impl Servers {
+    fn start(workspace: &Workspace) -> Result<Self> {
+        let progress = &mut |line: &str| say::note(format!("    {line}"));
+        let tools = Tools::find_or_install(&workspace.tool_cache(), progress)?;
+        let home = ServerHome::throwaway()?;
+        let postgres = Postgres::start(&tools, &home, Durability::Throwaway)?;
+        let redis = Redis::start(&tools, &home)?;
+        let password = random::hex(16)?;
+        template(workspace, &home, &postgres, &password)?;
+        let facts = json!({
+            "tools": tools.to_json(),
+            "postgres": postgres.admin().to_json(),
+            "template": TEMPLATE,
+            "role_password": password,
+            "redis_url": redis.url(0),
+        });
+        home.write(&home.dir().join("facts.json"), facts.to_string().as_bytes())?;
+        Ok(Self {
+            _redis: redis,
+            _postgres: postgres,
+            home,
+        })
+    }
+}
+
+fn template(
+    workspace: &Workspace,
+    home: &ServerHome,
+    postgres: &Postgres,
+    password: &str,
+) -> Result<()> {
+    postgres
+        .admin()
+        .sql("postgres", &format!("create database {TEMPLATE}"))?;
+    let (url, secret) = (
+        home.dir().join("admin-url"),
+        home.dir().join("role-password"),
+    );
+    home.write(&url, postgres.admin().url(TEMPLATE).as_bytes())?;
+    home.write(&secret, password.as_bytes())?;
+    let migrate = || {
+        let program = workspace.binary("yard-migrate", false);
+        command::new(program, workspace.root())
+            .arg("--url-file")
+            .arg(&url)
+    };
+    migrate()
+        .arg("up")
+        .quiet()
+        .context("migrate the template database")?;
+    migrate()
+        .args(["set-role-passwords", "--password-file"])
+        .arg(&secret)
+        .quiet()?;
+    fs::remove_file(&secret)?;
+    Ok(())
+}
