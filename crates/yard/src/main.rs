@@ -1,0 +1,7 @@
+//! Operators' command line of Switchyard.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    yard::main()
+}

@@ -1,0 +1,129 @@
+//! The device CA: signs devices, the broker and the services' MQTT clients.
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
+};
+use time::{Duration, OffsetDateTime};
+
+use super::files::KeyFiles;
+use crate::failure::{Failure, Outcome};
+
+/// CN of device-ingest's MQTT client, as the broker's access rules name it.
+const DEVICE_INGEST: &str = "device-ingest-1";
+
+const CA_LIFE: Duration = Duration::days(3_650);
+// Broker and services; long enough to be renewed by hand, with the next release of a chart.
+const LEAF_LIFE: Duration = Duration::days(825);
+const CRL_LIFE: Duration = Duration::days(30);
+/// Machines whose clock is a little behind must still accept what was made just now.
+const BACKDATED: Duration = Duration::minutes(5);
+
+pub(super) struct Authority {
+    params: CertificateParams,
+    key: KeyPair,
+    now: OffsetDateTime,
+}
+
+enum Use {
+    Server(Vec<String>),
+    Client,
+}
+
+impl Authority {
+    pub(super) fn create(now: OffsetDateTime) -> Outcome<Self> {
+        let mut params = params("Switchyard device CA", now, CA_LIFE)?;
+        // Length 0: it signs end entities, never another CA.
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Ok(Self {
+            params,
+            key: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
+            now,
+        })
+    }
+
+    pub(super) fn add_files(&self, broker_host: &str, files: &mut KeyFiles) -> Outcome {
+        files.add("device-ca.pem", self.params.self_signed(&self.key)?.pem());
+        files.add("device-ca.key", self.key.serialize_pem());
+        files.add("device-crl.pem", self.empty_crl()?);
+        let server = Use::Server(broker_names(broker_host));
+        self.add_leaf("broker", broker_host, &server, files)?;
+        self.add_leaf("mqtt-device-ingest", DEVICE_INGEST, &Use::Client, files)
+    }
+
+    fn issuer(&self) -> Issuer<'_, &KeyPair> {
+        Issuer::from_params(&self.params, &self.key)
+    }
+
+    fn empty_crl(&self) -> Outcome<String> {
+        let list = CertificateRevocationListParams {
+            this_update: self.now - BACKDATED,
+            next_update: self.now + CRL_LIFE,
+            crl_number: SerialNumber::from(1),
+            issuing_distribution_point: None,
+            revoked_certs: Vec::new(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        Ok(list.signed_by(&self.issuer())?.pem()?)
+    }
+
+    fn add_leaf(&self, file: &str, name: &str, used: &Use, files: &mut KeyFiles) -> Outcome {
+        let mut leaf = params(name, self.now, LEAF_LIFE)?;
+        leaf.is_ca = IsCa::ExplicitNoCa;
+        leaf.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        leaf.use_authority_key_identifier_extension = true;
+        match used {
+            Use::Server(names) => {
+                leaf.subject_alt_names = sans(names)?;
+                leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            }
+            Use::Client => leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
+        }
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        files.add(
+            format!("{file}.pem"),
+            leaf.signed_by(&key, &self.issuer())?.pem(),
+        );
+        files.add(format!("{file}.key"), key.serialize_pem());
+        Ok(())
+    }
+}
+
+fn broker_names(host: &str) -> Vec<String> {
+    let mut names = vec![host.to_owned()];
+    for local in ["localhost", "127.0.0.1"] {
+        if host != local {
+            names.push(local.to_owned());
+        }
+    }
+    names
+}
+
+fn sans(names: &[String]) -> Outcome<Vec<SanType>> {
+    let san = |name: &String| match name.parse() {
+        Ok(address) => Ok(SanType::IpAddress(address)),
+        Err(_not_an_address) => Ok(SanType::DnsName(name.as_str().try_into()?)),
+    };
+    names.iter().map(san).collect()
+}
+
+fn params(name: &str, now: OffsetDateTime, life: Duration) -> Outcome<CertificateParams> {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.serial_number = Some(random_serial()?);
+    params.not_before = now - BACKDATED;
+    params.not_after = now + life;
+    Ok(params)
+}
+
+/// 127 random bits: positive, and never one that auth will give a device.
+fn random_serial() -> Outcome<SerialNumber> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_unspecified| Failure::other("the system gives no random numbers"))?;
+    bytes[0] = (bytes[0] & 0x7f) | 0x40;
+    Ok(SerialNumber::from_slice(&bytes))
+}
