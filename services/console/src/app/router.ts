@@ -1,0 +1,94 @@
+import { createRouter, createWebHistory, type RouteLocationNormalized, type Router, type RouteRecordRaw } from 'vue-router'
+import { problemOf } from '@/api/problem'
+import { useSession } from '@/features/session/store'
+import { startFault } from './fault'
+
+declare module 'vue-router' {
+  interface RouteMeta {
+    title?: string
+    /** Reachable without a session, and drawn without the shell. */
+    bare?: boolean
+    /** Needs the platform's administrator instead of a tenant's member. */
+    ops?: boolean
+  }
+}
+
+const routes: RouteRecordRaw[] = [
+  { path: '/', name: 'home', component: { render: () => null } },
+  { path: '/sign-in', name: 'sign-in', component: () => import('@/features/session/SignIn.vue'), meta: { title: 'Sign in', bare: true } },
+  {
+    path: '/t/:tenant',
+    component: () => import('./TenantGate.vue'),
+    children: [
+      { path: '', redirect: (to) => ({ name: 'devices', params: to.params }) },
+      { path: 'devices', name: 'devices', component: () => import('@/features/devices/DevicesPage.vue'), meta: { title: 'Devices' } },
+      {
+        path: 'devices/:id/:tab(telemetry|commands|certificates|quarantine)?',
+        name: 'device',
+        component: () => import('@/features/device/DevicePage.vue'),
+        meta: { title: 'Device' },
+      },
+      { path: 'connect', name: 'connect', component: () => import('@/features/connect/ConnectPage.vue'), meta: { title: 'Connect a device' } },
+    ],
+  },
+  {
+    path: '/ops',
+    meta: { ops: true },
+    children: [
+      { path: '', redirect: { name: 'queues' } },
+      { path: 'queues', name: 'queues', component: () => import('@/features/ops/QueuesPage.vue'), meta: { title: 'Queues' } },
+      { path: 'jobs', name: 'jobs', component: () => import('@/features/ops/JobsPage.vue'), meta: { title: 'Jobs' } },
+      { path: 'schedules', name: 'schedules', component: () => import('@/features/ops/SchedulesPage.vue'), meta: { title: 'Schedules' } },
+    ],
+  },
+  { path: '/:rest(.*)*', name: 'not-found', component: () => import('./NotFound.vue'), meta: { title: 'Not found' } },
+]
+
+async function guard(to: RouteLocationNormalized) {
+  const session = useSession()
+  try {
+    await session.restore()
+    startFault.value = null
+  } catch (thrown) {
+    startFault.value = problemOf(thrown)
+    return true
+  }
+  if (!session.me) {
+    return to.meta.bare ? true : { name: 'sign-in', query: to.path === '/' ? {} : { next: to.fullPath } }
+  }
+  if (to.name === 'home' || to.name === 'sign-in') return session.home
+  return true
+}
+
+/** Two places are one page when only its tab or query differs: the focus then stays where it is. */
+function samePage(to: RouteLocationNormalized, from: RouteLocationNormalized): boolean {
+  return to.name === from.name && to.params.id === from.params.id && to.params.tenant === from.params.tenant
+}
+
+export function setTitle(title: string): void {
+  document.title = `${title} · Switchyard`
+}
+
+/** A chunk of an older build may be gone after an update: load the page again, once. */
+function reloadOnMissingChunk(): void {
+  addEventListener('vite:preloadError', (event) => {
+    const mark = 'yard.reloaded'
+    if (history.state?.[mark]) return
+    event.preventDefault()
+    history.replaceState({ ...history.state, [mark]: true }, '')
+    location.reload()
+  })
+}
+
+export function makeRouter(): Router {
+  const router = createRouter({ history: createWebHistory(), routes })
+  router.beforeEach(guard)
+  router.afterEach((to, from, failure) => {
+    if (failure) return
+    setTitle(to.meta.title ?? 'Console')
+    if (from.matched.length === 0 || samePage(to, from)) return
+    requestAnimationFrame(() => document.getElementById('main')?.focus({ preventScroll: true }))
+  })
+  reloadOnMissingChunk()
+  return router
+}

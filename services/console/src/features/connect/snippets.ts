@@ -1,0 +1,66 @@
+// The commands a person copies. Everything they need stands in them; nothing must be filled in.
+import type { Contract, Device } from '@/api/types'
+import { example } from '@/features/device/schemaForm'
+
+export interface Snippet {
+  key: string
+  title: string
+  why: string
+  text: string
+}
+
+/** For use inside single quotes in a POSIX shell. */
+const quoted = (text: string): string => text.replaceAll("'", "'\\''")
+
+export function sampleReading(contract: Contract | null): string {
+  const values = example({ type: 'object', ...contract?.telemetrySchema })
+  return JSON.stringify(values)
+}
+
+const keyAndRequest = (device: Device): Snippet => ({
+  key: 'key',
+  title: 'Key and certificate request',
+  why: 'Run this on the device: the private key is made there and never leaves it.',
+  text: [
+    'openssl ecparam -name prime256v1 -genkey -noout -out device.key',
+    `openssl req -new -key device.key -subj "/CN=${device.id}" -out device.csr`,
+  ].join('\n'),
+})
+
+const enrolment = (origin: string, code: string): Snippet => ({
+  key: 'enrol',
+  title: 'Certificate in exchange for the claim code',
+  why: 'Needs curl and jq. The code works once.',
+  text: [
+    `jq -n --arg code '${quoted(code)}' --rawfile csr device.csr '{claim_code: $code, csr_pem: $csr}' \\`,
+    `  | curl --fail-with-body -sS -H 'Content-Type: application/json' --data @- ${origin}/api/v1/enrollments > enrolment.json`,
+    'jq -r .certificate_pem enrolment.json > device.pem',
+    'jq -r .ca_pem enrolment.json > ca.pem',
+  ].join('\n'),
+})
+
+const publish = (device: Device, contract: Contract | null): Snippet => ({
+  key: 'publish',
+  title: 'A first reading',
+  why: 'The certificate is the only credential: it says which device this is, and of which tenant.',
+  text: [
+    'mosquitto_pub -V 5 -q 1 -h "$(jq -r .mqtt_host enrolment.json)" -p "$(jq -r .mqtt_port enrolment.json)" \\',
+    '  --cafile ca.pem --cert device.pem --key device.key \\',
+    `  -i ${device.id} -t device/${device.id}/telemetry \\`,
+    `  -m '{"at":"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'","values":${quoted(sampleReading(contract))}}'`,
+  ].join('\n'),
+})
+
+const simulate = (origin: string, code: string): Snippet => ({
+  key: 'simulate',
+  title: 'No device at hand? Simulate it',
+  why: 'Instead of the three above: enrols with the same code and replays recorded measurements.',
+  text: `yard simulate --url ${origin} --claim-code '${quoted(code)}'`,
+})
+
+export const snippets = (origin: string, device: Device, contract: Contract | null, code: string): Snippet[] => [
+  keyAndRequest(device),
+  enrolment(origin, code),
+  publish(device, contract),
+  simulate(origin, code),
+]
