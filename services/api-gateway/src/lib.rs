@@ -1,1 +1,4 @@
-
+//! wip
+pub mod openapi;
+pub mod session;
+pub mod transcode;
