@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::workspace::Workspace;
-use crate::{chart, check, house, requirements, suite};
+use crate::{chart, check, house, requirements, suite, up};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Developer tasks of Switchyard", version)]
@@ -15,6 +15,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Starts everything on this machine, with two demo tenants and simulated devices.
+    Up(up::UpArgs),
     /// Runs every test and check; the last line says how many passed.
     Test(suite::TestArgs),
     /// Format, lints and the house checks.
@@ -38,6 +40,7 @@ pub(crate) struct Json {
 pub(crate) fn run() -> Result<()> {
     let workspace = Workspace::find()?;
     match Cli::parse().task {
+        Task::Up(args) => up::run(&workspace, &args),
         Task::Test(args) => suite::run(&workspace, &args),
         Task::Check => check::run(&workspace),
         Task::Requirements(how) => requirements::run(&workspace, how),

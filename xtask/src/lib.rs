@@ -11,9 +11,11 @@ mod command;
 mod console;
 mod house;
 mod interrupt;
+mod platform;
 mod requirements;
 mod say;
 mod suite;
+mod up;
 mod workspace;
 
 use std::process::ExitCode;

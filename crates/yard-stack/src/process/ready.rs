@@ -40,23 +40,24 @@ impl Ready {
     }
 }
 
-/// Memory that belongs to `pid` and its descendants: each one's proportional share where the kernel
-/// tells it, so that pages shared by PostgreSQL's backends are counted once.
+/// Memory that belongs to `pid` and its descendants. A single process: all that is resident. A
+/// family (PostgreSQL's backends): each one's proportional share, so that shared pages count once.
 pub(super) fn resident_kib(pid: u32) -> u64 {
-    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
-    let below: u64 = children
-        .unwrap_or_default()
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok())
-        .map(resident_kib)
-        .sum();
-    own_kib(pid) + below
+    match family(pid).as_slice() {
+        [one] => field(&format!("/proc/{one}/status"), "VmRSS:").unwrap_or(0),
+        many => many.iter().map(|pid| share_kib(*pid)).sum(),
+    }
 }
 
-fn own_kib(pid: u32) -> u64 {
-    field(&format!("/proc/{pid}/smaps_rollup"), "Pss:")
-        .or_else(|| field(&format!("/proc/{pid}/status"), "VmRSS:"))
-        .unwrap_or(0)
+fn family(pid: u32) -> Vec<u32> {
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let below = children.split_whitespace().filter_map(|child| child.parse().ok());
+    std::iter::once(pid).chain(below.flat_map(family)).collect()
+}
+
+fn share_kib(pid: u32) -> u64 {
+    field(&format!("/proc/{pid}/smaps_rollup"), "Pss:").unwrap_or(0)
 }
 
 fn field(path: &str, name: &str) -> Option<u64> {

@@ -1,0 +1,171 @@
+//! Which service is told what. The keys are those of each service's `config/default.toml`.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use super::Edge;
+use crate::workspace::Workspace;
+
+/// A service, ready to be started.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) name: &'static str,
+    pub(super) admin: SocketAddr,
+    pub(super) env: Vec<(String, String)>,
+}
+
+/// Collects `YARD_<SERVICE>__SECTION__KEY` variables.
+struct Env {
+    name: &'static str,
+    prefix: String,
+    admin: SocketAddr,
+    pairs: Vec<(String, String)>,
+}
+
+impl Env {
+    fn new(name: &'static str, edge: &Edge, admin: usize) -> Self {
+        let prefix = format!("YARD_{}", name.to_uppercase().replace('-', "_"));
+        let admin = edge
+            .admin
+            .get(admin)
+            .expect("one admin port for each service")
+            .addr();
+        Self { name, prefix, admin, pairs: Vec::new() }
+            .set("runtime.admin_listen", admin)
+            // Nothing balances load here that would have to notice first.
+            .set("runtime.drain_delay", "0s")
+    }
+
+    fn set(mut self, key: &str, value: impl ToString) -> Self {
+        let key = key.to_uppercase().replace('.', "__");
+        self.pairs
+            .push((format!("{}__{key}", self.prefix), value.to_string()));
+        self
+    }
+
+    fn path(self, key: &str, path: &Path) -> Self {
+        let text = path.display().to_string();
+        self.set(key, text)
+    }
+
+    fn identity(self, edge: &Edge) -> Self {
+        let key = edge.pki.join("services").join(format!("{}.key", self.name));
+        self.path("identity.key_file", &key)
+            .path("identity.trust_file", &edge.pki.join("trust.json"))
+    }
+
+    fn postgres(self, edge: &Edge) -> Self {
+        let own = edge
+            .postgres_urls
+            .iter()
+            .find(|(service, _)| *service == self.name);
+        let (_, url) = own.expect("a service with a database has a role");
+        self.path("postgres.url_file", url)
+    }
+
+    fn nats(self, edge: &Edge) -> Self {
+        self.path("nats.url_file", &edge.nats_url)
+    }
+
+    fn redis(self, edge: &Edge) -> Self {
+        self.path("redis.url_file", &edge.redis_url)
+    }
+
+    fn auth(self, edge: &Edge) -> Self {
+        self.set("auth.endpoint", url(edge.auth_grpc.addr()))
+    }
+
+    fn done(self) -> Service {
+        Service {
+            name: self.name,
+            admin: self.admin,
+            env: self.pairs,
+        }
+    }
+}
+
+fn url(addr: SocketAddr) -> String {
+    format!("http://{addr}")
+}
+
+pub(super) fn all(edge: &Edge, workspace: &Workspace) -> Vec<Service> {
+    vec![
+        auth(edge),
+        device_ingest(edge),
+        worker(edge),
+        scheduler(edge),
+        comms_websocket(edge),
+        api_gateway(edge, workspace),
+    ]
+}
+
+fn auth(edge: &Edge) -> Service {
+    let pki = &edge.pki;
+    Env::new("auth", edge, 1)
+        .set("grpc.listen", edge.auth_grpc.addr())
+        .set("http.listen", edge.auth_http.addr())
+        .postgres(edge)
+        .redis(edge)
+        .identity(edge)
+        .path("issuer.key_file", &pki.join("auth-issuer.key"))
+        .path("device_ca.cert_file", &pki.join("device-ca.pem"))
+        .path("device_ca.key_file", &pki.join("device-ca.key"))
+        .path("device_ca.crl_file", &pki.join("device-crl.pem"))
+        .set("mqtt.host", "localhost")
+        .set("mqtt.port", edge.mqtt_port)
+        .done()
+}
+
+fn device_ingest(edge: &Edge) -> Service {
+    Env::new("device-ingest", edge, 2)
+        .set("grpc.listen", edge.ingest_grpc.addr())
+        .postgres(edge)
+        .nats(edge)
+        .identity(edge)
+        .auth(edge)
+        .set("mqtt.host", "localhost")
+        .set("mqtt.port", edge.mqtt_port)
+        .path("mqtt.ca_file", &edge.pki.join("device-ca.pem"))
+        .path("mqtt.cert_file", &edge.pki.join("mqtt-device-ingest.pem"))
+        .path("mqtt.key_file", &edge.pki.join("mqtt-device-ingest.key"))
+        .done()
+}
+
+fn worker(edge: &Edge) -> Service {
+    Env::new("worker", edge, 4)
+        .set("grpc.listen", edge.worker_grpc.addr())
+        .postgres(edge)
+        .nats(edge)
+        .identity(edge)
+        .done()
+}
+
+fn scheduler(edge: &Edge) -> Service {
+    Env::new("scheduler", edge, 3)
+        .set("grpc.listen", edge.scheduler_grpc.addr())
+        .postgres(edge)
+        .nats(edge)
+        .identity(edge)
+        .done()
+}
+
+fn comms_websocket(edge: &Edge) -> Service {
+    Env::new("comms-websocket", edge, 5)
+        .set("grpc.listen", edge.comms_grpc.addr())
+        .set("websocket.listen", edge.comms_socket.addr())
+        .nats(edge)
+        .redis(edge)
+        .identity(edge)
+        .auth(edge)
+        .done()
+}
+
+fn api_gateway(edge: &Edge, workspace: &Workspace) -> Service {
+    Env::new("api-gateway", edge, 0)
+        .set("http.listen", edge.gateway.addr())
+        .redis(edge)
+        .identity(edge)
+        .auth(edge)
+        .path("console.dir", &workspace.join("services/console/dist"))
+        .done()
+}

@@ -1,0 +1,86 @@
+//! `cargo xtask up`: from a fresh checkout to a running platform with devices in it.
+
+mod fleet;
+mod guide;
+mod headless;
+mod numbers;
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+use yard_stack::{Durability, Tools};
+
+use crate::console;
+use crate::interrupt::Interrupt;
+use crate::platform::{self, Platform, Settings};
+use crate::say;
+use crate::workspace::Workspace;
+
+pub(crate) use fleet::Fleet;
+
+/// What to start.
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Without a person: wait until both tenants have 1,000 readings stored and a command done,
+    /// print the figures as one JSON object and end.
+    #[arg(long)]
+    check: bool,
+    /// Simulated devices of each tenant.
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    devices: u32,
+    /// Optimised builds (slower to build, faster to run).
+    #[arg(long)]
+    release: bool,
+    /// Go on with the data of the last run.
+    #[arg(long)]
+    keep: bool,
+}
+
+/// Starts everything; stops it again on Ctrl-C, or when `--check` has its answer.
+pub(crate) fn run(workspace: &Workspace, args: &UpArgs) -> Result<()> {
+    let begun = Instant::now();
+    let interrupt = Interrupt::install()?;
+    let settings = settings(workspace, args);
+    say::note("Switchyard");
+    let tools = say::step("finding PostgreSQL, Redis, NATS and Mosquitto", || {
+        let progress = &mut |line: &str| say::note(format!("    {line}"));
+        Ok(Tools::find_or_install(&workspace.tool_cache(), progress)?)
+    })?;
+    platform::build(workspace, args.release)?;
+    interrupt.check()?;
+    console::install(workspace)?;
+    console::build(workspace)?;
+    interrupt.check()?;
+    let mut platform = Platform::start(workspace, &tools, &settings, &interrupt)?;
+    let fleet = Fleet::start(&platform, workspace, args.devices, args.release)?;
+    let ready = begun.elapsed();
+    let ended = if args.check {
+        headless::run(&mut platform, &fleet, &interrupt, ready)
+    } else {
+        guide::show(&platform, ready);
+        stay(&mut platform, &interrupt)
+    };
+    say::note("\nstopping …");
+    drop(fleet);
+    platform.stop();
+    ended
+}
+
+fn settings(workspace: &Workspace, args: &UpArgs) -> Settings {
+    Settings {
+        dir: workspace.join(".switchyard"),
+        keep: args.keep,
+        release: args.release,
+        usual_ports: !args.check,
+        durability: Durability::Kept,
+    }
+}
+
+fn stay(platform: &mut Platform, interrupt: &Interrupt) -> Result<()> {
+    while !interrupt.is_set() {
+        platform.tend()?;
+        std::thread::sleep(Duration::from_millis(250));
+    }
+    Ok(())
+}
