@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -128,6 +129,16 @@ def values_files(chart):
     return [chart / "values.yaml"] + extra
 
 
+def without_hooks(chart, folder):
+    """A copy whose hooks are ordinary objects: a hook would be waited for, and nothing runs here."""
+    copy = pathlib.Path(folder) / chart.name
+    shutil.copytree(chart, copy)
+    for template in copy.glob("templates/*.yaml"):
+        lines = template.read_text().splitlines(keepends=True)
+        template.write_text("".join(line for line in lines if "helm.sh/hook" not in line))
+    return copy
+
+
 async def render(chart, values):
     import helm_sdkpy
 
@@ -188,5 +199,5 @@ if __name__ == "__main__":
         config_file.write_text(yaml.safe_dump(kubeconfig(server.server_port)))
         # The engine reads its environment once, when a process starts: so it gets its own.
         env = os.environ | {"KUBECONFIG": str(config_file), "HELM_DRIVER": "memory"}
-        child = [sys.executable, __file__, str(chart), "render"]
+        child = [sys.executable, __file__, str(without_hooks(chart, folder)), "render"]
         sys.exit(subprocess.run(child, env=env, check=False).returncode)
