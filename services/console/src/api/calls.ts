@@ -1,5 +1,6 @@
 // Every request the console makes, in one place: typed by the gateway's OpenAPI document.
 import { body, client } from './client'
+import { Problem } from './problem'
 import * as t from './types'
 
 const PAGE = 500
@@ -121,9 +122,17 @@ export async function latestReading(deviceId: string): Promise<t.Reading | null>
     return t.reading(await body(client.GET('/api/v1/devices/{device_id}/readings/latest', byDevice(deviceId))))
   } catch (thrown) {
     // A device that never sent anything has no newest reading.
-    if (thrown instanceof Object && 'status' in thrown && thrown.status === 404) return null
+    if (thrown instanceof Problem && thrown.missing) return null
     throw thrown
   }
+}
+
+/** Any reading of the last day; unlike the newest one, its absence is not a fault. */
+export async function someReading(deviceId: string): Promise<t.Reading | null> {
+  const params = { path: { device_id: deviceId }, query: { page_size: 1 } }
+  const answer = await body(client.GET('/api/v1/devices/{device_id}/readings', { params }))
+  const found = answer.readings?.[0]
+  return found ? t.reading(found) : null
 }
 
 export async function getSeries(

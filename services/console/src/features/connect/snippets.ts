@@ -17,23 +17,25 @@ export function sampleReading(contract: Contract | null): string {
   return JSON.stringify(values)
 }
 
-const keyAndRequest = (device: Device): Snippet => ({
+const keyAndRequest: Snippet = {
   key: 'key',
   title: 'Key and certificate request',
   why: 'Run this on the device: the private key is made there and never leaves it.',
   text: [
     'openssl ecparam -name prime256v1 -genkey -noout -out device.key',
-    `openssl req -new -key device.key -subj "/CN=${device.id}" -out device.csr`,
+    'openssl req -new -key device.key -out device.csr -subj /CN=device',
   ].join('\n'),
-})
+}
 
 const enrolment = (origin: string, code: string): Snippet => ({
   key: 'enrol',
   title: 'Certificate in exchange for the claim code',
   why: 'Needs curl and jq. The code works once.',
   text: [
-    `jq -n --arg code '${quoted(code)}' --rawfile csr device.csr '{claim_code: $code, csr_pem: $csr}' \\`,
-    `  | curl --fail-with-body -sS -H 'Content-Type: application/json' --data @- ${origin}/api/v1/enrollments > enrolment.json`,
+    `jq -n --arg code '${quoted(code)}' --rawfile csr device.csr \\`,
+    "    '{claim_code: $code, csr_pem: $csr}' \\",
+    "  | curl --fail-with-body -sS -H 'Content-Type: application/json' \\",
+    `    --data @- -o enrolment.json ${origin}/api/v1/enrollments`,
     'jq -r .certificate_pem enrolment.json > device.pem',
     'jq -r .ca_pem enrolment.json > ca.pem',
   ].join('\n'),
@@ -44,9 +46,10 @@ const publish = (device: Device, contract: Contract | null): Snippet => ({
   title: 'A first reading',
   why: 'The certificate is the only credential: it says which device this is, and of which tenant.',
   text: [
-    'mosquitto_pub -V 5 -q 1 -h "$(jq -r .mqtt_host enrolment.json)" -p "$(jq -r .mqtt_port enrolment.json)" \\',
-    '  --cafile ca.pem --cert device.pem --key device.key \\',
-    `  -i ${device.id} -t device/${device.id}/telemetry \\`,
+    'mosquitto_pub -V 5 -q 1 --cafile ca.pem --cert device.pem --key device.key \\',
+    '  -h "$(jq -r .mqtt_host enrolment.json)" -p "$(jq -r .mqtt_port enrolment.json)" \\',
+    `  -i ${device.id} \\`,
+    `  -t device/${device.id}/telemetry \\`,
     `  -m '{"at":"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'","values":${quoted(sampleReading(contract))}}'`,
   ].join('\n'),
 })
@@ -59,7 +62,7 @@ const simulate = (origin: string, code: string): Snippet => ({
 })
 
 export const snippets = (origin: string, device: Device, contract: Contract | null, code: string): Snippet[] => [
-  keyAndRequest(device),
+  keyAndRequest,
   enrolment(origin, code),
   publish(device, contract),
   simulate(origin, code),

@@ -1,7 +1,7 @@
 // What is heard of a device that is being connected: its certificate, its presence, its first
 // reading, and what was refused with the reason.
 import { computed, ref, shallowRef, type Ref } from 'vue'
-import { getDevice, latestReading, listCertificates, listQuarantine } from '@/api/calls'
+import { getDevice, someReading, listCertificates, listQuarantine } from '@/api/calls'
 import type { Quarantined, Reading } from '@/api/types'
 import { usePolling } from '@/app/query'
 import { deviceChannel, presenceChange, telemetryEvent } from '@/live/events'
@@ -30,7 +30,7 @@ export function useListening(tenantId: () => string, deviceId: Ref<string | null
     const id = deviceId.value
     if (!id || reading.value) return
     const [certificates, quarantine, newest, device] = await Promise.all([
-      listCertificates(id), listQuarantine(id), latestReading(id), getDevice(id),
+      listCertificates(id), listQuarantine(id), someReading(id), getDevice(id),
     ])
     if (id !== deviceId.value) return
     certified.value = certificates.some((one) => one.revokedAt === null)

@@ -11,7 +11,7 @@ const SKELETON_AFTER_MS = 150
 const CORRECTION_MS = 60_000
 
 /** History of every metric in the range, then live readings; and the newest reading. */
-export function useTelemetry(deviceId: string, metrics: Metric[], range: Ref<Range>, feed: DeviceFeed) {
+export function useTelemetry(deviceId: string, seen: () => boolean, metrics: Metric[], range: Ref<Range>, feed: DeviceFeed) {
   const columns = shallowRef<Record<string, Columns>>({})
   const latest = shallowRef<Reading | null>(null)
   const problem = shallowRef<Problem | null>(null)
@@ -33,6 +33,9 @@ export function useTelemetry(deviceId: string, metrics: Metric[], range: Ref<Ran
     return new Map(made)
   }
 
+  /** Not asked of a device that was never heard: there is none, and a refusal would be noise. */
+  const newestReading = async () => (seen() ? latestReading(deviceId) : null)
+
   /** Live readings that arrive while history is on its way; added once it is there. */
   let early: TelemetryEvent[] | null = null
 
@@ -41,7 +44,7 @@ export function useTelemetry(deviceId: string, metrics: Metric[], range: Ref<Ran
     early = []
     const to = Date.now()
     try {
-      const [made, newest] = await Promise.all([history(to - range.value.ms, to), latestReading(deviceId)])
+      const [made, newest] = await Promise.all([history(to - range.value.ms, to), newestReading()])
       if (mine !== turn) return
       buffers = made
       if (newest && newest.occurredAt >= (latest.value?.occurredAt ?? 0)) latest.value = newest

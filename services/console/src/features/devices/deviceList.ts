@@ -79,6 +79,7 @@ export function useDeviceList(load: LoadPage = listDevices): DeviceList {
     abort = new AbortController()
     const { signal } = abort
     filter = next
+    wanted = { first: 0, last: 0 }
     const timer = setTimeout(() => (waiting.value = true), SKELETON_AFTER_MS)
     try {
       const page = await load(filter, '', signal)
@@ -131,7 +132,7 @@ export function useDeviceList(load: LoadPage = listDevices): DeviceList {
     const { signal } = abort
     try {
       let offset = 0
-      for (const [index, held] of [...pages.value.entries()]) {
+      for (const [index, held] of pages.value.entries()) {
         const first = offset
         offset += held.devices.length
         if (offset <= wanted.first || first > wanted.last) continue

@@ -1,0 +1,72 @@
+import { expect, live, PASSWORD, signIn, test } from './fixtures'
+
+test('deep link leads through sign-in and back', async ({ page, gateway }) => {
+  const path = `/t/aqua/devices/${gateway.devices[0]!.device_id}`
+  await page.goto(path)
+  await expect(page).toHaveURL(/sign-in\?next=/)
+  await expect(page).toHaveTitle('Sign in · Switchyard')
+  await page.getByLabel('E-mail').fill('owner@aqua.example')
+  await page.getByLabel('Password').fill(PASSWORD)
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(path)
+  await live(page)
+  await expect(page).toHaveTitle(`${gateway.devices[0]!.name} · Switchyard`)
+})
+
+test('wrong password is refused with its code and nothing is stored', async ({ page, watch }) => {
+  watch.allow('401')
+  await page.goto('/sign-in')
+  await page.getByLabel('E-mail').fill('owner@aqua.example')
+  await page.getByLabel('Password').fill('guess')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  await expect(page.getByRole('alert')).toContainText('do not match')
+  await expect(page.getByRole('alert')).toContainText('auth.credentials_invalid')
+  await expect(page.getByLabel('Password')).toHaveValue('')
+  expect(await page.evaluate(() => localStorage.length + sessionStorage.length)).toBe(0)
+})
+
+test('lost session returns to sign-in', async ({ page, context, watch }) => {
+  watch.allow('401')
+  await signIn(page)
+  await context.clearCookies()
+  await page.getByRole('row').nth(2).click()
+  await expect(page).toHaveURL(/sign-in\?next=/)
+})
+
+test('link of another tenant is not shown as this one', async ({ page }) => {
+  await signIn(page)
+  await page.goto('/t/other/devices')
+  await expect(page.getByText('This link belongs to “other”')).toBeVisible()
+  await page.getByRole('link', { name: 'Go to Aqua Valley Water' }).click()
+  await expect(page.getByRole('grid')).toBeVisible()
+})
+
+test('unknown address says so', async ({ page }) => {
+  await signIn(page)
+  await page.goto('/nowhere')
+  await expect(page.getByText('There is no such page')).toBeVisible()
+})
+
+test('viewer is not offered what the role does not allow', async ({ page, gateway }) => {
+  await signIn(page, 'viewer@aqua.example')
+  await expect(page.getByRole('link', { name: 'Connect a device' })).toHaveCount(0)
+  await page.goto(`/t/aqua/devices/${gateway.devices[0]!.device_id}/commands`)
+  await expect(page.getByText('devices.control')).toBeVisible()
+  await expect(page.getByRole('form', { name: 'Send a command' })).toHaveCount(0)
+})
+
+test('palette finds a device, sheet lists the keys, keys navigate', async ({ page }) => {
+  await signIn(page)
+  await page.keyboard.press('Control+k')
+  await page.keyboard.type('mill lane 0003')
+  await expect(page.getByRole('option')).toHaveCount(1)
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('heading', { level: 1 })).toHaveText('Mill lane 0003')
+  await expect(page.locator('main')).toBeFocused()
+  await page.keyboard.press('?')
+  await expect(page.getByRole('dialog', { name: 'Keys' })).toContainText('Go to Devices')
+  await page.keyboard.press('Escape')
+  await page.keyboard.press('g')
+  await page.keyboard.press('d')
+  await expect(page).toHaveURL(/\/devices$/)
+})

@@ -1,0 +1,21 @@
+declare module '*/data.mjs' {
+  export const PASSWORD: string
+  export const TENANT: string
+}
+declare module '*/gateway.mjs' {
+  interface Control {
+    break: (prefix: string, status: number, code: string, times?: number) => void
+    presence: (id: string, state: string) => void
+    speak: (id: string) => void
+    refuse: (id: string) => void
+    drop: () => void
+    hold: (on: boolean) => void
+  }
+  interface Gateway {
+    url: string
+    control: Control
+    devices: { device_id: string; name: string; presence: string }[]
+    close: () => void
+  }
+  export function startGateway(options?: { port?: number; deviceCount?: number; readingEvery?: number }): Promise<Gateway>
+}
