@@ -30,14 +30,18 @@ create table platform.jobs (
     attempt integer not null default 0,
     lease_token uuid,
     lease_until timestamptz,
+    -- Not before this; moves on after a failure.
+    run_at timestamptz not null default clock_timestamp(),
     requested_at timestamptz not null,
     created_at timestamptz not null default clock_timestamp(),
     finished_at timestamptz,
     last_error text not null default ''
 );
 create index jobs_newest on platform.jobs (created_at desc, id desc);
-create index jobs_waiting on platform.jobs (queue, created_at) where state in ('available', 'running');
-grant select, insert, update on platform.jobs to yard_worker;
+create index jobs_waiting on platform.jobs (queue, run_at) where state = 'available';
+create index jobs_leased on platform.jobs (lease_until) where state = 'running';
+create index jobs_finished on platform.jobs (finished_at) where finished_at is not null;
+grant select, insert, update, delete on platform.jobs to yard_worker;
 
 -- One partition a day, UTC. The worker may ask for partitions; it may not create tables.
 create function series.ensure_telemetry_partitions(days_back integer, days_ahead integer)
