@@ -74,6 +74,25 @@ impl Cmd {
         Ok(out)
     }
 
+    /// As [`Cmd::read`], whatever its exit code is.
+    pub(crate) fn read_any(mut self) -> Result<String> {
+        let output = self
+            .command
+            .output()
+            .with_context(|| format!("run {}", self.shown))?;
+        let err = String::from_utf8_lossy(&output.stderr);
+        let out = String::from_utf8_lossy(&output.stdout).into_owned();
+        if out.trim().is_empty() {
+            bail!(
+                "`{}` said nothing ({})\n{}",
+                self.shown,
+                output.status,
+                last_lines(&err, TAIL)
+            );
+        }
+        Ok(out)
+    }
+
     /// Runs it, shows what it prints on standard error while it comes and gives it back as well.
     pub(crate) fn tee(mut self) -> Result<(bool, String)> {
         let (reader, writer) = std::io::pipe().context("make a pipe")?;

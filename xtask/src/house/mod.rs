@@ -21,7 +21,10 @@ const CHECKS: [Check; 8] = [
         "every crate takes the workspace's lints",
         layout::lints_inherited,
     ),
-    ("main.rs only starts the library", layout::mains_are_thin),
+    (
+        "a service's main.rs only starts its library",
+        layout::mains_are_thin,
+    ),
     ("files stay below 600 lines", layout::files_are_short),
     ("services call only whom they may", edges::calls_are_allowed),
     (
@@ -37,7 +40,8 @@ const CHECKS: [Check; 8] = [
 pub(crate) fn run(workspace: &Workspace) -> Result<()> {
     let mut findings = 0;
     for (rule, check) in CHECKS {
-        let wrong = check(workspace)?;
+        // A check that cannot even run is a finding too, and no reason to skip the others.
+        let wrong = check(workspace).unwrap_or_else(|error| vec![format!("{error:#}")]);
         say::note(format!(
             "  {} {rule}",
             if wrong.is_empty() { "✓" } else { "✗" }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use yard_stack::ports::PortLease;
-use yard_stack::{Mosquitto, Stack};
+use yard_stack::{Mosquitto, Stack, random};
 
 use super::{DATABASE, Folders};
 
@@ -24,6 +24,7 @@ pub(crate) struct Edge {
     pub(super) pki: PathBuf,
     pub(super) nats_url: PathBuf,
     pub(super) redis_url: PathBuf,
+    pub(super) app_secret: PathBuf,
     pub(super) postgres_urls: Vec<(&'static str, PathBuf)>,
 }
 
@@ -79,6 +80,7 @@ impl Edge {
             pki: folders.pki(),
             nats_url: folders.write_secret("nats-url", &stack.nats.url())?,
             redis_url: folders.write_secret("redis-url", &stack.redis.url(0))?,
+            app_secret: folders.write_secret("app-secret", &random::hex(32)?)?,
             postgres_urls,
         })
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-const PARTS: [&str; 4] = ["pki", "logs", "secrets", "profiles"];
+const PARTS: [&str; 5] = ["pki", "logs", "secrets", "profiles", "fleet"];
 
 /// `pki`, `logs`, `secrets`, `profiles` and the servers' data, locked for one run at a time.
 #[derive(Debug)]
@@ -68,6 +68,11 @@ impl Folders {
         self.root
             .join("profiles")
             .join(format!("{tenant}-{role}.toml"))
+    }
+
+    /// Where a tenant's simulated devices keep their keys and what they were told.
+    pub(crate) fn fleet(&self, tenant: &str) -> PathBuf {
+        self.root.join("fleet").join(tenant)
     }
 
     /// Writes a secret to a file of its own that only we can read.

@@ -88,7 +88,13 @@ impl Platform {
             })
         })?;
         interrupt.check()?;
-        let edge = Edge::new(&stack, &mosquitto, &folders, &password, settings.usual_ports)?;
+        let edge = Edge::new(
+            &stack,
+            &mosquitto,
+            &folders,
+            &password,
+            settings.usual_ports,
+        )?;
         let crew = say::step("starting the six services", || {
             Crew::start(workspace, &edge, &folders, settings.release)
         })?;
@@ -121,6 +127,11 @@ impl Platform {
         let text = self.admin().sql(DATABASE, statement)?;
         text.parse()
             .with_context(|| format!("`{statement}` gave `{text}`"))
+    }
+
+    /// A program of this build.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.workspace.binary(name, self.release)
     }
 
     /// The `yard` command line, signed in as a person of a tenant (see [`Platform::sign_in`]).

@@ -21,6 +21,8 @@ pub(crate) struct DemoTenant {
     pub(crate) name: &'static str,
     /// The data set its devices replay.
     pub(crate) data: &'static str,
+    /// The name `yard simulate` gives its first device.
+    pub(crate) first_device: &'static str,
 }
 
 /// Both tenants.
@@ -29,11 +31,13 @@ pub(crate) const TENANTS: [DemoTenant; 2] = [
         slug: "acme-water",
         name: "Acme Water",
         data: "water-flow",
+        first_device: "Branch meter 001",
     },
     DemoTenant {
         slug: "brookside",
         name: "Brookside Hotels",
         data: "room-climate",
+        first_device: "Room sensor 001",
     },
 ];
 

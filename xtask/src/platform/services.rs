@@ -152,20 +152,23 @@ fn scheduler(edge: &Edge) -> Service {
 fn comms_websocket(edge: &Edge) -> Service {
     Env::new("comms-websocket", edge, 5)
         .set("grpc.listen", edge.comms_grpc.addr())
-        .set("websocket.listen", edge.comms_socket.addr())
+        .set("socket.listen", edge.comms_socket.addr())
+        .path("socket.app_secret_file", &edge.app_secret)
         .nats(edge)
-        .redis(edge)
         .identity(edge)
-        .auth(edge)
         .done()
 }
 
 fn api_gateway(edge: &Edge, workspace: &Workspace) -> Service {
     Env::new("api-gateway", edge, 0)
         .set("http.listen", edge.gateway.addr())
-        .redis(edge)
+        .set("upstreams.auth", url(edge.auth_grpc.addr()))
+        .set("upstreams.device_ingest", url(edge.ingest_grpc.addr()))
+        .set("upstreams.comms_websocket", url(edge.comms_grpc.addr()))
+        .set("upstreams.scheduler", url(edge.scheduler_grpc.addr()))
+        .set("upstreams.worker", url(edge.worker_grpc.addr()))
+        .set("upstreams.socket", edge.comms_socket.addr())
         .identity(edge)
-        .auth(edge)
         .path("console.dir", &workspace.join("services/console/dist"))
         .done()
 }

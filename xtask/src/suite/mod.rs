@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::Json;
 use crate::workspace::Workspace;
-use crate::{chart, check, requirements, say};
+use crate::{chart, check, matrix, requirements, say};
 use count::Count;
 
 /// What to run.
@@ -36,15 +36,18 @@ enum Part {
     Requirements,
     /// The Helm chart.
     Chart,
+    /// Every RPC as everyone who must not be let in.
+    Matrix,
 }
 
-const ALL: [Part; 6] = [
+const ALL: [Part; 7] = [
     Part::Check,
     Part::Rust,
     Part::Console,
     Part::E2e,
     Part::Requirements,
     Part::Chart,
+    Part::Matrix,
 ];
 
 struct Outcome {
@@ -92,6 +95,7 @@ fn run_part(workspace: &Workspace, part: Part) -> Outcome {
         Part::E2e => console::end_to_end(workspace),
         Part::Requirements => requirements::run(workspace, quiet).map(|()| Count::one_passed()),
         Part::Chart => chart::run(workspace, quiet).map(|()| Count::one_passed()),
+        Part::Matrix => matrix::run(workspace, quiet).map(|()| Count::one_passed()),
     };
     let count = result.unwrap_or_else(|error| {
         say::note(format!("✗ {error:#}"));

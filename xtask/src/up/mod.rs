@@ -1,9 +1,7 @@
 //! `cargo xtask up`: from a fresh checkout to a running platform with devices in it.
 
-mod fleet;
 mod guide;
 mod headless;
-mod numbers;
 
 use std::time::{Duration, Instant};
 
@@ -12,12 +10,11 @@ use clap::Args;
 use yard_stack::{Durability, Tools};
 
 use crate::console;
+use crate::fleet::{Fleet, Pace, Plan, Receipts};
 use crate::interrupt::Interrupt;
 use crate::platform::{self, Platform, Settings};
 use crate::say;
 use crate::workspace::Workspace;
-
-pub(crate) use fleet::Fleet;
 
 /// What to start.
 #[derive(Debug, Args)]
@@ -53,13 +50,15 @@ pub(crate) fn run(workspace: &Workspace, args: &UpArgs) -> Result<()> {
     console::build(workspace)?;
     interrupt.check()?;
     let mut platform = Platform::start(workspace, &tools, &settings, &interrupt)?;
-    let fleet = Fleet::start(&platform, workspace, args.devices, args.release)?;
+    let mut fleet = say::step("registering, enrolling and starting the devices", || {
+        Fleet::start(&platform, workspace, &plan(args))
+    })?;
     let ready = begun.elapsed();
     let ended = if args.check {
-        headless::run(&mut platform, &fleet, &interrupt, ready)
+        headless::run(&mut platform, &mut fleet, &interrupt, ready)
     } else {
         guide::show(&platform, ready);
-        stay(&mut platform, &interrupt)
+        stay(&mut platform, &mut fleet, &interrupt)
     };
     say::note("\nstopping …");
     drop(fleet);
@@ -77,9 +76,21 @@ fn settings(workspace: &Workspace, args: &UpArgs) -> Settings {
     }
 }
 
-fn stay(platform: &mut Platform, interrupt: &Interrupt) -> Result<()> {
+/// One reading a second of each device to look at; ten when only the figures count.
+fn plan(args: &UpArgs) -> Plan {
+    let each = if args.check { 10.0 } else { 1.0 };
+    let pace = Pace::PerSecond(f64::from(args.devices) * each);
+    Plan {
+        devices: args.devices,
+        pace,
+        receipts: Receipts::SecondTenant,
+    }
+}
+
+fn stay(platform: &mut Platform, fleet: &mut Fleet, interrupt: &Interrupt) -> Result<()> {
     while !interrupt.is_set() {
         platform.tend()?;
+        fleet.tend()?;
         std::thread::sleep(Duration::from_millis(250));
     }
     Ok(())

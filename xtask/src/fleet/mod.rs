@@ -1,0 +1,174 @@
+//! Simulated devices of both demo tenants: the `yard` command line over real mTLS connections.
+
+mod verdict;
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use yard_stack::process::{Process, ProcessSpec, Ready, Signal};
+
+use crate::platform::{DemoTenant, Platform, TENANTS};
+use crate::workspace::{Workspace, last_json, read};
+
+pub(crate) use verdict::Verdict;
+
+// Buffered readings are handed over and written down before a simulation ends.
+const STOP_WITHIN: Duration = Duration::from_secs(60);
+/// The role that registers, enrols and watches the demo's devices.
+pub(crate) const KEEPER: &str = "owner";
+
+/// How the devices of each tenant behave.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Plan {
+    /// Devices of each tenant.
+    pub(crate) devices: u32,
+    pub(crate) pace: Pace,
+    /// Tenants whose devices keep a reading until its storage is confirmed.
+    pub(crate) receipts: Receipts,
+}
+
+/// How fast the readings of one tenant come.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Pace {
+    /// So many a second, of all its devices together.
+    PerSecond(f64),
+    /// As fast as the broker acknowledges.
+    Flood,
+}
+
+/// Which devices wait for storage receipts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Receipts {
+    None,
+    /// Those of the second tenant, so that both kinds are seen side by side.
+    SecondTenant,
+}
+
+/// Running simulations, one for each tenant.
+#[derive(Debug)]
+pub(crate) struct Fleet {
+    parts: Vec<Part>,
+}
+
+#[derive(Debug)]
+struct Part {
+    tenant: DemoTenant,
+    process: Process,
+    state: PathBuf,
+}
+
+impl Fleet {
+    /// Signs the keepers in, registers and enrols what is missing, and sets the devices going.
+    pub(crate) fn start(platform: &Platform, workspace: &Workspace, plan: &Plan) -> Result<Self> {
+        let mut parts = Vec::new();
+        for (index, tenant) in TENANTS.into_iter().enumerate() {
+            platform.sign_in(&tenant, KEEPER)?;
+            let state = platform.folders.fleet(tenant.slug);
+            fs::create_dir_all(&state).with_context(|| format!("create {}", state.display()))?;
+            let receipts = plan.receipts == Receipts::SecondTenant && index == 1;
+            let mut args = vec![
+                "--json".into(),
+                "--profile-file".into(),
+                platform
+                    .folders
+                    .profile(tenant.slug, KEEPER)
+                    .into_os_string(),
+                "simulate".into(),
+                "--count".into(),
+                plan.devices.to_string().into(),
+                "--data".into(),
+                workspace
+                    .join(&format!("data/{}.csv", tenant.data))
+                    .into_os_string(),
+                "--state-dir".into(),
+                state.clone().into_os_string(),
+            ];
+            match plan.pace {
+                Pace::Flood => args.push("--flood".into()),
+                Pace::PerSecond(rate) => args.extend(["--rate".into(), rate.to_string().into()]),
+            }
+            if receipts {
+                args.push("--receipts".into());
+            }
+            let name = format!("simulate-{}", tenant.slug);
+            let yard = platform.program("yard");
+            let mut spec = ProcessSpec::new(&name, &yard, workspace.root(), Ready::Alive);
+            spec = spec.args(args);
+            spec.log = platform.folders.log(&name);
+            // Its log is its report: an earlier run's must not be read for this one's.
+            drop(fs::remove_file(&spec.log));
+            spec.stop_signal = Signal::Interrupt;
+            spec.stop_within = STOP_WITHIN;
+            parts.push(Part {
+                tenant,
+                process: Process::launch(spec)?,
+                state,
+            });
+        }
+        Ok(Self { parts })
+    }
+
+    /// Fails when a simulation has ended by itself.
+    pub(crate) fn tend(&mut self) -> Result<()> {
+        for part in &mut self.parts {
+            if !part.process.is_running() {
+                let (name, log) = (part.process.spec().name.clone(), part.process.log_tail());
+                bail!("{name} has ended; its log ends:\n{log}");
+            }
+        }
+        Ok(())
+    }
+
+    /// Resident memory of the simulations together, in KiB.
+    pub(crate) fn rss_kib(&self) -> u64 {
+        self.parts.iter().map(|part| part.process.rss_kib()).sum()
+    }
+
+    /// Ends the simulations in order and gives back each one's closing report, by tenant.
+    pub(crate) fn stop(&mut self) -> Result<Vec<(DemoTenant, Value)>> {
+        for part in &self.parts {
+            part.process.signal(Signal::Interrupt)?;
+        }
+        let mut reports = Vec::new();
+        for part in &mut self.parts {
+            part.process.stop()?;
+            let log = read(&part.process.spec().log)?;
+            let name = &part.process.spec().name;
+            let report = last_json(&log).with_context(|| format!("{name} left no report"))?;
+            reports.push((part.tenant, report));
+        }
+        Ok(reports)
+    }
+
+    /// Compares what the devices were told is safe with what is stored, over both tenants.
+    pub(crate) fn verify(&self, platform: &Platform) -> Result<Verdict> {
+        let mut sum = Verdict::default();
+        for part in &self.parts {
+            sum = sum + self.verify_part(platform, part)?;
+        }
+        Ok(sum)
+    }
+
+    /// As [`Fleet::verify`], for one tenant.
+    pub(crate) fn verify_tenant(
+        &self,
+        platform: &Platform,
+        tenant: &DemoTenant,
+    ) -> Result<Verdict> {
+        let part = self.parts.iter().find(|part| part.tenant == *tenant);
+        self.verify_part(platform, part.context("a tenant without a fleet")?)
+    }
+
+    fn verify_part(&self, platform: &Platform, part: &Part) -> Result<Verdict> {
+        // Its exit code says whether anything is missing; the figures say what.
+        let output = platform
+            .yard(&part.tenant, KEEPER)
+            .args(["verify", "--state-dir"])
+            .arg(&part.state)
+            .read_any()?;
+        Verdict::from_json(&last_json(&output)?)
+    }
+}
