@@ -32,10 +32,12 @@ pub async fn create_tenant(admin_url: &str, tenant: &NewTenant) -> Result<(), Mi
     .execute(&mut connection)
     .await?;
     migrate_tenant(&mut connection, tenant.id.uuid()).await?;
-    sqlx::query("update platform.tenants set state = 'ready' where id = $1 and state = 'requested'")
-        .bind(tenant.id.uuid())
-        .execute(&mut connection)
-        .await?;
+    sqlx::query(
+        "update platform.tenants set state = 'ready' where id = $1 and state = 'requested'",
+    )
+    .bind(tenant.id.uuid())
+    .execute(&mut connection)
+    .await?;
     connection.close().await?;
     Ok(())
 }

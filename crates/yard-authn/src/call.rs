@@ -23,7 +23,11 @@ impl Call {
         incident: String,
         idempotency_key: Option<String>,
     ) -> Self {
-        Self { caller, incident, idempotency_key }
+        Self {
+            caller,
+            incident,
+            idempotency_key,
+        }
     }
 
     /// The call of a request that came through [`crate::server::AuthnLayer`].
@@ -32,7 +36,11 @@ impl Call {
     /// When the service was built without the layer, which every test of it would show.
     #[must_use]
     pub fn of<T>(request: &Request<T>) -> Self {
-        request.extensions().get::<Self>().cloned().expect("AuthnLayer is on every server of ours")
+        request
+            .extensions()
+            .get::<Self>()
+            .cloned()
+            .expect("AuthnLayer is on every server of ours")
     }
 
     /// The client's key, if it sent one.
@@ -40,7 +48,9 @@ impl Call {
     /// # Errors
     /// `idempotency.key_invalid` unless it is 1 to 128 visible ASCII characters.
     pub fn idempotency_key(&self) -> Result<Option<&str>, Fault> {
-        let Some(key) = self.idempotency_key.as_deref() else { return Ok(None) };
+        let Some(key) = self.idempotency_key.as_deref() else {
+            return Ok(None);
+        };
         let visible = key.bytes().all(|b| b.is_ascii_graphic());
         if key.is_empty() || key.len() > LONGEST_KEY || !visible {
             return Err(Code::IdempotencyKeyInvalid.into());

@@ -25,7 +25,8 @@ pub enum PasswordError {
 }
 
 fn argon2() -> Argon2<'static> {
-    let params = Params::new(19_456, 2, 1, None).expect("the parameters are within Argon2's bounds");
+    let params =
+        Params::new(19_456, 2, 1, None).expect("the parameters are within Argon2's bounds");
     Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
 }
 

@@ -57,7 +57,9 @@ pub struct Verifier {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier").field("keys", &self.keys.len()).finish_non_exhaustive()
+        f.debug_struct("Verifier")
+            .field("keys", &self.keys.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -72,15 +74,29 @@ impl Verifier {
         let mut keys = HashMap::new();
         for jwk in &set.keys {
             let kind = jwk.kid.split_once(':').map(|(kind, _)| kind);
-            if jwk.kty != "OKP" || jwk.crv != "Ed25519" || !matches!(kind, Some("service" | "issuer")) {
-                return Err(TrustError::Content(format!("key {} is not one of ours", jwk.kid)));
+            if jwk.kty != "OKP"
+                || jwk.crv != "Ed25519"
+                || !matches!(kind, Some("service" | "issuer"))
+            {
+                return Err(TrustError::Content(format!(
+                    "key {} is not one of ours",
+                    jwk.kid
+                )));
             }
             let key = DecodingKey::from_ed_components(&jwk.x)
                 .map_err(|e| TrustError::Content(format!("key {}: {e}", jwk.kid)))?;
             keys.insert(jwk.kid.clone(), key);
         }
-        let published = set.keys.into_iter().filter(|k| k.kid.starts_with("issuer:")).collect();
-        Ok(Self { keys: Arc::new(keys), published, clock })
+        let published = set
+            .keys
+            .into_iter()
+            .filter(|k| k.kid.starts_with("issuer:"))
+            .collect();
+        Ok(Self {
+            keys: Arc::new(keys),
+            published,
+            clock,
+        })
     }
 
     /// Reads the trust file.
@@ -88,8 +104,10 @@ impl Verifier {
     /// # Errors
     /// Names the file.
     pub fn from_file(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, TrustError> {
-        let json = std::fs::read(path)
-            .map_err(|source| TrustError::File { path: path.display().to_string(), source })?;
+        let json = std::fs::read(path).map_err(|source| TrustError::File {
+            path: path.display().to_string(),
+            source,
+        })?;
         Self::from_json(&json, clock)
     }
 
@@ -124,7 +142,10 @@ impl Verifier {
         if claims.exp <= now {
             return Err(TokenError::Expired);
         }
-        let life = claims.exp.checked_sub(claims.iat).ok_or(TokenError::Times)?;
+        let life = claims
+            .exp
+            .checked_sub(claims.iat)
+            .ok_or(TokenError::Times)?;
         if claims.iat > now + LEEWAY || !(1..=LONGEST).contains(&life) {
             return Err(TokenError::Times);
         }

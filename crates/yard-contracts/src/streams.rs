@@ -53,6 +53,17 @@ pub const QUARANTINE: StreamSpec = StreamSpec {
     discard_old: false,
 };
 
+/// What devices say of themselves and of their commands, on its way to the database.
+pub const REPORTS: StreamSpec = StreamSpec {
+    name: "REPORTS",
+    subjects: &["rpt.v1.>"],
+    retention: Retention::WorkQueue,
+    max_bytes: 256 * MIB,
+    max_age_seconds: 0,
+    duplicate_window_seconds: 120,
+    discard_old: false,
+};
+
 /// Commands between the database and the broker.
 pub const COMMANDS: StreamSpec = StreamSpec {
     name: "COMMANDS",
@@ -98,4 +109,4 @@ pub const DLQ: StreamSpec = StreamSpec {
 };
 
 /// All streams.
-pub const ALL: [StreamSpec; 6] = [TELEMETRY, QUARANTINE, COMMANDS, EVENTS, JOBS, DLQ];
+pub const ALL: [StreamSpec; 7] = [TELEMETRY, QUARANTINE, REPORTS, COMMANDS, EVENTS, JOBS, DLQ];

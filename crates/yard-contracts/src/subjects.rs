@@ -13,7 +13,9 @@ pub fn part(device: DeviceId) -> u32 {
         .uuid()
         .as_bytes()
         .iter()
-        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
+        .fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
+        });
     (hash ^ (hash >> 15)).wrapping_mul(0x2c1b_3c6d) >> 16 & (PARTS - 1)
 }
 
@@ -27,6 +29,19 @@ pub fn telemetry(tenant: TenantId, device: DeviceId, kind: &str) -> String {
 #[must_use]
 pub fn quarantine(tenant: TenantId, device: DeviceId) -> String {
     format!("qtn.v1.{tenant}.{device}")
+}
+
+/// `rpt.v1.{tenant}.{device}.{kind}`: what a device said of itself (`status`) or of a command
+/// (`command`).
+#[must_use]
+pub fn report(tenant: TenantId, device: DeviceId, kind: &str) -> String {
+    format!("rpt.v1.{tenant}.{device}.{kind}")
+}
+
+/// One kind of report of all devices.
+#[must_use]
+pub fn report_any(kind: &str) -> String {
+    format!("rpt.v1.*.*.{kind}")
 }
 
 /// `cmd.v1.{tenant}.{device}`: a command on its way to the broker.
@@ -83,6 +98,15 @@ pub fn directory_changed(device: DeviceId) -> String {
     format!("dir.v1.device.{device}")
 }
 
+/// Nobody listens here: the server's own answer tells that it has taken what was said before.
+pub const SETTLE: &str = "settle.v1";
+
+/// Changes of any device.
+pub const DIRECTORY_CHANGES: &str = "dir.v1.device.*";
+
+/// Receipts of all tenants.
+pub const RECEIPTS: &str = "rcpt.v1.>";
+
 /// Live event names.
 pub mod live {
     /// A reading was stored.
@@ -114,9 +138,22 @@ mod tests {
                 command(tenant, device),
                 "cmd.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002",
             ),
-            (event("scheduler", "schedule", "fired"), "evt.v1.scheduler.schedule.fired"),
-            (job("default", "partition-maintenance"), "job.v1.default.partition-maintenance"),
-            (dead_letter("TELEMETRY", "telemetry-writer"), "dlq.v1.TELEMETRY.telemetry-writer"),
+            (
+                report(tenant, device, "status"),
+                "rpt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002.status",
+            ),
+            (
+                event("scheduler", "schedule", "fired"),
+                "evt.v1.scheduler.schedule.fired",
+            ),
+            (
+                job("default", "partition-maintenance"),
+                "job.v1.default.partition-maintenance",
+            ),
+            (
+                dead_letter("TELEMETRY", "telemetry-writer"),
+                "dlq.v1.TELEMETRY.telemetry-writer",
+            ),
             (
                 live_device(tenant, device, live::COMMAND_CHANGED),
                 "rt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.device.0190a6f2-7c2a-7b52-9c11-000000000002.command.changed",
@@ -138,6 +175,9 @@ mod tests {
             let device = DeviceId::from_uuid(uuid::Uuid::from_u128(n << 64 | n));
             seen[part(device) as usize] += 1;
         }
-        assert!(seen.iter().all(|count| (40..=200).contains(count)), "{seen:?}");
+        assert!(
+            seen.iter().all(|count| (40..=200).contains(count)),
+            "{seen:?}"
+        );
     }
 }

@@ -22,7 +22,13 @@ impl Fault {
     /// A fault whose public text is the code's title.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { code, public: None, pointer: None, detail: None, source: None }
+        Self {
+            code,
+            public: None,
+            pointer: None,
+            detail: None,
+            source: None,
+        }
     }
 
     /// A fault of our own making. `detail` is never shown to a caller.
@@ -115,7 +121,13 @@ impl Fault {
             Class::Unavailable | Class::Timeout => {
                 tracing::warn!(code, incident, inside, "could not {doing}");
             }
-            _ => tracing::debug!(code, incident, inside, public = self.public(), "refused to {doing}"),
+            _ => tracing::debug!(
+                code,
+                incident,
+                inside,
+                public = self.public(),
+                "refused to {doing}"
+            ),
         }
     }
 }

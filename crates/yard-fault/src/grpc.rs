@@ -14,9 +14,14 @@ impl Fault {
     #[must_use]
     pub fn to_status(&self, incident: &str) -> tonic::Status {
         let mut metadata = MetadataMap::new();
-        metadata.insert(CODE_METADATA, MetadataValue::from_static(self.code().as_str()));
-        for (key, text) in [(INCIDENT_METADATA, Some(incident)), (POINTER_METADATA, self.pointer())]
-        {
+        metadata.insert(
+            CODE_METADATA,
+            MetadataValue::from_static(self.code().as_str()),
+        );
+        for (key, text) in [
+            (INCIDENT_METADATA, Some(incident)),
+            (POINTER_METADATA, self.pointer()),
+        ] {
             if let Some(value) = text.and_then(|t| t.parse().ok()) {
                 metadata.insert(key, value);
             }
@@ -70,7 +75,10 @@ mod tests {
         for code in Code::ALL {
             let fault = Fault::new(*code).with_public("words").with_pointer("/a/b");
             let back = Fault::from_status(&fault.to_status("incident-1"));
-            assert_eq!((back.code(), back.public(), back.pointer()), (*code, "words", Some("/a/b")));
+            assert_eq!(
+                (back.code(), back.public(), back.pointer()),
+                (*code, "words", Some("/a/b"))
+            );
         }
     }
 

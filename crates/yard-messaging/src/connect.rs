@@ -3,8 +3,9 @@ use std::time::Duration;
 use async_nats::connection::State;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::{self};
-use async_nats::{Client, ConnectOptions, Event, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, RequestErrorKind, Subscriber};
 use bytes::Bytes;
+use yard_contracts::subjects;
 use yard_runtime::{Check, Runtime};
 
 use crate::{MessagingError, NatsConfig, streams};
@@ -37,8 +38,11 @@ impl Nats {
             .max_reconnects(None)
             .reconnect_delay_callback(reconnect_delay)
             .event_callback(|event| async move { note(&event) });
-        let servers: Vec<async_nats::ServerAddr> =
-            url.expose().split(',').map(str::parse).collect::<Result<_, _>>()?;
+        let servers: Vec<async_nats::ServerAddr> = url
+            .expose()
+            .split(',')
+            .map(str::parse)
+            .collect::<Result<_, _>>()?;
         let client = with_credentials(options, &servers).connect(servers).await?;
         refuse_old(&client.server_info().version)?;
         let jetstream = ContextBuilder::new()
@@ -75,7 +79,11 @@ impl Nats {
     ///
     /// # Errors
     /// When the connection is closed for good.
-    pub async fn publish_live(&self, subject: String, payload: Bytes) -> Result<(), MessagingError> {
+    pub async fn publish_live(
+        &self,
+        subject: String,
+        payload: Bytes,
+    ) -> Result<(), MessagingError> {
         self.client
             .publish(subject, payload)
             .await
@@ -108,18 +116,38 @@ impl Nats {
             .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
     }
 
+    /// Returns once the server has taken everything that this connection said before: a
+    /// subscription made just now hears all that is published from here on.
+    ///
+    /// # Errors
+    /// When the server does not answer in time.
+    pub async fn settle(&self) -> Result<(), MessagingError> {
+        // Nobody listens there, so the server itself answers, and it answers in order.
+        match self.client.request(subjects::SETTLE, Bytes::new()).await {
+            Err(error) if error.kind() != RequestErrorKind::NoResponders => {
+                Err(MessagingError::Unconfirmed(Box::new(error)))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
     /// Sends what is buffered.
     ///
     /// # Errors
     /// When the connection is closed for good.
     pub async fn flush(&self) -> Result<(), MessagingError> {
-        self.client.flush().await.map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+        self.client
+            .flush()
+            .await
+            .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
     }
 }
 
 /// The client does not take user and password from the URL by itself.
 fn with_credentials(options: ConnectOptions, servers: &[async_nats::ServerAddr]) -> ConnectOptions {
-    let found = servers.iter().find_map(|server| server.username().zip(server.password()));
+    let found = servers
+        .iter()
+        .find_map(|server| server.username().zip(server.password()));
     match found {
         Some((user, password)) => options.user_and_password(user.to_owned(), password.to_owned()),
         None => options,
@@ -143,9 +171,15 @@ fn note(event: &Event) {
 fn refuse_old(version: &str) -> Result<(), MessagingError> {
     let number = |part: Option<&str>| part.and_then(|p| p.parse::<u64>().ok()).unwrap_or(0);
     let mut parts = version.split(['.', '-']);
-    let found = (number(parts.next()), number(parts.next()), number(parts.next()));
+    let found = (
+        number(parts.next()),
+        number(parts.next()),
+        number(parts.next()),
+    );
     if found < OLDEST_SERVER {
-        return Err(MessagingError::TooOld { found: version.to_owned() });
+        return Err(MessagingError::TooOld {
+            found: version.to_owned(),
+        });
     }
     Ok(())
 }

@@ -162,7 +162,8 @@ async fn handle<H: BatchHandler>(
     for message in messages {
         match delivery(&message) {
             Some(delivery) if delivery.attempt > MOST_DELIVERIES => {
-                let reason = Reason::new("internal", "delivered too often; it may kill its handler");
+                let reason =
+                    Reason::new("internal", "delivered too often; it may kill its handler");
                 dead_letter::move_there(nats, spec, &message, delivery.attempt, &reason).await;
             }
             Some(delivery) => {
@@ -176,7 +177,11 @@ async fn handle<H: BatchHandler>(
         return;
     }
     let outcomes = handler.handle(&deliveries).await;
-    debug_assert_eq!(outcomes.len(), deliveries.len(), "one outcome for each delivery");
+    debug_assert_eq!(
+        outcomes.len(),
+        deliveries.len(),
+        "one outcome for each delivery"
+    );
     for ((message, delivery), outcome) in kept.iter().zip(&deliveries).zip(outcomes) {
         settle(nats, spec, message, delivery, outcome).await;
     }
@@ -199,7 +204,10 @@ async fn settle(
                 AckKind::Nak(Some(retry_delay(delivery.attempt)))
             }
             AckDecision::RetryLater | AckDecision::DeadLetter => {
-                fault.log(delivery.message_id.as_deref().unwrap_or(""), "handle a message");
+                fault.log(
+                    delivery.message_id.as_deref().unwrap_or(""),
+                    "handle a message",
+                );
                 let reason = Reason::new(fault.code().as_str(), &fault.inside());
                 dead_letter::move_there(nats, spec, message, delivery.attempt, &reason).await;
                 return;

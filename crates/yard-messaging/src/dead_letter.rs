@@ -1,6 +1,5 @@
 use std::time::Duration;
 
-use async_nats::HeaderMap;
 use async_nats::jetstream::{AckKind, Message};
 use yard_contracts::subjects;
 
@@ -19,7 +18,10 @@ impl Reason {
     pub(crate) fn new(code: &str, text: &str) -> Self {
         // Header values are one line.
         let line = text.replace(['\r', '\n'], " ");
-        Self { code: code.to_owned(), text: line.chars().take(LONGEST_REASON).collect() }
+        Self {
+            code: code.to_owned(),
+            text: line.chars().take(LONGEST_REASON).collect(),
+        }
     }
 }
 

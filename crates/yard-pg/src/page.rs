@@ -10,8 +10,10 @@ pub fn size(asked: i32, usual: u16, most: u16) -> Result<i64, Fault> {
     match asked {
         0 => Ok(i64::from(usual)),
         1.. if asked <= i32::from(most) => Ok(i64::from(asked)),
-        _ => Err(Fault::invalid(format!("page_size has to be 1 to {most}"))
-            .with_pointer("/page_size")),
+        _ => {
+            Err(Fault::invalid(format!("page_size has to be 1 to {most}"))
+                .with_pointer("/page_size"))
+        }
     }
 }
 
@@ -40,13 +42,19 @@ pub fn parts<const N: usize>(token: &str) -> Result<Option<[String; N]>, Fault> 
         return Err(wrong());
     }
     let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)?;
+    let text = bytes
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(wrong)?;
     let parts: Vec<String> = text.split('\n').map(str::to_owned).collect();
     parts.try_into().map(Some).map_err(|_parts| wrong())
 }
 
 fn byte(pair: &[u8]) -> Option<u8> {
-    std::str::from_utf8(pair).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    // `from_str_radix` takes a sign as well.
+    let hex = pair.iter().all(u8::is_ascii_hexdigit).then_some(pair)?;
+    std::str::from_utf8(hex)
+        .ok()
+        .and_then(|pair| u8::from_str_radix(pair, 16).ok())
 }
 
 #[cfg(test)]
@@ -60,7 +68,10 @@ mod tests {
         assert_eq!(read, Some(["pump 7".to_owned(), "0190a6f2".to_owned()]));
         assert_eq!(parts::<1>("").unwrap(), None);
         for foreign in ["x", "zz", "0", "+1", &made] {
-            assert_eq!(parts::<1>(foreign).unwrap_err().code(), Code::PageTokenInvalid);
+            assert_eq!(
+                parts::<1>(foreign).unwrap_err().code(),
+                Code::PageTokenInvalid
+            );
         }
     }
 

@@ -22,7 +22,10 @@ impl ConfigError {
     /// `option` as written in the file, for example `grpc.listen`.
     #[must_use]
     pub fn new(option: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { option: option.into(), problem: problem.into() }
+        Self {
+            option: option.into(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -111,11 +114,26 @@ pub fn load<C: ServiceConfig>(
     let mut figment = Figment::from(Toml::string(defaults));
     if let Some(path) = file {
         if !path.is_file() {
-            return Err(ConfigError::new("--config", format!("no file {}", path.display())));
+            return Err(ConfigError::new(
+                "--config",
+                format!("no file {}", path.display()),
+            ));
         }
         figment = figment.merge(Toml::file_exact(path));
     }
-    let figment = figment.merge(Env::prefixed(&env_prefix(service)).split("__"));
+    finish(figment.merge(Env::prefixed(&env_prefix(service)).split("__")))
+}
+
+/// Reads and checks a configuration from the defaults and one text over them, without files or
+/// environment: for tests that run services inside their own process.
+///
+/// # Errors
+/// One line that names the option.
+pub fn load_over<C: ServiceConfig>(defaults: &str, over: &str) -> Result<C, ConfigError> {
+    finish(Figment::from(Toml::string(defaults)).merge(Toml::string(over)))
+}
+
+fn finish<C: ServiceConfig>(figment: Figment) -> Result<C, ConfigError> {
     let config: C = figment.extract().map_err(|e| first_problem(&e))?;
     config.runtime().validate()?;
     config.validate()?;
@@ -128,7 +146,11 @@ fn env_prefix(service: &str) -> String {
 }
 
 fn first_problem(error: &figment::Error) -> ConfigError {
-    let first = error.clone().into_iter().next().unwrap_or_else(|| error.clone());
+    let first = error
+        .clone()
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| error.clone());
     let option = match first.path.join(".") {
         path if path.is_empty() => "(top level)".to_owned(),
         path => path,
@@ -171,7 +193,9 @@ mod tests {
     "#;
 
     fn refused(text: &str) -> String {
-        load::<Sample>("sample", text, None).unwrap_err().to_string()
+        load::<Sample>("sample", text, None)
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]

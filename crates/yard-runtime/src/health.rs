@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-type Probe = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
+type Probe =
+    Arc<dyn Fn() -> Pin<Box<dyn Future<Output = Result<(), String>> + Send>> + Send + Sync>;
 
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -15,11 +16,14 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 pub struct Check {
     name: &'static str,
     probe: Probe,
+    advisory: bool,
 }
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Check")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -30,7 +34,18 @@ impl Check {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
-        Self { name, probe: Arc::new(move || Box::pin(probe())) }
+        Self {
+            name,
+            probe: Arc::new(move || Box::pin(probe())),
+            advisory: false,
+        }
+    }
+
+    /// Shown to operators, but the service works without it: it does not decide readiness.
+    #[must_use]
+    pub const fn advisory(mut self) -> Self {
+        self.advisory = true;
+        self
     }
 
     async fn run(&self) -> CheckResult {
@@ -38,7 +53,13 @@ impl Check {
             Ok(outcome) => outcome,
             Err(_elapsed) => Err("no answer within 2 s".to_owned()),
         };
-        CheckResult { name: self.name, ok: outcome.is_ok(), problem: outcome.err() }
+        let (ok, problem) = (outcome.is_ok(), outcome.err());
+        CheckResult {
+            name: self.name,
+            ok,
+            advisory: self.advisory,
+            problem,
+        }
     }
 }
 
@@ -47,6 +68,7 @@ impl Check {
 pub(crate) struct CheckResult {
     pub(crate) name: &'static str,
     pub(crate) ok: bool,
+    pub(crate) advisory: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
 }
@@ -78,21 +100,37 @@ impl Health {
     /// Registers something that has to come up first; drop the handle when it has.
     #[must_use]
     pub fn await_start(&self, name: &'static str) -> ReadyHandle {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(name);
-        ReadyHandle { name, waiting: Arc::clone(&self.waiting) }
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(name);
+        ReadyHandle {
+            name,
+            waiting: Arc::clone(&self.waiting),
+        }
     }
 
     /// Adds a check of a dependency.
     pub fn register(&self, check: Check) {
-        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
+        self.checks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(check);
     }
 
     pub(crate) fn waiting(&self) -> Vec<&'static str> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     pub(crate) async fn run_checks(&self) -> Vec<CheckResult> {
-        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let checks = self
+            .checks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         futures::future::join_all(checks.iter().map(Check::run)).await
     }
 }

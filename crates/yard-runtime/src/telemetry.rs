@@ -64,9 +64,16 @@ pub(crate) fn install(config: &RuntimeConfig, build: &BuildInfo) -> anyhow::Resu
     let spans = traces
         .as_ref()
         .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(build.service)));
-    tracing_subscriber::registry().with(filter).with(output).with(spans).try_init()?;
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(output)
+        .with(spans)
+        .try_init()?;
     metrics_handle();
-    Ok(Telemetry { log: LogHandle(handle), traces })
+    Ok(Telemetry {
+        log: LogHandle(handle),
+        traces,
+    })
 }
 
 fn trace_provider(
@@ -86,7 +93,10 @@ fn trace_provider(
         .with_service_name(build.service)
         .with_attribute(KeyValue::new("service.version", build.version))
         .with_attribute(KeyValue::new("service.instance.id", build.instance.clone()))
-        .with_attribute(KeyValue::new("deployment.environment", config.environment.clone()))
+        .with_attribute(KeyValue::new(
+            "deployment.environment",
+            config.environment.clone(),
+        ))
         .build();
     let ratio = Sampler::TraceIdRatioBased(config.sample_ratio);
     Ok(Some(
