@@ -1,0 +1,125 @@
+//! A caller of the gateway, as any program outside would be.
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+
+/// What came back: enough to judge it, and every byte to search.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers and body as one text.
+    pub bytes: String,
+    /// The body, if it is JSON.
+    pub json: Value,
+}
+
+/// One caller; with a session or without.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: Option<String>,
+}
+
+impl Client {
+    /// A caller without a session.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn anonymous(base: &str) -> anyhow::Result<Self> {
+        let http = reqwest::Client::builder()
+            .timeout(std::time::Duration::from_secs(15))
+            .build()?;
+        Ok(Self {
+            http,
+            base: base.to_owned(),
+            token: None,
+        })
+    }
+
+    /// Signs in.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub async fn sign_in(base: &str, email: &str, password: &str) -> anyhow::Result<Self> {
+        let mut client = Self::anonymous(base)?;
+        let body = json!({
+            "email": email, "password": password, "delivery": "SESSION_DELIVERY_TOKEN",
+        });
+        let answer = client.call("POST", "/api/v1/sessions", Some(&body)).await?;
+        let token = answer.json.get("session_token").and_then(Value::as_str);
+        client.token = Some(token.with_context(|| answer.bytes.clone())?.to_owned());
+        Ok(client)
+    }
+
+    /// One request.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn call(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self
+            .http
+            .request(method.parse()?, url)
+            .header("X-Yard-Csrf", "1");
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let mut response = request.send().await?;
+        let status = response.status().as_u16();
+        let mut bytes = format!("{:?}\n", response.headers());
+        let streams = response
+            .headers()
+            .get("content-type")
+            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        // A stream that is open has no end; its first bytes are what there is to see.
+        let text = if streams {
+            String::new()
+        } else {
+            read(&mut response).await?
+        };
+        bytes.push_str(&text);
+        Ok(Answer {
+            status,
+            bytes,
+            json: serde_json::from_str(&text).unwrap_or(Value::Null),
+        })
+    }
+
+    /// A request that has to succeed; its body.
+    ///
+    /// # Errors
+    /// With everything that came back, when it did not succeed.
+    pub async fn expect(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Value> {
+        let answer = self.call(method, path, body).await?;
+        anyhow::ensure!(
+            answer.status < 300,
+            "{method} {path}: {} {}",
+            answer.status,
+            answer.bytes
+        );
+        Ok(answer.json)
+    }
+}
+
+async fn read(response: &mut reqwest::Response) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = response.chunk().await? {
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

@@ -1,0 +1,98 @@
+//! A device: a key that stays with it, a certificate, one reading over MQTT.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use rcgen::{CertificateParams, KeyPair};
+use rumqttc::{
+    AsyncClient, Event, Incoming, MqttOptions, PublishOptions, QoS, TlsConfiguration, Transport,
+};
+use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+use x509_parser::pem::parse_x509_pem;
+use yard_ids::{Clock as _, SystemClock};
+
+use crate::client::Client;
+use crate::world::text;
+
+/// What an enrolled device holds.
+#[derive(Debug, Clone)]
+pub struct Enrolled {
+    /// Of the certificate, lower-case hexadecimal.
+    pub serial: String,
+    /// The request it was signed from.
+    pub csr_pem: String,
+    key_pem: String,
+    certificate_pem: String,
+    ca_pem: String,
+}
+
+pub(crate) async fn enroll(owner: &Client, device: &str) -> anyhow::Result<Enrolled> {
+    let path = format!("/api/v1/devices/{device}/claim-codes");
+    let code = owner
+        .expect("POST", &path, Some(&json!({"valid_for_seconds": 600})))
+        .await?;
+    let key = KeyPair::generate()?;
+    let csr_pem = CertificateParams::new(Vec::new())?
+        .serialize_request(&key)?
+        .pem()?;
+    let body = json!({"claim_code": text(&code, "code")?, "csr_pem": csr_pem});
+    let made = owner
+        .expect("POST", "/api/v1/enrollments", Some(&body))
+        .await?;
+    let path = format!("/api/v1/devices/{device}/certificates");
+    let listed = owner.expect("GET", &path, None).await?;
+    let newest = listed
+        .pointer("/certificates/0")
+        .context("a certificate is listed")?;
+    let certificate_pem = text(&made, "certificate_pem")?;
+    parse_x509_pem(certificate_pem.as_bytes())?;
+    Ok(Enrolled {
+        serial: text(newest, "serial")?,
+        csr_pem,
+        key_pem: key.serialize_pem(),
+        certificate_pem,
+        ca_pem: text(&made, "ca_pem")?,
+    })
+}
+
+pub(crate) async fn publish_reading(
+    port: u16,
+    device: &str,
+    enrolled: &Enrolled,
+    note: &str,
+) -> anyhow::Result<()> {
+    let mut options = MqttOptions::new(device, ("localhost", port));
+    options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
+        ca: enrolled.ca_pem.clone().into_bytes(),
+        alpn: None,
+        client_auth: Some((
+            enrolled.certificate_pem.clone().into_bytes(),
+            enrolled.key_pem.clone().into_bytes(),
+        )),
+    }));
+    let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
+    let at = SystemClock.now().format(&Rfc3339)?;
+    let reading = json!({
+        "at": at, "epoch": 1, "seq": 1, "values": {"flow_lps": 1.5, "note": note},
+    });
+    let topic = format!("device/{device}/telemetry");
+    client
+        .publish(
+            topic,
+            reading.to_string(),
+            PublishOptions::new(QoS::AtLeastOnce),
+        )
+        .await?;
+    let acknowledged = async {
+        loop {
+            if let Event::Incoming(Incoming::PubAck(_)) = events.poll().await? {
+                return anyhow::Ok(());
+            }
+        }
+    };
+    match tokio::time::timeout(Duration::from_secs(10), acknowledged).await {
+        Ok(outcome) => outcome,
+        Err(_elapsed) => bail!("the broker did not acknowledge the reading"),
+    }
+}

@@ -1,0 +1,79 @@
+//! One line for each RPC: what to call it with. A new RPC without a line fails the matrix.
+
+use serde_json::{Value, json};
+
+use crate::world::Tenant;
+
+/// Arguments of an RPC that concern `tenant`'s things; `None` for an RPC without a case.
+/// `turn` differs between calls, for names that have to be new.
+#[must_use]
+pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
+    let service = rpc.rsplit_once('.').map_or(rpc, |(_, name)| name);
+    let device = &tenant.device_id;
+    Some(match service {
+        "SessionService/Login" => json!({
+            "email": tenant.viewer_email, "password": tenant.password,
+            "delivery": "SESSION_DELIVERY_TOKEN",
+        }),
+        "SessionService/Logout" | "SessionService/GetMe" => json!({}),
+        "SessionService/ExchangeSession" => json!({"session_token": "yst_unknown"}),
+        "PeopleService/ListPeople" => json!({"page_size": 50}),
+        "KeyService/GetKeySet" => json!({}),
+        "EnrollmentService/CreateClaimCode" => {
+            json!({"device_id": device, "valid_for_seconds": 600})
+        }
+        "EnrollmentService/EnrollDevice" => {
+            json!({"claim_code": "AAAAA-AAAAA-AAAAA-AAAAA", "csr_pem": tenant.csr_pem})
+        }
+        "EnrollmentService/ListDeviceCertificates" => json!({"device_id": device}),
+        "EnrollmentService/RevokeCertificate" => {
+            json!({"serial": tenant.serials.get(turn % tenant.serials.len().max(1))})
+        }
+        "EnrollmentService/RegisterDevice" => {
+            json!({"tenant_id": tenant.tenant_id, "device_id": device, "display_name": "x"})
+        }
+        "DeviceService/CreateDevice" => json!({
+            "name": format!("matrix {turn}"), "contract_id": tenant.contract_id,
+        }),
+        "DeviceService/GetDevice" => json!({"device_id": device}),
+        "DeviceService/ListDevices" => json!({"page_size": 100}),
+        "DeviceService/UpdateDevice" => json!({
+            "device": {"device_id": device, "labels": {"turn": turn.to_string()}},
+            "update_mask": "labels",
+        }),
+        "DeviceService/ListQuarantine" => json!({"device_id": device}),
+        "ContractService/CreateContract" => json!({
+            "name": format!("matrix {turn}"), "version": 1,
+            "telemetry_schema": {"type": "object"}, "metrics": [], "commands": [],
+        }),
+        "ContractService/GetContract" => json!({"contract_id": tenant.contract_id}),
+        "ContractService/ListContracts" => json!({}),
+        "CommandService/SendCommand" => json!({
+            "device_id": device, "name": "set_valve", "arguments": {"position": 5},
+            "deadline_seconds": 600,
+        }),
+        "CommandService/GetCommand" => json!({"command_id": tenant.command_id}),
+        "CommandService/ListCommands" => json!({"device_id": device}),
+        "CommandService/CancelCommand" => {
+            json!({"command_id": tenant.cancellable.get(turn % tenant.cancellable.len().max(1))})
+        }
+        "TelemetryService/ListReadings" | "TelemetryService/GetLatestReading" => {
+            json!({"device_id": device})
+        }
+        "TelemetryService/GetSeries" => json!({"device_id": device, "metric": "flow_lps"}),
+        "TelemetryService/GetSequenceReport" => json!({"device_id": device, "epoch": 1}),
+        "RealtimeService/GetRealtimeSettings" => json!({}),
+        "RealtimeService/AuthorizeChannel" => json!({
+            "socket_id": "1234.5678", "channel_name": tenant.channel,
+        }),
+        "RealtimeService/TailChannel" => json!({"channel": tenant.channel}),
+        "ScheduleService/ListSchedules"
+        | "ScheduleService/GetLeadership"
+        | "JobService/ListJobs"
+        | "JobService/ListQueues" => json!({}),
+        "ScheduleService/ListFires" | "ScheduleService/RunSchedule" => {
+            json!({"schedule": "partition-maintenance"})
+        }
+        _ => return None,
+    })
+}

@@ -1,0 +1,332 @@
+//! The six services in this process, on real PostgreSQL, Redis, NATS and Mosquitto.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use yard_authn::{Claims, Signer};
+use yard_ids::{Clock as _, IdSource as _, RandomIds, SystemClock};
+use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
+use yard_runtime::Runtime;
+use yard_runtime::config::load_over;
+use yard_testkit::{TestBroker, TestDb, TestNats, TestRedis};
+
+use crate::client::Client;
+use crate::device::{self, Enrolled};
+
+/// Everybody's password.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+const OWNERS: [&str; 6] = [
+    "auth",
+    "device-ingest",
+    "worker",
+    "scheduler",
+    "comms-websocket",
+    "api-gateway",
+];
+
+/// Everything, running. Call [`Platform::stop`] at the end.
+pub struct Platform {
+    runtimes: Vec<(&'static str, Runtime)>,
+    pki: PathBuf,
+    broker: TestBroker,
+    // Held so that they outlive the services.
+    db: TestDb,
+    _nats: TestNats,
+    _redis: TestRedis,
+    _folder: Arc<tempfile::TempDir>,
+}
+
+/// What the services are told.
+struct Places {
+    db: TestDb,
+    nats: TestNats,
+    redis: TestRedis,
+    broker: TestBroker,
+    folder: Arc<tempfile::TempDir>,
+    pki: PathBuf,
+}
+
+impl Platform {
+    /// Starts the engines and the services, with tenants `a` and `b` and a system administrator.
+    ///
+    /// # Errors
+    /// At the first thing that does not start.
+    pub async fn start() -> anyhow::Result<Self> {
+        let folder = Arc::new(tempfile::tempdir()?);
+        let pki = folder.path().join("pki");
+        yard::pki::generate("localhost", &SystemClock)?.write(&pki, false)?;
+        let places = Places {
+            db: TestDb::create().await,
+            nats: TestNats::start().await,
+            redis: TestRedis::create().await,
+            broker: TestBroker::start(&pki).await,
+            folder,
+            pki,
+        };
+        bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
+        let runtimes = start_services(&places).await?;
+        let Places {
+            db,
+            nats,
+            redis,
+            broker,
+            folder,
+            pki,
+        } = places;
+        let platform = Self {
+            runtimes,
+            pki,
+            broker,
+            db,
+            _nats: nats,
+            _redis: redis,
+            _folder: folder,
+        };
+        platform.await_answer().await?;
+        Ok(platform)
+    }
+
+    /// The gateway's address.
+    #[must_use]
+    pub fn base_url(&self) -> String {
+        let at = self.runtime("api-gateway").address("http");
+        format!("http://{}", at.expect("the gateway has bound its listener"))
+    }
+
+    /// The port of a service's gRPC listener.
+    #[must_use]
+    pub fn grpc_port(&self, service: &str) -> Option<u16> {
+        self.runtime(service).address("grpc").map(|at| at.port())
+    }
+
+    /// The database behind it.
+    #[must_use]
+    pub const fn db(&self) -> &TestDb {
+        &self.db
+    }
+
+    /// An access token of a person with every permission, as auth would sign it.
+    ///
+    /// # Errors
+    /// When the issuer's key cannot be read.
+    pub fn person_token(&self) -> anyhow::Result<String> {
+        let trust = std::fs::read_to_string(self.pki.join("trust.json"))?;
+        let trust: serde_json::Value = serde_json::from_str(&trust)?;
+        let kids = trust
+            .get("keys")
+            .and_then(|k| k.as_array())
+            .context("keys")?;
+        let issuer = kids
+            .iter()
+            .filter_map(|key| key.get("kid")?.as_str())
+            .find(|kid| kid.starts_with("issuer:"))
+            .context("the issuer's key")?;
+        let signer = Signer::from_file(&self.pki.join("auth-issuer.key"), issuer)
+            .map_err(anyhow::Error::msg)?;
+        let mut claims = Claims::of_service("auth", RandomIds.uuid7(), SystemClock.now());
+        claims.sub = format!("person:{}", RandomIds.uuid7());
+        claims.permissions = yard_authn::TENANT_PERMISSIONS.map(str::to_owned).to_vec();
+        Ok(signer.sign(&claims)?)
+    }
+
+    /// Gives a device a certificate, as its owner and the device would.
+    ///
+    /// # Errors
+    /// When a step is refused.
+    pub async fn enroll(&self, owner: &Client, device: &str) -> anyhow::Result<Enrolled> {
+        device::enroll(owner, device).await
+    }
+
+    /// Publishes one reading as the device.
+    ///
+    /// # Errors
+    /// When the broker does not take it.
+    pub async fn publish_reading(
+        &self,
+        device: &str,
+        enrolled: &Enrolled,
+        note: &str,
+    ) -> anyhow::Result<()> {
+        device::publish_reading(self.broker.port(), device, enrolled, note).await
+    }
+
+    /// Stops every service and waits for its tasks.
+    pub async fn stop(self) {
+        for (_, runtime) in self.runtimes.iter().rev() {
+            runtime.stop(Duration::ZERO, Duration::from_secs(10)).await;
+        }
+    }
+
+    fn runtime(&self, service: &str) -> &Runtime {
+        let found = self.runtimes.iter().find(|(name, _)| *name == service);
+        &found.expect("all six services run").1
+    }
+
+    /// The gateway answers a sign-in page's first question once auth does.
+    async fn await_answer(&self) -> anyhow::Result<()> {
+        let nobody = Client::anonymous(&self.base_url())?;
+        yard_testkit::eventually(Duration::from_secs(20), || async {
+            let answer = nobody.call("GET", "/.well-known/jwks.json", None).await;
+            answer.is_ok_and(|answer| answer.status == 200)
+        })
+        .await;
+        Ok(())
+    }
+}
+
+async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Runtime)>> {
+    let runtimes: Vec<_> = OWNERS
+        .into_iter()
+        .map(|name| (name, Runtime::builder(name, "test").build()))
+        .collect();
+    let runtime = |name: &str| {
+        let found = runtimes.iter().find(|(owner, _)| *owner == name);
+        found.expect("made above").1.clone()
+    };
+    let port = |name: &str| {
+        let at = runtime(name).address("grpc").expect("started before");
+        format!("http://{at}")
+    };
+    let config = load_over(auth::DEFAULT_CONFIG, &auth_over(places))?;
+    auth::run(config, runtime("auth")).await.context("auth")?;
+    let config = load_over(
+        device_ingest::DEFAULT_CONFIG,
+        &ingest_over(places, &port("auth")),
+    )?;
+    device_ingest::run(config, runtime("device-ingest"))
+        .await
+        .context("device-ingest")?;
+    let config = load_over(worker::DEFAULT_CONFIG, &database_over(places, "worker"))?;
+    worker::run(config, runtime("worker"))
+        .await
+        .context("worker")?;
+    let config = load_over(
+        scheduler::DEFAULT_CONFIG,
+        &database_over(places, "scheduler"),
+    )?;
+    scheduler::run(config, runtime("scheduler"))
+        .await
+        .context("scheduler")?;
+    let config = load_over(comms_websocket::DEFAULT_CONFIG, &comms_over(places))?;
+    comms_websocket::run(config, runtime("comms-websocket"))
+        .await
+        .context("comms-websocket")?;
+    let upstreams: String = OWNERS
+        .iter()
+        .filter(|owner| **owner != "api-gateway")
+        .map(|owner| format!("{owner} = \"{}\"\n", port(owner)))
+        .collect();
+    let socket = runtime("comms-websocket")
+        .address("socket")
+        .context("socket listener")?;
+    let over = format!(
+        "{}http.listen = \"127.0.0.1:0\"\n[upstreams]\n{upstreams}socket = \"{socket}\"\n",
+        common(places, "api-gateway")
+    );
+    api_gateway::run(
+        load_over(api_gateway::DEFAULT_CONFIG, &over)?,
+        runtime("api-gateway"),
+    )
+    .await
+    .context("api-gateway")?;
+    Ok(runtimes)
+}
+
+fn common(places: &Places, service: &str) -> String {
+    let pki = places.pki.display();
+    format!(
+        "runtime.admin_listen = \"127.0.0.1:0\"\n\
+         identity.key_file = \"{pki}/services/{service}.key\"\n\
+         identity.trust_file = \"{pki}/trust.json\"\n"
+    )
+}
+
+fn database_over(places: &Places, service: &str) -> String {
+    let role = format!(
+        "yard_{}",
+        if service == "device-ingest" {
+            "ingest"
+        } else {
+            service
+        }
+    );
+    format!(
+        "{}grpc.listen = \"127.0.0.1:0\"\npostgres.url = \"{}\"\npostgres.max_connections = 5\n{}",
+        common(places, service),
+        places.db.url(&role),
+        if service == "auth" {
+            String::new()
+        } else {
+            nats_over(places)
+        },
+    )
+}
+
+fn nats_over(places: &Places) -> String {
+    format!("nats.url = \"{}\"\n", places.nats.url())
+}
+
+fn auth_over(places: &Places) -> String {
+    let pki = places.pki.display();
+    format!(
+        "{}http.listen = \"127.0.0.1:0\"\nredis.url = \"{}\"\n\
+         issuer.key_file = \"{pki}/auth-issuer.key\"\n\
+         device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
+         mqtt.host = \"localhost\"\nmqtt.port = {}\n",
+        database_over(places, "auth"),
+        places.redis.url(),
+        places.broker.port(),
+    )
+}
+
+fn ingest_over(places: &Places, auth: &str) -> String {
+    let pki = places.pki.display();
+    format!(
+        "{}auth.endpoint = \"{auth}\"\nmqtt.host = \"localhost\"\nmqtt.port = {}\n\
+         mqtt.ca_file = \"{pki}/device-ca.pem\"\nmqtt.cert_file = \"{pki}/mqtt-device-ingest.pem\"\n\
+         mqtt.key_file = \"{pki}/mqtt-device-ingest.key\"\n",
+        database_over(places, "device-ingest"),
+        places.broker.port(),
+    )
+}
+
+fn comms_over(places: &Places) -> String {
+    let secret = secret_file(places.folder.path());
+    format!(
+        "{}{}grpc.listen = \"127.0.0.1:0\"\nsocket.listen = \"127.0.0.1:0\"\n\
+         socket.app_secret_file = \"{}\"\n",
+        common(places, "comms-websocket"),
+        nats_over(places),
+        secret.display(),
+    )
+}
+
+fn secret_file(folder: &Path) -> PathBuf {
+    let path = folder.join("app-secret");
+    std::fs::write(&path, "a secret for tests only, of 32+ bytes").expect("the folder is ours");
+    path
+}
+
+fn people() -> Bootstrap {
+    let person = |who: &str, slug: &str, role: &str| Person {
+        email: format!("{}@{slug}.test", who.to_lowercase()),
+        display_name: format!("{who} of {slug}"),
+        password: PASSWORD.to_owned(),
+        role: role.to_owned(),
+    };
+    let tenant = |slug: &str| Tenant {
+        slug: slug.to_owned(),
+        name: format!("Tenant {slug}"),
+        people: vec![
+            person("Owner", slug, "owner"),
+            person("Viewer", slug, "viewer"),
+        ],
+    };
+    Bootstrap {
+        tenants: vec![tenant("a"), tenant("b")],
+        system_administrators: vec![person("Ops", "switchyard", "")],
+    }
+}

@@ -1,0 +1,174 @@
+//! Two tenants with the same names for everything, and strings in each that the other must never
+//! see.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde_json::{Value, json};
+use yard_testkit::eventually;
+
+use crate::client::Client;
+use crate::platform::{PASSWORD, Platform};
+
+/// One tenant's people and things.
+#[derive(Debug)]
+pub struct Tenant {
+    /// UUID.
+    pub tenant_id: String,
+    /// Holds every permission.
+    pub owner: Client,
+    /// Reads only.
+    pub viewer: Client,
+    /// The viewer's address.
+    pub viewer_email: String,
+    /// Everybody's password.
+    pub password: String,
+    /// A device with a certificate and a reading.
+    pub device_id: String,
+    /// Its contract.
+    pub contract_id: String,
+    /// A command to it.
+    pub command_id: String,
+    /// Commands that can be cancelled, one for each try.
+    pub cancellable: Vec<String>,
+    /// Certificates that can be revoked, one for each try.
+    pub serials: Vec<String>,
+    /// A request for a certificate.
+    pub csr_pem: String,
+    /// The device's private channel.
+    pub channel: String,
+    /// Texts that only this tenant may be shown.
+    pub canaries: Vec<String>,
+}
+
+/// Both tenants, nobody, and a system administrator.
+#[derive(Debug)]
+pub struct World {
+    /// One tenant.
+    pub a: Tenant,
+    /// The other.
+    pub b: Tenant,
+    /// No session.
+    pub nobody: Client,
+    /// A session in no tenant.
+    pub administrator: Client,
+}
+
+impl World {
+    /// Fills both tenants through the public interface.
+    ///
+    /// # Errors
+    /// At the first call that fails.
+    pub async fn build(platform: &Platform) -> anyhow::Result<Self> {
+        let base = platform.base_url();
+        Ok(Self {
+            a: tenant(platform, "a").await?,
+            b: tenant(platform, "b").await?,
+            nobody: Client::anonymous(&base)?,
+            administrator: Client::sign_in(&base, "ops@switchyard.test", PASSWORD).await?,
+        })
+    }
+}
+
+const TRIES: usize = 6;
+
+async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
+    let base = platform.base_url();
+    let owner = Client::sign_in(&base, &format!("owner@{slug}.test"), PASSWORD).await?;
+    let viewer_email = format!("viewer@{slug}.test");
+    let viewer = Client::sign_in(&base, &viewer_email, PASSWORD).await?;
+    let me = owner.expect("GET", "/api/v1/me", None).await?;
+    let tenant_id = text(&me, "tenant_id")?;
+    let canary = format!("canary-of-{slug}");
+
+    let contract = json!({
+        "name": "water meter", "version": 1,
+        "telemetry_schema": {
+            "type": "object", "required": ["flow_lps"], "additionalProperties": false,
+            "properties": {"flow_lps": {"type": "number"}, "note": {"type": "string"}},
+        },
+        "metrics": [{"key": "flow_lps", "label": canary, "unit": "L/s"}],
+        "commands": [{"name": "set_valve", "label": "Set valve", "arguments_schema": {
+            "type": "object", "properties": {"position": {"type": "integer"}, "note": {"type": "string"}},
+        }}],
+    });
+    let contract = owner
+        .expect("POST", "/api/v1/contracts", Some(&contract))
+        .await?;
+    let contract_id = text(&contract, "contract_id")?;
+    let device = json!({
+        "name": "pump 1", "external_id": "SN-1", "contract_id": contract_id,
+        "labels": {"site": canary},
+    });
+    let device = owner
+        .expect("POST", "/api/v1/devices", Some(&device))
+        .await?;
+    let device_id = text(&device, "device_id")?;
+
+    let mut serials = Vec::new();
+    let mut enrolled = None;
+    for _ in 0..TRIES {
+        let made = platform.enroll(&owner, &device_id).await?;
+        serials.push(made.serial.clone());
+        enrolled = Some(made);
+    }
+    let enrolled = enrolled.context("a device was enrolled")?;
+    platform
+        .publish_reading(&device_id, &enrolled, &canary)
+        .await?;
+    await_reading(&owner, &device_id).await?;
+
+    let mut commands = Vec::new();
+    for _ in 0..=TRIES {
+        commands.push(send_command(&owner, &device_id, &canary).await?);
+    }
+    let command_id = commands.pop().context("a command was sent")?;
+    Ok(Tenant {
+        channel: format!("private-organization.{tenant_id}.device.{device_id}"),
+        tenant_id,
+        owner,
+        viewer,
+        viewer_email,
+        password: PASSWORD.to_owned(),
+        device_id,
+        contract_id,
+        command_id,
+        cancellable: commands,
+        serials,
+        csr_pem: enrolled.csr_pem,
+        canaries: vec![canary, format!("Owner of {slug}"), format!("Tenant {slug}")],
+    })
+}
+
+async fn send_command(owner: &Client, device: &str, canary: &str) -> anyhow::Result<String> {
+    let path = format!("/api/v1/devices/{device}/commands");
+    let body = json!({
+        "name": "set_valve", "arguments": {"position": 1, "note": canary}, "deadline_seconds": 3600,
+    });
+    text(
+        &owner.expect("POST", &path, Some(&body)).await?,
+        "command_id",
+    )
+}
+
+async fn await_reading(owner: &Client, device: &str) -> anyhow::Result<()> {
+    let path = format!("/api/v1/devices/{device}/readings");
+    eventually(Duration::from_secs(20), || async {
+        let page = owner.expect("GET", &path, None).await.ok()?;
+        let readings = page.get("readings")?.as_array()?;
+        (!readings.is_empty()).then_some(())
+    })
+    .await;
+    Ok(())
+}
+
+/// A text field of an answer.
+///
+/// # Errors
+/// When it is not there.
+pub fn text(json: &Value, field: &str) -> anyhow::Result<String> {
+    let text = json.get(field).and_then(Value::as_str);
+    Ok(text
+        .with_context(|| format!("no {field} in {json}"))?
+        .to_owned())
+}

@@ -1,0 +1,4 @@
+//! What holds across the services' borders.
+
+mod catalogue;
+mod matrix;
