@@ -1,4 +1,90 @@
-//! wip
+//! The public door: REST by the contract's descriptors, sessions of people, the console and its
+//! sockets.
+//!
+//! Owns no data and has no SQL among its dependencies. Promises that what a service behind it is
+//! asked is well-formed by the contract, comes from a caller whom the policy admits, and was not
+//! sent by another site's page. Never holds code for any one endpoint: a new RPC is served, checked
+//! and documented once it stands in `proto/`.
+
+pub mod config;
+mod console;
+mod gateway;
+mod observe;
 pub mod openapi;
+mod problem;
+mod protect;
+mod serve;
 pub mod session;
+mod socket;
 pub mod transcode;
+
+use std::sync::Arc;
+
+use yard_authn::Identity;
+use yard_contracts::identity::v1::GetKeySetRequest;
+use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
+use yard_runtime::{Check, Runtime};
+
+pub use config::Config;
+use gateway::Gateway;
+use protect::{Limits, Origins, Proxies};
+use session::Sessions;
+use socket::Tunnel;
+use transcode::{Routes, Transcoder, Upstreams};
+
+/// Every option with its comment.
+pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
+
+/// Starts the gateway.
+///
+/// # Errors
+/// When the configuration, a key, the console's folder or the contract cannot be used.
+pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+    let listener = runtime.bind("http", config.http.listen).await?;
+    let identity = Identity::load(&config.identity, &runtime)?;
+    let pool = yard_contracts::descriptors();
+    let routes = Routes::compile(pool)?;
+    let upstreams = Upstreams::connect(&config.upstreams, &routes.owners())?;
+    let own = yard_authn::client::channel("upstreams.auth", &config.upstreams.auth, &identity)?;
+    let sessions = Sessions::new(own, identity.verifier().clone(), runtime.clock());
+    let origins = Origins::parse(&config.http.allowed_origins)?;
+    let console = console::Console::load(&config.console.dir)?;
+
+    check_auth(&runtime, &upstreams)?;
+    let gateway = Gateway {
+        openapi: openapi::document(pool, &routes).to_string().into(),
+        transcoder: Transcoder {
+            upstreams,
+            sessions,
+            origins: origins.clone(),
+            limits: Limits::default(),
+            soft: runtime.shutdown().soft().clone(),
+        },
+        tunnel: Tunnel {
+            upstream: config.upstreams.socket,
+            origins: origins.clone(),
+            runtime: runtime.clone(),
+        },
+        routes,
+        console,
+        origins,
+        proxies: Proxies::parse(&config.http.trusted_proxies)?,
+        https: config.http.public_https,
+        runtime: runtime.clone(),
+    };
+    serve::serve(&runtime, listener, Arc::new(gateway));
+    Ok(())
+}
+
+/// Nobody gets in without auth, so the gateway is ready when auth answers.
+fn check_auth(runtime: &Runtime, upstreams: &Upstreams) -> anyhow::Result<()> {
+    let keys = KeyServiceClient::new(upstreams.of("auth")?);
+    runtime.health().register(Check::new("auth", move || {
+        let mut keys = keys.clone();
+        async move {
+            let answer = keys.get_key_set(GetKeySetRequest {}).await;
+            answer.map(drop).map_err(|status| status.to_string())
+        }
+    }));
+    Ok(())
+}

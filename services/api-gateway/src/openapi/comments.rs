@@ -11,7 +11,9 @@ impl Comments {
     pub(super) fn of(pool: &DescriptorPool) -> Self {
         let mut texts = HashMap::new();
         for file in pool.files() {
-            let Some(info) = &file.file_descriptor_proto().source_code_info else { continue };
+            let Some(info) = &file.file_descriptor_proto().source_code_info else {
+                continue;
+            };
             for location in &info.location {
                 let text = tidy(location.leading_comments());
                 if !text.is_empty() {
@@ -24,10 +26,18 @@ impl Comments {
 
     /// The comment before what stands at `path` of `file`.
     pub(super) fn at(&self, file: &FileDescriptor, path: &[i32]) -> Option<&str> {
-        self.0.get(&(file.name().to_owned(), path.to_vec())).map(String::as_str)
+        self.0
+            .get(&(file.name().to_owned(), path.to_vec()))
+            .map(String::as_str)
     }
 }
 
 fn tidy(comment: &str) -> String {
-    comment.lines().map(str::trim).collect::<Vec<_>>().join("\n").trim().to_owned()
+    comment
+        .lines()
+        .map(str::trim)
+        .collect::<Vec<_>>()
+        .join("\n")
+        .trim()
+        .to_owned()
 }

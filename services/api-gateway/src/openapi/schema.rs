@@ -10,7 +10,13 @@ use super::comments::Comments;
 
 /// Fields that hold a UUID in every request.
 const UUID_FIELDS: [&str; 7] = [
-    "command_id", "contract_id", "device_id", "fire_id", "job_id", "message_id", "principal_id",
+    "command_id",
+    "contract_id",
+    "device_id",
+    "fire_id",
+    "job_id",
+    "message_id",
+    "principal_id",
 ];
 
 /// Which way a message travels.
@@ -40,7 +46,11 @@ impl<'c> Schemas<'c> {
                 waiting.extend(message.fields().filter_map(|f| message_of(&f)));
             }
         }
-        Self { comments, answered, components: BTreeMap::new() }
+        Self {
+            comments,
+            answered,
+            components: BTreeMap::new(),
+        }
     }
 
     pub(super) fn into_components(self) -> Map<String, Value> {
@@ -92,7 +102,7 @@ impl<'c> Schemas<'c> {
     pub(super) fn field(&mut self, field: &FieldDescriptor, way: Way) -> Value {
         let schema = if field.is_map() {
             let values = message_of(field).map(|entry| entry.map_entry_value_field());
-            let values = values.map_or(json!({}), |value| self.one(&value, way));
+            let values = values.map_or_else(|| json!({}), |value| self.one(&value, way));
             json!({ "type": "object", "additionalProperties": values })
         } else if field.is_list() {
             json!({ "type": "array", "items": self.one(field, way) })
@@ -130,8 +140,12 @@ impl<'c> Schemas<'c> {
         if !self.components.contains_key(&name) {
             let names: Vec<_> = choice.values().map(|v| v.name().to_owned()).collect();
             let schema = json!({ "type": "string", "enum": names });
-            let mut lines: Vec<_> =
-                self.comments.at(&choice.parent_file(), choice.path()).into_iter().map(str::to_owned).collect();
+            let mut lines: Vec<_> = self
+                .comments
+                .at(&choice.parent_file(), choice.path())
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
             for value in choice.values() {
                 if let Some(text) = self.comments.at(&choice.parent_file(), value.path()) {
                     lines.push(format!("- `{}`: {}", value.name(), text.replace('\n', " ")));
@@ -174,12 +188,18 @@ fn scalar(kind: &Kind) -> Value {
     match kind {
         Kind::Double => json!({ "type": "number", "format": "double" }),
         Kind::Float => json!({ "type": "number", "format": "float" }),
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => json!({ "type": "integer", "format": "int32" }),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => json!({ "type": "integer", "format": "int64" }),
+        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
+            json!({ "type": "integer", "format": "int32" })
+        }
+        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => {
+            json!({ "type": "integer", "format": "int64" })
+        }
         Kind::Uint32 | Kind::Fixed32 => {
             json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX })
         }
-        Kind::Uint64 | Kind::Fixed64 => json!({ "type": "integer", "format": "int64", "minimum": 0 }),
+        Kind::Uint64 | Kind::Fixed64 => {
+            json!({ "type": "integer", "format": "int64", "minimum": 0 })
+        }
         Kind::Bool => json!({ "type": "boolean" }),
         Kind::Bytes => json!({ "type": "string", "format": "byte", "contentEncoding": "base64" }),
         Kind::String | Kind::Message(_) | Kind::Enum(_) => json!({ "type": "string" }),

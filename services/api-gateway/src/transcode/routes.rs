@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use http::Method;
 use prost_reflect::{DescriptorPool, Kind, MessageDescriptor};
 
-use super::rule::{RouteError, Route, routes_of};
+use super::rule::{Route, RouteError, routes_of};
 
 /// Messages of `google.protobuf` that have a JSON form here.
 pub(super) const WELL_KNOWN: [&str; 6] = [
@@ -43,7 +43,10 @@ impl Routes {
     pub fn compile(pool: &DescriptorPool) -> Result<Self, RouteError> {
         let mut by_length: HashMap<usize, Vec<Route>> = HashMap::new();
         let mut shapes = HashSet::new();
-        for method in pool.services().flat_map(|s| s.methods().collect::<Vec<_>>()) {
+        for method in pool
+            .services()
+            .flat_map(|s| s.methods().collect::<Vec<_>>())
+        {
             for route in routes_of(&method)? {
                 check_messages(&route)?;
                 if !shapes.insert((route.method.clone(), route.template.shape())) {
@@ -53,7 +56,10 @@ impl Routes {
                         problem,
                     });
                 }
-                by_length.entry(route.template.length()).or_default().push(route);
+                by_length
+                    .entry(route.template.length())
+                    .or_default()
+                    .push(route);
             }
         }
         for routes in by_length.values_mut() {
@@ -76,17 +82,27 @@ impl Routes {
     /// Looks an address up. `HEAD` is `GET` without its body.
     #[must_use]
     pub fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Found<'r, 'p> {
-        let method = if *method == Method::HEAD { &Method::GET } else { method };
+        let method = if *method == Method::HEAD {
+            &Method::GET
+        } else {
+            method
+        };
         let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
         let mut others = Vec::new();
         for route in self.by_length.get(&segments.len()).into_iter().flatten() {
-            let Some(bound) = route.template.capture(&segments) else { continue };
+            let Some(bound) = route.template.capture(&segments) else {
+                continue;
+            };
             if route.method == *method {
                 return Found::Route(route, bound);
             }
             others.push(route.method.clone());
         }
-        if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
+        if others.is_empty() {
+            Found::Nothing
+        } else {
+            Found::OtherMethods(others)
+        }
     }
 }
 
@@ -101,7 +117,10 @@ fn check_messages(route: &Route) -> Result<(), RouteError> {
         }
         if name.starts_with("google.protobuf.") {
             let rpc = route.rpc.descriptor.full_name().to_owned();
-            return Err(RouteError::Rpc { rpc, problem: format!("uses {name}") });
+            return Err(RouteError::Rpc {
+                rpc,
+                problem: format!("uses {name}"),
+            });
         }
         waiting.extend(parts(&message));
     }

@@ -98,7 +98,9 @@ pub fn field_at(message: &MessageDescriptor, path: &str) -> Option<FieldDescript
     let mut parts = path.split('.');
     let mut field = message.get_field_by_name(parts.next()?)?;
     for part in parts {
-        let Kind::Message(inner) = field.kind() else { return None };
+        let Kind::Message(inner) = field.kind() else {
+            return None;
+        };
         let plain = field.cardinality() != Cardinality::Repeated;
         field = plain.then(|| inner.get_field_by_name(part)).flatten()?;
     }
@@ -115,10 +117,17 @@ pub(super) fn routes_of(method: &MethodDescriptor) -> Result<Vec<Route>, RouteEr
         .and_then(|value| value.as_message().cloned())
         .ok_or_else(|| refuse(method, "has no route"))?;
     if method.is_client_streaming() {
-        return Err(refuse(method, "streams from the client, which HTTP/1.1 cannot"));
+        return Err(refuse(
+            method,
+            "streams from the client, which HTTP/1.1 cannot",
+        ));
     }
     let more = rule.get_field_by_name("additional_bindings");
-    let more: Vec<_> = more.iter().filter_map(|list| list.as_list()).flatten().collect();
+    let more: Vec<_> = more
+        .iter()
+        .filter_map(|list| list.as_list())
+        .flatten()
+        .collect();
     let rules = std::iter::once(&rule).chain(more.into_iter().filter_map(|rule| rule.as_message()));
     rules.map(|rule| route(&rpc, rule)).collect()
 }
@@ -136,24 +145,39 @@ fn rpc(method: &MethodDescriptor) -> Result<Rpc, RouteError> {
     let opens_session = method.input().fields().any(|field| {
         matches!(field.kind(), Kind::Enum(e) if e.full_name() == "yard.identity.v1.SessionDelivery")
     });
-    Ok(Rpc { descriptor: method.clone(), path, owner, policy, opens_session })
+    Ok(Rpc {
+        descriptor: method.clone(),
+        path,
+        owner,
+        policy,
+        opens_session,
+    })
 }
 
 fn option(options: &DynamicMessage, pool: &DescriptorPool, name: &str) -> Option<Value> {
     let extension = pool.get_extension_by_name(name)?;
-    options.has_extension(&extension).then(|| options.get_extension(&extension).into_owned())
+    options
+        .has_extension(&extension)
+        .then(|| options.get_extension(&extension).into_owned())
 }
 
 fn refuse(method: &MethodDescriptor, problem: &str) -> RouteError {
-    RouteError::Rpc { rpc: method.full_name().to_owned(), problem: problem.to_owned() }
+    RouteError::Rpc {
+        rpc: method.full_name().to_owned(),
+        problem: problem.to_owned(),
+    }
 }
 
 fn route(rpc: &Arc<Rpc>, rule: &DynamicMessage) -> Result<Route, RouteError> {
     let method = &rpc.descriptor;
     let text = |name: &str| {
-        rule.get_field_by_name(name).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+        rule.get_field_by_name(name)
+            .and_then(|v| v.as_str().map(str::to_owned))
+            .unwrap_or_default()
     };
-    if !text("response_body").is_empty() || !matches!(method.output().full_name(), name if !name.starts_with("google.")) {
+    if !text("response_body").is_empty()
+        || !matches!(method.output().full_name(), name if !name.starts_with("google."))
+    {
         return Err(refuse(method, "answers with less than one message of ours"));
     }
     let verbs = ["get", "put", "post", "delete", "patch"];
@@ -163,7 +187,10 @@ fn route(rpc: &Arc<Rpc>, rule: &DynamicMessage) -> Result<Route, RouteError> {
     for path in template.fields() {
         let field = field_at(&method.input(), path);
         if !field.is_some_and(|f| is_scalar(&f)) {
-            return Err(refuse(method, &format!("binds {path}, which is no scalar of its request")));
+            return Err(refuse(
+                method,
+                &format!("binds {path}, which is no scalar of its request"),
+            ));
         }
     }
     let body = body_rule(method, &text("body"))?;
@@ -172,7 +199,12 @@ fn route(rpc: &Arc<Rpc>, rule: &DynamicMessage) -> Result<Route, RouteError> {
     }
     let verb = Method::from_bytes(verb.to_uppercase().as_bytes())
         .map_err(|e| refuse(method, &e.to_string()))?;
-    Ok(Route { rpc: Arc::clone(rpc), method: verb, template, body })
+    Ok(Route {
+        rpc: Arc::clone(rpc),
+        method: verb,
+        template,
+        body,
+    })
 }
 
 fn is_scalar(field: &FieldDescriptor) -> bool {
@@ -189,7 +221,10 @@ fn body_rule(method: &MethodDescriptor, text: &str) -> Result<BodyRule, RouteErr
                 f.cardinality() != Cardinality::Repeated && matches!(f.kind(), Kind::Message(_))
             });
             field.map(BodyRule::Field).ok_or_else(|| {
-                refuse(method, &format!("has the body {name}, which is no message of its request"))
+                refuse(
+                    method,
+                    &format!("has the body {name}, which is no message of its request"),
+                )
             })
         }
     }

@@ -1,0 +1,3 @@
+//! See the library.
+
+yard_runtime::main!(api_gateway);

@@ -1,0 +1,47 @@
+use http::{HeaderMap, header};
+
+use super::COOKIE;
+
+/// What a request says of its session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Credential {
+    /// Nothing.
+    None,
+    /// A browser's cookie, which it sends by itself, also for other sites' pages.
+    Cookie(String),
+    /// `Authorization: Bearer`, which only a program sends.
+    Bearer(String),
+    /// An `Authorization` that is not ours.
+    Foreign,
+}
+
+impl Credential {
+    /// `Authorization` goes before the cookie: who sends it means it.
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
+        if let Some(value) = headers.get(header::AUTHORIZATION) {
+            let token = value
+                .to_str()
+                .ok()
+                .and_then(|text| text.strip_prefix("Bearer "));
+            return match token.filter(|token| is_session_token(token)) {
+                Some(token) => Self::Bearer(token.to_owned()),
+                None => Self::Foreign,
+            };
+        }
+        let cookies = headers
+            .get_all(header::COOKIE)
+            .into_iter()
+            .filter_map(|v| v.to_str().ok());
+        let mut pairs = cookies.flat_map(|line| line.split(';')).map(str::trim);
+        let token = pairs.find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='));
+        token
+            .filter(|t| !t.is_empty())
+            .map_or(Self::None, |t| Self::Cookie(t.to_owned()))
+    }
+}
+
+/// The shape of a session token; anything else need not be asked about.
+pub(super) fn is_session_token(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+    text.starts_with("yst_") && text.len() <= 128 && text.bytes().all(letter)
+}

@@ -1,0 +1,153 @@
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use aws_lc_rs::digest;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Shared};
+use time::{Duration, OffsetDateTime};
+use tonic::metadata::{Ascii, MetadataValue};
+use yard_authn::client::ServiceChannel;
+use yard_authn::{Caller, Verifier};
+use yard_contracts::identity::v1::ExchangeSessionRequest;
+use yard_contracts::identity::v1::session_service_client::SessionServiceClient;
+use yard_fault::{Code, Fault};
+use yard_ids::Clock;
+
+use super::Credential;
+use super::credential::is_session_token;
+
+/// How long an exchange is believed. A session that ends is refused everywhere within this.
+const FRESH: Duration = Duration::seconds(2);
+/// Sessions kept at once; with more, the rest are asked about each time.
+const MOST: usize = 20_000;
+
+/// A session, as the services behind will see it.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Who it is, verified.
+    pub(crate) caller: Caller,
+    /// `authorization` of calls in this session.
+    pub(crate) bearer: MetadataValue<Ascii>,
+}
+
+type Outcome = Result<Arc<Session>, Arc<Fault>>;
+/// Requests of one session that come together share one question to auth.
+type Exchange = Shared<BoxFuture<'static, Outcome>>;
+/// A token's hash, so that a memory dump of the map holds no tokens.
+type Key = [u8; 32];
+
+/// Exchanges session tokens at auth, each at most once in two seconds.
+pub(crate) struct Sessions {
+    auth: SessionServiceClient<ServiceChannel>,
+    verifier: Verifier,
+    clock: Arc<dyn Clock>,
+    known: Mutex<HashMap<Key, (OffsetDateTime, Exchange)>>,
+}
+
+impl Sessions {
+    pub(crate) fn new(channel: ServiceChannel, verifier: Verifier, clock: Arc<dyn Clock>) -> Self {
+        let auth = SessionServiceClient::new(channel);
+        Self {
+            auth,
+            verifier,
+            clock,
+            known: Mutex::default(),
+        }
+    }
+
+    /// The session of a credential.
+    pub(crate) async fn resolve(&self, credential: &Credential) -> Result<Arc<Session>, Fault> {
+        let token = match credential {
+            Credential::None => return Err(Code::AuthRequired.into()),
+            Credential::Foreign => return Err(Code::AuthTokenInvalid.into()),
+            Credential::Cookie(token) | Credential::Bearer(token) => token,
+        };
+        if !is_session_token(token) {
+            return Err(Code::AuthSessionExpired.into());
+        }
+        self.exchange(token).await.map_err(|fault| {
+            Fault::new(fault.code())
+                .with_public(fault.public())
+                .with_detail(fault.inside())
+        })
+    }
+
+    /// Forgets a session that has just changed or ended.
+    pub(crate) fn forget(&self, credential: &Credential) {
+        if let Credential::Cookie(token) | Credential::Bearer(token) = credential {
+            self.known
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .remove(&key(token));
+        }
+    }
+
+    fn exchange(&self, token: &str) -> Exchange {
+        let (key, now) = (key(token), self.clock.now());
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let usable = known.get(&key).filter(|(since, exchange)| {
+            is_fresh(*since, now) && !matches!(exchange.peek(), Some(Err(_)))
+        });
+        if let Some((_, exchange)) = usable {
+            metrics::counter!("yard_session_exchanges_total", "outcome" => "shared").increment(1);
+            return exchange.clone();
+        }
+        let exchange = ask(self.auth.clone(), self.verifier.clone(), token.to_owned());
+        let exchange = exchange.boxed().shared();
+        if known.len() >= MOST {
+            known.retain(|_, (since, _)| is_fresh(*since, now));
+        }
+        if known.len() < MOST {
+            known.insert(key, (now, exchange.clone()));
+        }
+        exchange
+    }
+}
+
+fn key(token: &str) -> Key {
+    let mut key = [0; 32];
+    key.copy_from_slice(digest::digest(&digest::SHA256, token.as_bytes()).as_ref());
+    key
+}
+
+/// A clock that was set back ends what it knows.
+fn is_fresh(since: OffsetDateTime, now: OffsetDateTime) -> bool {
+    (Duration::ZERO..FRESH).contains(&(now - since))
+}
+
+async fn ask(
+    mut auth: SessionServiceClient<ServiceChannel>,
+    verifier: Verifier,
+    session_token: String,
+) -> Outcome {
+    let mut request = tonic::Request::new(ExchangeSessionRequest { session_token });
+    request.set_timeout(std::time::Duration::from_secs(5));
+    let answer = auth.exchange_session(request).await;
+    let outcome = answer
+        .map_err(|status| Fault::from_status(&status))
+        .and_then(|answer| session(&verifier, &answer.into_inner().access_token))
+        .map(Arc::new)
+        .map_err(Arc::new);
+    let label = if outcome.is_ok() {
+        "exchanged"
+    } else {
+        "refused"
+    };
+    metrics::counter!("yard_session_exchanges_total", "outcome" => label).increment(1);
+    outcome
+}
+
+fn session(verifier: &Verifier, access_token: &str) -> Result<Session, Fault> {
+    // Not the caller's fault, whatever the token's is.
+    let broken = |e: String| Fault::internal(format!("auth's access token is not usable: {e}"));
+    let claims = verifier
+        .verify(access_token)
+        .map_err(|e| broken(e.to_string()))?;
+    let bearer = format!("Bearer {access_token}")
+        .parse()
+        .map_err(|_e| broken("header".to_owned()))?;
+    Ok(Session {
+        caller: Caller::verified(claims),
+        bearer,
+    })
+}

@@ -1,0 +1,49 @@
+//! Reads request bodies, up to a limit in bytes and in time.
+
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http_body_util::BodyExt as _;
+use yard_fault::{Code, Fault};
+
+/// Largest body, bytes.
+pub const LARGEST_BODY: usize = 1024 * 1024;
+/// What is still read of a body that is too large, so that its sender gets to read the answer.
+const SWALLOWED: usize = 4 * LARGEST_BODY;
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// The whole body.
+pub(super) async fn read(body: Body) -> Result<Bytes, Fault> {
+    match tokio::time::timeout(DEADLINE, collect(body)).await {
+        Ok(read) => read,
+        Err(_elapsed) => {
+            Err(Fault::new(Code::RequestMalformed)
+                .with_public("the body did not arrive within 30 s"))
+        }
+    }
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, Fault> {
+    let (mut read, mut total) = (BytesMut::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|e| {
+            Fault::new(Code::RequestMalformed)
+                .with_public("the body broke off")
+                .with_source(e)
+        })?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        total += data.len();
+        if total <= LARGEST_BODY {
+            read.extend_from_slice(data);
+        } else if total > SWALLOWED {
+            break;
+        }
+    }
+    if total > LARGEST_BODY {
+        return Err(Fault::new(Code::RequestTooLarge).with_public("a body may have 1 MiB"));
+    }
+    Ok(read.freeze())
+}

@@ -1,0 +1,144 @@
+//! One REST call from its admission to its answer.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, header};
+use prost_reflect::DynamicMessage;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use yard_contracts::access::v1::Scope;
+use yard_fault::{Code, Fault};
+use yard_runtime::trace;
+
+use super::rule::{BodyRule, Route};
+use super::upstreams::Upstreams;
+use super::{body, encode, request, sse};
+use crate::observe::Context;
+use crate::problem::Refusal;
+use crate::protect::{Limits, Origins, csrf};
+use crate::session::{self, Credential, Session, Sessions};
+
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
+/// Answers REST calls by calling the services behind.
+pub(crate) struct Transcoder {
+    pub(crate) upstreams: Upstreams,
+    pub(crate) sessions: Sessions,
+    pub(crate) origins: Origins,
+    pub(crate) limits: Limits,
+    pub(crate) soft: CancellationToken,
+}
+
+impl Transcoder {
+    /// Answers a call of `route`.
+    pub(crate) async fn answer(
+        &self,
+        context: &Context,
+        route: &Route,
+        captured: &[&str],
+        parts: &Parts,
+        content: Body,
+    ) -> Result<Response, Refusal> {
+        let credential = Credential::of(&parts.headers);
+        csrf::check(route, &credential, &parts.headers, &self.origins)?;
+        let permit = self.limits.enter(route.rpc.policy.rate())?;
+        let session = self.admit(route, &credential).await?;
+        let content = match &route.body {
+            BodyRule::None => bytes::Bytes::new(),
+            BodyRule::Whole | BodyRule::Field(_) => body::read(content).await?,
+        };
+        let query = parts.uri.query().unwrap_or_default();
+        let message = request::read(route, captured, query, &parts.headers, &content)?;
+        let metadata = metadata(context, session.as_deref(), &parts.headers)?;
+        if route.rpc.descriptor.is_server_streaming() {
+            return self.stream(context, route, message, metadata, permit).await;
+        }
+        self.unary(route, &credential, message, metadata).await
+    }
+
+    /// Who calls, if the route's policy lets them. The service behind asks the same again.
+    async fn admit(
+        &self,
+        route: &Route,
+        credential: &Credential,
+    ) -> Result<Option<std::sync::Arc<Session>>, Fault> {
+        if route.rpc.policy.scope() == Scope::Public {
+            return Ok(None);
+        }
+        let session = self.sessions.resolve(credential).await?;
+        session.caller.admit(&route.rpc.policy)?;
+        Ok(Some(session))
+    }
+
+    async fn unary(
+        &self,
+        route: &Route,
+        credential: &Credential,
+        message: DynamicMessage,
+        metadata: MetadataMap,
+    ) -> Result<Response, Refusal> {
+        let answer = self.upstreams.unary(&route.rpc, message, metadata).await;
+        let answer = answer.map_err(|status| Refusal::of_status(&status))?;
+        let json = encode::message(answer.get_ref())?;
+        let mut response = Response::new(Body::from(json.to_string()));
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        if let Some(cookie) = session::cookie::of_metadata(answer.metadata())? {
+            self.sessions.forget(credential);
+            headers.append(header::SET_COOKIE, cookie);
+        }
+        Ok(response)
+    }
+
+    async fn stream(
+        &self,
+        context: &Context,
+        route: &Route,
+        message: DynamicMessage,
+        metadata: MetadataMap,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<Response, Refusal> {
+        let stream = self.upstreams.stream(&route.rpc, message, metadata).await;
+        let stream = stream.map_err(|status| Refusal::of_status(&status))?;
+        Ok(sse::respond(
+            stream,
+            self.soft.clone(),
+            context.request_id.clone(),
+            permit,
+        ))
+    }
+}
+
+/// What a service behind us gets to know beside the message. Nothing of the caller's own metadata
+/// passes.
+fn metadata(
+    context: &Context,
+    session: Option<&Session>,
+    headers: &HeaderMap,
+) -> Result<MetadataMap, Fault> {
+    let mut metadata = MetadataMap::new();
+    if let Some(session) = session {
+        metadata.insert("authorization", session.bearer.clone());
+    }
+    if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
+        let key = key.to_str().ok().and_then(|text| text.parse().ok());
+        metadata.insert(IDEMPOTENCY_KEY, key.ok_or(Code::IdempotencyKeyInvalid)?);
+    }
+    let parent = trace::current().or_else(|| context.traceparent.clone());
+    let texts = [
+        (trace::TRACEPARENT, parent),
+        ("yard-client-ip", Some(context.client.to_string())),
+        ("yard-request-id", Some(context.request_id.clone())),
+    ];
+    for (name, text) in texts {
+        if let Some(value) = text.and_then(|t| t.parse::<MetadataValue<_>>().ok()) {
+            metadata.insert(name, value);
+        }
+    }
+    Ok(metadata)
+}
