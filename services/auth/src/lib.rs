@@ -1,1 +1,125 @@
+//! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
+//!
+//! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
+//! `device_certificates` and `revocation_list`; nobody else writes them.
+//!
+//! It promises that
+//! - a session or claim code is stored as a hash only, and a password as Argon2id;
+//! - a sign-in for an account that does not exist costs the same and is answered the same as one
+//!   with a wrong password;
+//! - what ends a session (sign-out, expiry, a disabled person, a lost membership, a suspended
+//!   tenant) ends it at the next exchange, and no access token outlives its session or a minute;
+//! - a claim code signs one certificate, also when two devices race for it;
+//! - the revocation list is signed again within seconds of a revocation and at least hourly.
+//!
+//! It never sees a device's private key, never takes a name from a certificate request, and never
+//! calls another service.
 
+mod ca;
+mod config;
+mod devices;
+mod http;
+mod keys;
+mod people;
+mod revocation;
+mod secrets;
+mod sessions;
+mod telemetry;
+
+pub use config::{
+    Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, ListenConfig, MqttConfig, RedisConfig,
+    SessionsConfig, ThrottleConfig,
+};
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tonic::service::Routes;
+use yard_authn::{Identity, server};
+use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
+use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
+use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
+use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
+use yard_pg::Pg;
+use yard_runtime::Runtime;
+
+use ca::DeviceCa;
+use devices::Enrolment;
+use devices::grpc::DevicesGrpc;
+use keys::grpc::KeysGrpc;
+use people::grpc::PeopleGrpc;
+use revocation::RevocationList;
+use sessions::grpc::SessionsGrpc;
+use sessions::{Exchange, Issuer, Login, LoginParts, Passwords, Redis, Throttle};
+
+/// Nothing that auth is asked is larger; passwords and certificate requests are the longest.
+const LARGEST_REQUEST: usize = 64 * 1024;
+
+/// Starts the service on `runtime` and returns once it is under way.
+///
+/// # Errors
+/// One line that names the option, file or address that cannot be used.
+pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+    let grpc = runtime.bind("grpc", config.grpc.listen).await?;
+    let http = runtime.bind("http", config.http.listen).await?;
+    let identity = Identity::load(&config.identity, &runtime)?;
+    let verifier = identity.verifier();
+    let issuer = Issuer::load(&config.issuer, verifier.issuer_keys())?;
+    let ca = Arc::new(DeviceCa::load(&config.device_ca, runtime.clock().now())?);
+    let pg = Pg::open(&config.postgres, runtime.service())?;
+    pg.watch(&runtime);
+    let redis = Redis::start(&config.redis, &runtime).await?;
+    let passwords = Passwords::start(&config.sessions).await?;
+    let revocation = RevocationList::start(&pg, &ca, &config.device_ca, &runtime);
+
+    let exchange = Exchange {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        issuer,
+    };
+    let lifetime = config
+        .sessions
+        .lifetime
+        .try_into()
+        .context("sessions.lifetime")?;
+    let login = Login::new(LoginParts {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        passwords,
+        throttle: Throttle::new(redis, &config.throttle),
+        lifetime,
+    });
+    let enrolment = Enrolment {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ca,
+    };
+    let devices = DevicesGrpc {
+        enrolment,
+        revocation: revocation.clone(),
+        mqtt: config.mqtt,
+    };
+
+    let sessions = SessionServiceServer::new(SessionsGrpc {
+        login,
+        exchange,
+        lifetime,
+    })
+    .max_decoding_message_size(LARGEST_REQUEST);
+    let people =
+        PeopleServiceServer::new(PeopleGrpc { pg }).max_decoding_message_size(LARGEST_REQUEST);
+    let keys = KeyServiceServer::new(KeysGrpc {
+        verifier: verifier.clone(),
+    })
+    .max_decoding_message_size(LARGEST_REQUEST);
+    let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
+    let routes = Routes::new(sessions)
+        .add_service(people)
+        .add_service(keys)
+        .add_service(devices);
+    http::serve(&runtime, http, verifier, revocation);
+    server::serve(&runtime, grpc, verifier, routes);
+    Ok(())
+}

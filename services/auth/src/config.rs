@@ -1,0 +1,230 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use yard_authn::IdentityConfig;
+use yard_pg::PostgresConfig;
+use yard_runtime::{ConfigError, RuntimeConfig, Secret, ServiceConfig};
+
+/// The documented defaults, as TOML.
+pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
+
+/// Everything auth can be told; `config/default.toml` explains each option.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// `[runtime]`
+    pub runtime: RuntimeConfig,
+    /// `[grpc]`
+    pub grpc: ListenConfig,
+    /// `[http]`
+    pub http: ListenConfig,
+    /// `[postgres]`
+    pub postgres: PostgresConfig,
+    /// `[redis]`
+    pub redis: RedisConfig,
+    /// `[identity]`
+    pub identity: IdentityConfig,
+    /// `[issuer]`
+    pub issuer: IssuerConfig,
+    /// `[device_ca]`
+    pub device_ca: DeviceCaConfig,
+    /// `[mqtt]`
+    pub mqtt: MqttConfig,
+    /// `[sessions]`
+    pub sessions: SessionsConfig,
+    /// `[throttle]`
+    pub throttle: ThrottleConfig,
+}
+
+/// A listener.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListenConfig {
+    /// Address and port; port 0 takes any.
+    pub listen: SocketAddr,
+}
+
+/// Where the login limits are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// URL; or empty with `url_file` given.
+    pub url: Secret,
+    /// A file that holds the URL.
+    pub url_file: PathBuf,
+}
+
+impl RedisConfig {
+    /// The URL, from whichever of the two options has it.
+    ///
+    /// # Errors
+    /// When neither or both are given, or the file cannot be read.
+    pub fn resolve_url(&self) -> Result<Secret, ConfigError> {
+        match (self.url.is_empty(), self.url_file.as_os_str().is_empty()) {
+            (false, true) => Ok(self.url.clone()),
+            (true, false) => Secret::from_file("redis.url_file", &self.url_file),
+            (true, true) => Err(ConfigError::new("redis.url", "give it, or redis.url_file")),
+            (false, false) => Err(ConfigError::new(
+                "redis.url",
+                "give it or redis.url_file, not both",
+            )),
+        }
+    }
+}
+
+/// The key of people's access tokens.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// Ed25519, PKCS#8 PEM.
+    pub key_file: PathBuf,
+}
+
+/// The CA of device certificates.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceCaConfig {
+    /// Certificate, PEM.
+    pub cert_file: PathBuf,
+    /// Private key, PKCS#8 PEM.
+    pub key_file: PathBuf,
+    /// Revocation list for a broker on the same machine; empty writes none.
+    pub crl_file: PathBuf,
+}
+
+/// The broker as devices reach it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MqttConfig {
+    /// Host name or address.
+    pub host: String,
+    /// TLS port.
+    pub port: u16,
+}
+
+/// Sessions and password checks.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SessionsConfig {
+    /// From sign-in to the end, used or not.
+    #[serde(with = "humantime_serde")]
+    pub lifetime: Duration,
+    /// Password checks at the same time.
+    pub hashing_threads: usize,
+    /// Sign-ins that may wait for one.
+    pub hashing_queue: usize,
+}
+
+/// Login limits; each is a burst and the interval at which one attempt more is granted.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ThrottleConfig {
+    /// One account from one address.
+    pub pair_burst: u32,
+    /// See `pair_burst`.
+    #[serde(with = "humantime_serde")]
+    pub pair_interval: Duration,
+    /// One account from everywhere.
+    pub account_burst: u32,
+    /// See `account_burst`.
+    #[serde(with = "humantime_serde")]
+    pub account_interval: Duration,
+    /// All accounts from one address.
+    pub source_burst: u32,
+    /// See `source_burst`.
+    #[serde(with = "humantime_serde")]
+    pub source_interval: Duration,
+}
+
+impl ThrottleConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        for (name, burst, interval) in [
+            ("pair", self.pair_burst, self.pair_interval),
+            ("account", self.account_burst, self.account_interval),
+            ("source", self.source_burst, self.source_interval),
+        ] {
+            if !(1..=100_000).contains(&burst) {
+                let option = format!("throttle.{name}_burst");
+                return Err(ConfigError::new(option, "has to be 1 to 100000"));
+            }
+            // Longer, and a burst used up would keep its owner out for too long.
+            if interval < Duration::from_millis(1) || interval > Duration::from_secs(300) {
+                let option = format!("throttle.{name}_interval");
+                return Err(ConfigError::new(option, "has to be 1 ms to 5 min"));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ServiceConfig for Config {
+    fn runtime(&self) -> &RuntimeConfig {
+        &self.runtime
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        self.postgres.validate()?;
+        self.redis.resolve_url()?;
+        self.throttle.validate()?;
+        let lifetime = self.sessions.lifetime.as_secs();
+        if !(60..=30 * 86_400).contains(&lifetime) {
+            return Err(ConfigError::new(
+                "sessions.lifetime",
+                "has to be 1 min to 30 days",
+            ));
+        }
+        if !(1..=64).contains(&self.sessions.hashing_threads) {
+            return Err(ConfigError::new(
+                "sessions.hashing_threads",
+                "has to be 1 to 64",
+            ));
+        }
+        if self.sessions.hashing_queue > 10_000 {
+            return Err(ConfigError::new(
+                "sessions.hashing_queue",
+                "has to be 0 to 10000",
+            ));
+        }
+        if self.mqtt.host.is_empty() || self.mqtt.port == 0 {
+            return Err(ConfigError::new(
+                "mqtt.host",
+                "host and port have to be given",
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use yard_runtime::config::load;
+
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        load::<Config>("auth", text, None).unwrap_err().to_string()
+    }
+
+    fn complete() -> String {
+        DEFAULT_CONFIG.replace("url = \"\"", "url = \"redis://127.0.0.1:1\"")
+    }
+
+    #[test]
+    fn defaults_with_the_two_urls_are_usable() {
+        assert!(load::<Config>("auth", &complete(), None).is_ok());
+    }
+
+    #[test]
+    fn missing_and_wrong_options_are_named_in_one_line() {
+        let missing = refused(DEFAULT_CONFIG);
+        assert!(missing.contains("postgres.url"), "{missing}");
+        let forever = refused(&complete().replace("\"12h\"", "\"90d\""));
+        assert!(forever.contains("sessions.lifetime"), "{forever}");
+        let lock_out = refused(&complete().replace("\"30s\"", "\"1h\""));
+        assert!(lock_out.contains("throttle.pair_interval"), "{lock_out}");
+        let unknown = refused(&complete().replace("lifetime =", "life ="));
+        assert!(unknown.contains("life"), "{unknown}");
+    }
+}

@@ -1,0 +1,61 @@
+use std::sync::Arc;
+
+use yard_fault::{Classify as _, Code, Fault};
+use yard_ids::{Clock, DeviceId};
+use yard_pg::{Actor, Pg, PlatformTx};
+
+use super::claim::ClaimCode;
+use super::store;
+use crate::ca::{DeviceCa, DeviceKey, Issued};
+use crate::telemetry;
+
+/// Signs a device's first certificate against a claim code.
+#[derive(Clone)]
+pub(crate) struct Enrolment {
+    pub(crate) pg: Pg,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ca: Arc<DeviceCa>,
+}
+
+/// A device that now has a certificate.
+pub(super) struct Enrolled {
+    pub(super) device: DeviceId,
+    pub(super) issued: Issued,
+}
+
+impl Enrolment {
+    /// The request is checked first: a bad one must not cost the code. Code and certificate then
+    /// go into one transaction, so that neither is spent without the other.
+    ///
+    /// # Errors
+    /// `enrollment.csr_invalid`; `enrollment.code_invalid` for unknown, used and expired alike.
+    pub(super) async fn enroll(&self, code: &str, csr_pem: &str) -> Result<Enrolled, Fault> {
+        let done = self.attempt(code, csr_pem).await;
+        telemetry::enrolment(match &done {
+            Ok(_) => "enrolled",
+            Err(fault) => match fault.code() {
+                Code::EnrollmentCsrInvalid => "csr_invalid",
+                Code::EnrollmentCodeInvalid => "code_invalid",
+                _ => "failed",
+            },
+        });
+        done
+    }
+
+    async fn attempt(&self, code: &str, csr_pem: &str) -> Result<Enrolled, Fault> {
+        let unknown = || Fault::new(Code::EnrollmentCodeInvalid);
+        let code = ClaimCode::parse(code).ok_or_else(unknown)?;
+        let key = DeviceKey::of_request(csr_pem).map_err(|refused| refused.into_fault())?;
+        let now = self.clock.now();
+        let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
+        let claimed = store::use_claim(&mut tx, &code.hash(), now).await?;
+        let (tenant, device) = claimed.ok_or_else(unknown)?;
+        let issued = self.ca.issue(&key, device, tenant, now)?;
+        store::insert_certificate(&mut tx, tenant, device, &issued).await?;
+        tx.commit().await?;
+        telemetry::certificate_issued();
+        let serial = issued.serial.as_str();
+        tracing::info!(device.id = %device, tenant.id = %tenant, serial, "device enrolled");
+        Ok(Enrolled { device, issued })
+    }
+}

@@ -1,0 +1,267 @@
+use time::{Duration, OffsetDateTime};
+use tonic::{Request, Response, Status, async_trait};
+use yard_authn::{Call, Caller, RpcResult as _};
+use yard_contracts::identity::v1 as wire;
+use yard_contracts::identity::v1::enrollment_service_server::EnrollmentService;
+use yard_contracts::values::timestamp;
+use yard_fault::{Code, Fault};
+use yard_ids::{DeviceId, TenantId};
+use yard_pg::{Actor, PlatformTx, TenantTx, page};
+
+use super::claim::ClaimCode;
+use super::enroll::{Enrolled, Enrolment};
+use super::store::{self, After, Certificate, NewClaim};
+use crate::config::MqttConfig;
+use crate::revocation::RevocationList;
+use crate::telemetry;
+
+const USUAL_PAGE: u16 = 50;
+const LARGEST_PAGE: u16 = 200;
+const CODE_LIFE: i32 = 86_400;
+const CODE_LIVES: std::ops::RangeInclusive<i32> = 60..=604_800;
+const LONGEST_NAME: usize = 120;
+/// Hexadecimal digits of the longest serial that RFC 5280 allows.
+const LONGEST_SERIAL: usize = 40;
+
+/// Serves `EnrollmentService`.
+pub(crate) struct DevicesGrpc {
+    pub(crate) enrolment: Enrolment,
+    pub(crate) revocation: RevocationList,
+    pub(crate) mqtt: MqttConfig,
+}
+
+#[async_trait]
+impl EnrollmentService for DevicesGrpc {
+    async fn create_claim_code(
+        &self,
+        request: Request<wire::CreateClaimCodeRequest>,
+    ) -> Result<Response<wire::ClaimCode>, Status> {
+        let call = Call::of(&request);
+        self.create(&call.caller, &request.into_inner())
+            .await
+            .rpc(&call, "create a claim code")
+    }
+
+    async fn enroll_device(
+        &self,
+        request: Request<wire::EnrollDeviceRequest>,
+    ) -> Result<Response<wire::EnrollDeviceResponse>, Status> {
+        let call = Call::of(&request);
+        let wire::EnrollDeviceRequest {
+            claim_code,
+            csr_pem,
+        } = request.into_inner();
+        let enrolled = self.enrolment.enroll(&claim_code, &csr_pem).await;
+        enrolled
+            .map(|enrolled| self.answer(enrolled))
+            .rpc(&call, "enroll a device")
+    }
+
+    async fn list_device_certificates(
+        &self,
+        request: Request<wire::ListDeviceCertificatesRequest>,
+    ) -> Result<Response<wire::ListDeviceCertificatesResponse>, Status> {
+        let call = Call::of(&request);
+        self.list(&call.caller, &request.into_inner())
+            .await
+            .rpc(&call, "list certificates")
+    }
+
+    async fn revoke_certificate(
+        &self,
+        request: Request<wire::RevokeCertificateRequest>,
+    ) -> Result<Response<wire::DeviceCertificate>, Status> {
+        let call = Call::of(&request);
+        let serial = request.into_inner().serial;
+        self.revoke(&call.caller, &serial)
+            .await
+            .rpc(&call, "revoke a certificate")
+    }
+
+    async fn register_device(
+        &self,
+        request: Request<wire::RegisterDeviceRequest>,
+    ) -> Result<Response<wire::RegisterDeviceResponse>, Status> {
+        let call = Call::of(&request);
+        self.register(&call.caller, &request.into_inner())
+            .await
+            .rpc(&call, "register a device")
+    }
+}
+
+impl DevicesGrpc {
+    async fn tenant_tx(&self, caller: &Caller) -> Result<TenantTx, Fault> {
+        let actor = Actor::of_subject(caller.subject());
+        Ok(TenantTx::begin(&self.enrolment.pg, caller.tenant()?, &actor).await?)
+    }
+
+    async fn create(
+        &self,
+        caller: &Caller,
+        request: &wire::CreateClaimCodeRequest,
+    ) -> Result<wire::ClaimCode, Fault> {
+        let device = device_id(&request.device_id)?;
+        let life = match request.valid_for_seconds {
+            0 => CODE_LIFE,
+            asked if CODE_LIVES.contains(&asked) => asked,
+            _ => {
+                return Err(Fault::invalid("valid_for_seconds has to be 60 to 604800")
+                    .with_pointer("/valid_for_seconds"));
+            }
+        };
+        let code = ClaimCode::generate()?;
+        let now = self.enrolment.clock.now();
+        let expires_at = now + Duration::seconds(i64::from(life));
+        let claim = NewClaim {
+            code_hash: code.hash(),
+            device,
+            created_by: caller.subject().to_owned(),
+            created_at: now,
+            expires_at,
+        };
+        let mut tx = self.tenant_tx(caller).await?;
+        if !store::is_device(&mut tx, device).await? {
+            return Err(Code::DeviceUnknown.into());
+        }
+        store::insert_claim(&mut tx, &claim).await?;
+        tx.commit().await?;
+        Ok(wire::ClaimCode {
+            code: code.text(),
+            device_id: device.to_string(),
+            expires_at: Some(timestamp(expires_at)),
+        })
+    }
+
+    fn answer(&self, enrolled: Enrolled) -> wire::EnrollDeviceResponse {
+        wire::EnrollDeviceResponse {
+            device_id: enrolled.device.to_string(),
+            certificate_pem: enrolled.issued.pem,
+            ca_pem: self.enrolment.ca.pem().to_owned(),
+            not_after: Some(timestamp(enrolled.issued.not_after)),
+            mqtt_host: self.mqtt.host.clone(),
+            mqtt_port: i32::from(self.mqtt.port),
+        }
+    }
+
+    async fn list(
+        &self,
+        caller: &Caller,
+        request: &wire::ListDeviceCertificatesRequest,
+    ) -> Result<wire::ListDeviceCertificatesResponse, Fault> {
+        let device = device_id(&request.device_id)?;
+        let most = page::size(request.page_size, USUAL_PAGE, LARGEST_PAGE)?;
+        let after = page::parts::<2>(&request.page_token)?
+            .map(after)
+            .transpose()?;
+        let mut tx = self.tenant_tx(caller).await?;
+        if !store::is_device(&mut tx, device).await? {
+            return Err(Code::DeviceUnknown.into());
+        }
+        let rows = store::certificates(&mut tx, device, after.as_ref(), most).await?;
+        tx.commit().await?;
+        let full = i64::try_from(rows.len()) == Ok(most);
+        let next = rows.last().filter(|_| full).map(|last| {
+            page::token(&[&last.not_before.unix_timestamp().to_string(), &last.serial])
+        });
+        Ok(wire::ListDeviceCertificatesResponse {
+            certificates: rows.into_iter().map(certificate).collect(),
+            next_page_token: next.unwrap_or_default(),
+        })
+    }
+
+    async fn revoke(
+        &self,
+        caller: &Caller,
+        serial: &str,
+    ) -> Result<wire::DeviceCertificate, Fault> {
+        if !is_serial(serial) {
+            return Err(
+                Fault::invalid("serial has to be lower-case hexadecimal").with_pointer("/serial")
+            );
+        }
+        let mut tx = self.tenant_tx(caller).await?;
+        let now = self.enrolment.clock.now();
+        let Some(revoked) = store::revoke(&mut tx, serial, now).await? else {
+            let known = store::certificate_exists(&mut tx, serial).await?;
+            let code = if known {
+                Code::CertificateRevoked
+            } else {
+                Code::ResourceNotFound
+            };
+            return Err(code.into());
+        };
+        tx.commit().await?;
+        telemetry::certificate_revoked();
+        self.revocation.renew_soon();
+        Ok(certificate(revoked))
+    }
+
+    async fn register(
+        &self,
+        caller: &Caller,
+        request: &wire::RegisterDeviceRequest,
+    ) -> Result<wire::RegisterDeviceResponse, Fault> {
+        let device = device_id(&request.device_id)?;
+        let tenant: TenantId = request
+            .tenant_id
+            .parse()
+            .map_err(|e| Fault::new(Code::TenantUnknown).with_source(e))?;
+        let name = request.display_name.as_str();
+        if name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
+            return Err(
+                Fault::invalid("display_name has to be at most 120 plain characters")
+                    .with_pointer("/display_name"),
+            );
+        }
+        let actor = Actor::of_subject(caller.subject());
+        let mut tx = PlatformTx::begin(&self.enrolment.pg, &actor).await?;
+        match store::tenant_state(&mut tx, tenant).await?.as_deref() {
+            Some("ready") => {}
+            Some("suspended") => return Err(Code::TenantSuspended.into()),
+            _ => return Err(Code::TenantUnknown.into()),
+        }
+        let now = self.enrolment.clock.now();
+        let owner = store::ensure_principal(&mut tx, tenant, device, name, now).await?;
+        if owner != Some(tenant.uuid()) {
+            return Err(Fault::new(Code::ResourceExists)
+                .with_detail(format!("device {device} is not tenant {tenant}'s")));
+        }
+        tx.commit().await?;
+        Ok(wire::RegisterDeviceResponse {})
+    }
+}
+
+/// A text that is no id names no device.
+fn device_id(text: &str) -> Result<DeviceId, Fault> {
+    text.parse()
+        .map_err(|e| Fault::new(Code::DeviceUnknown).with_source(e))
+}
+
+fn is_serial(text: &str) -> bool {
+    let digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+    (1..=LONGEST_SERIAL).contains(&text.len()) && text.bytes().all(digit)
+}
+
+fn after([seconds, serial]: [String; 2]) -> Result<After, Fault> {
+    let wrong = || Fault::new(Code::PageTokenInvalid);
+    // Before 1970 lie times that PostgreSQL does not know.
+    let seconds: u32 = seconds
+        .parse()
+        .ok()
+        .filter(|_| is_serial(&serial))
+        .ok_or_else(wrong)?;
+    let seconds = i64::from(seconds);
+    let not_before =
+        OffsetDateTime::from_unix_timestamp(seconds).map_err(|e| wrong().with_source(e))?;
+    Ok(After { not_before, serial })
+}
+
+fn certificate(row: Certificate) -> wire::DeviceCertificate {
+    wire::DeviceCertificate {
+        serial: row.serial,
+        device_id: row.device_id.as_hyphenated().to_string(),
+        not_before: Some(timestamp(row.not_before)),
+        not_after: Some(timestamp(row.not_after)),
+        revoked_at: row.revoked_at.map(timestamp),
+    }
+}

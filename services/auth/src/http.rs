@@ -1,0 +1,59 @@
+//! What is public by nature and has no caller: token keys and the revocation list.
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use tokio::net::TcpListener;
+use yard_authn::Verifier;
+use yard_runtime::{Runtime, TaskKind};
+
+use crate::keys::key_set_json;
+use crate::revocation::RevocationList;
+
+/// Serves until the soft stop.
+pub(crate) fn serve(
+    runtime: &Runtime,
+    listener: TcpListener,
+    verifier: &Verifier,
+    revocation: RevocationList,
+) {
+    let keys = key_set_json(verifier.issuer_keys());
+    let router = Router::new()
+        .route(
+            "/.well-known/jwks.json",
+            get(move || async move { jwks(keys) }),
+        )
+        .route("/crl/device-ca.pem", get(revocation_list))
+        .with_state(revocation);
+    let soft = runtime.shutdown().soft().clone();
+    runtime
+        .tasks()
+        .spawn(TaskKind::Critical, "http", async move {
+            let stop = async move { soft.cancelled().await };
+            Ok(axum::serve(listener, router)
+                .with_graceful_shutdown(stop)
+                .await?)
+        });
+}
+
+fn jwks(keys: String) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/jwk-set+json"),
+        (header::CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, keys).into_response()
+}
+
+async fn revocation_list(State(revocation): State<RevocationList>) -> Response {
+    // A cache in between would delay a revocation.
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-pem-file"),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
+    match revocation.pem() {
+        Some(pem) => (headers, pem).into_response(),
+        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}

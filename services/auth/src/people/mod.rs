@@ -1,0 +1,4 @@
+//! People of a tenant.
+
+pub(crate) mod grpc;
+mod store;

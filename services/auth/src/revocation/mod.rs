@@ -1,0 +1,209 @@
+//! The revocation list: signed again within seconds of a revocation on any instance, and hourly.
+
+mod file;
+mod store;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::{Notify, watch};
+use yard_fault::Fault;
+use yard_ids::Clock;
+use yard_pg::{Actor, Pg, PlatformTx};
+use yard_runtime::{ReadyHandle, Runtime, TaskKind};
+
+use crate::ca::{DeviceCa, SignedList};
+use crate::config::DeviceCaConfig;
+use crate::telemetry;
+use file::ListFile;
+use store::Extent;
+
+/// How often the database is asked whether another instance revoked something; also the pause
+/// after a failure.
+const LOOK: Duration = Duration::from_secs(2);
+/// How old a list gets before it is signed again without a change.
+const RENEWAL: time::Duration = time::Duration::hours(1);
+
+/// The list in force on this instance; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct RevocationList {
+    current: watch::Receiver<Option<SignedList>>,
+    wake: Arc<Notify>,
+}
+
+impl RevocationList {
+    /// Begins to keep the list; the service is not ready before the first one is signed.
+    pub(crate) fn start(
+        pg: &Pg,
+        ca: &Arc<DeviceCa>,
+        config: &DeviceCaConfig,
+        runtime: &Runtime,
+    ) -> Self {
+        let (publish, current) = watch::channel(None);
+        let wake = Arc::new(Notify::new());
+        let keeper = Keeper {
+            pg: pg.clone(),
+            ca: Arc::clone(ca),
+            clock: runtime.clock(),
+            publish,
+            wake: Arc::clone(&wake),
+            file: ListFile::new(&config.crl_file, runtime.instance()),
+            file_behind: false,
+            signed: None,
+            starting: Some(runtime.health().await_start("revocation-list")),
+        };
+        let soft = runtime.shutdown().soft().clone();
+        runtime
+            .tasks()
+            .spawn(TaskKind::Background, "revocation-list", async move {
+                soft.run_until_cancelled(keeper.keep()).await;
+                Ok(())
+            });
+        Self { current, wake }
+    }
+
+    /// Asks for a new list now. Any number of calls during one signing make one list more.
+    pub(crate) fn renew_soon(&self) {
+        self.wake.notify_one();
+    }
+
+    /// PEM; `None` before the first list.
+    pub(crate) fn pem(&self) -> Option<String> {
+        self.current.borrow().as_ref().map(|list| list.pem.clone())
+    }
+}
+
+/// The one task that signs.
+struct Keeper {
+    pg: Pg,
+    ca: Arc<DeviceCa>,
+    clock: Arc<dyn Clock>,
+    publish: watch::Sender<Option<SignedList>>,
+    wake: Arc<Notify>,
+    file: Option<ListFile>,
+    file_behind: bool,
+    signed: Option<Signed>,
+    starting: Option<ReadyHandle>,
+}
+
+/// What the current list was made of, and when.
+#[derive(Debug, Clone, Copy)]
+struct Signed {
+    extent: Extent,
+    at: OffsetDateTime,
+}
+
+impl Keeper {
+    async fn keep(mut self) {
+        loop {
+            if let Err(fault) = self.round().await {
+                telemetry::revocation_list_failure();
+                let (code, problem) = (fault.code().as_str(), fault.inside());
+                tracing::warn!(
+                    code,
+                    problem,
+                    "could not renew the revocation list; trying again"
+                );
+            }
+            let woken = self.wake.notified();
+            // Elapsed or woken: both mean to look again.
+            drop(tokio::time::timeout(LOOK, woken).await);
+        }
+    }
+
+    async fn round(&mut self) -> Result<(), Fault> {
+        let now = self.clock.now();
+        let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
+        let extent = store::extent(&mut tx, now).await?;
+        if is_due(self.signed, extent, now) {
+            let number = store::next_number(&mut tx).await?;
+            // Read again under the number's lock: the list of a higher number never holds less.
+            let extent = store::extent(&mut tx, now).await?;
+            let revoked = store::revoked(&mut tx, now).await?;
+            let list = self.ca.sign_list(number, &revoked, now)?;
+            tx.commit().await?;
+            self.signed = Some(Signed { extent, at: now });
+            self.put_in_force(list, revoked.len());
+        }
+        self.write_file().await
+    }
+
+    fn put_in_force(&mut self, list: SignedList, entries: usize) {
+        telemetry::revocation_list(list.number, list.next_update);
+        tracing::info!(crl.number = list.number, entries, "revocation list signed");
+        self.publish.send_replace(Some(list));
+        self.file_behind = self.file.is_some();
+        self.starting = None;
+    }
+
+    async fn write_file(&mut self) -> Result<(), Fault> {
+        let pem = self.publish.borrow().as_ref().map(|list| list.pem.clone());
+        if let (true, Some(file), Some(pem)) = (self.file_behind, &self.file, pem) {
+            let failed = |e| Fault::internal("write device_ca.crl_file").with_source(e);
+            file.replace(&pem).await.map_err(failed)?;
+            self.file_behind = false;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the list has to be signed again. A clock that was set back makes it due as well.
+fn is_due(signed: Option<Signed>, extent: Extent, now: OffsetDateTime) -> bool {
+    signed.is_none_or(|signed| {
+        let age = now - signed.at;
+        signed.extent != extent || age >= RENEWAL || age.is_negative()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use time::macros::datetime;
+
+    use super::*;
+
+    const NOW: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
+
+    #[test]
+    fn list_is_due_at_first_on_change_and_hourly() {
+        let extent = Extent {
+            count: 1,
+            latest: Some(NOW),
+        };
+        let signed = Some(Signed { extent, at: NOW });
+        assert!(is_due(None, extent, NOW));
+        assert!(!is_due(signed, extent, NOW + time::Duration::minutes(59)));
+        assert!(is_due(signed, extent, NOW + RENEWAL));
+        assert!(is_due(signed, extent, NOW - time::Duration::seconds(1)));
+        assert!(is_due(signed, Extent { count: 2, ..extent }, NOW));
+        assert!(is_due(
+            signed,
+            Extent {
+                latest: None,
+                ..extent
+            },
+            NOW
+        ));
+    }
+
+    #[tokio::test]
+    async fn file_is_replaced_as_a_whole_and_leaves_no_draft() {
+        let folder = std::env::temp_dir().join(format!("yard-auth-crl-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = ListFile::new(&folder.join("crl.pem"), "i1").unwrap();
+        file.replace("one").await.unwrap();
+        file.replace("two").await.unwrap();
+        let names: Vec<_> = std::fs::read_dir(&folder)
+            .unwrap()
+            .map(|e| e.unwrap().file_name())
+            .collect();
+        assert_eq!(names, ["crl.pem"]);
+        assert_eq!(
+            std::fs::read_to_string(folder.join("crl.pem")).unwrap(),
+            "two"
+        );
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(file.replace("three").await.is_err());
+        assert!(ListFile::new(std::path::Path::new(""), "i1").is_none());
+    }
+}

@@ -1,0 +1,183 @@
+use std::net::IpAddr;
+
+use time::Duration;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::{Request, Response, Status, async_trait};
+use yard_authn::{Call, Caller, RpcResult as _, permissions_of};
+use yard_contracts::identity::v1::session_service_server::SessionService;
+use yard_contracts::identity::v1::{
+    ExchangeSessionRequest, ExchangeSessionResponse, GetMeRequest, LoginRequest, LoginResponse,
+    LogoutRequest, LogoutResponse, Me, SessionDelivery,
+};
+use yard_contracts::values::timestamp;
+use yard_fault::Fault;
+use yard_pg::{Actor, PlatformTx};
+
+use super::login::{Credentials, Opened, Place};
+use super::{Exchange, Login, store};
+use crate::telemetry;
+
+/// Request metadata by which the gateway tells the client's address.
+const CLIENT_ADDRESS: &str = "yard-client-ip";
+/// Response metadata that the gateway turns into a cookie: `<token>;<max-age in seconds>`.
+const SET_SESSION: &str = "yard-set-session";
+
+/// Serves `SessionService`.
+pub(crate) struct SessionsGrpc {
+    pub(crate) login: Login,
+    pub(crate) exchange: Exchange,
+    pub(crate) lifetime: Duration,
+}
+
+#[async_trait]
+impl SessionService for SessionsGrpc {
+    async fn login(
+        &self,
+        request: Request<LoginRequest>,
+    ) -> Result<Response<LoginResponse>, Status> {
+        let call = Call::of(&request);
+        let source = client_address(request.metadata());
+        self.sign_in(request.into_inner(), source, &call).await
+    }
+
+    async fn logout(
+        &self,
+        request: Request<LogoutRequest>,
+    ) -> Result<Response<LogoutResponse>, Status> {
+        let call = Call::of(&request);
+        let done = self
+            .sign_out(&call.caller)
+            .await
+            .map(|()| LogoutResponse {});
+        let mut response = done.rpc(&call, "sign out")?;
+        set_session(&mut response, ";0");
+        Ok(response)
+    }
+
+    async fn get_me(&self, request: Request<GetMeRequest>) -> Result<Response<Me>, Status> {
+        let call = Call::of(&request);
+        self.me(&call.caller)
+            .await
+            .rpc(&call, "describe the caller")
+    }
+
+    async fn exchange_session(
+        &self,
+        request: Request<ExchangeSessionRequest>,
+    ) -> Result<Response<ExchangeSessionResponse>, Status> {
+        let call = Call::of(&request);
+        let done = self
+            .exchange
+            .exchange(&request.into_inner().session_token)
+            .await;
+        telemetry::exchange(
+            done.as_ref()
+                .map_or_else(|f| f.code().as_str(), |_| "exchanged"),
+        );
+        let done = done.map(|access| ExchangeSessionResponse {
+            access_token: access.token,
+            expires_at: Some(timestamp(access.expires_at)),
+        });
+        done.rpc(&call, "exchange a session")
+    }
+}
+
+impl SessionsGrpc {
+    async fn sign_in(
+        &self,
+        request: LoginRequest,
+        source: Option<IpAddr>,
+        call: &Call,
+    ) -> Result<Response<LoginResponse>, Status> {
+        let by_token = match SessionDelivery::try_from(request.delivery) {
+            Ok(SessionDelivery::Token) => Ok(true),
+            Ok(SessionDelivery::Cookie | SessionDelivery::Unspecified) => Ok(false),
+            Err(_unknown) => {
+                Err(Fault::invalid("delivery is not one of ours").with_pointer("/delivery"))
+            }
+        };
+        let opened = async {
+            let by_token = by_token?;
+            let LoginRequest {
+                email,
+                password,
+                tenant,
+                ..
+            } = request;
+            let credentials = Credentials::new(&email, password, tenant, source)?;
+            Ok((by_token, self.login.login(credentials).await?))
+        };
+        let (by_token, opened) = opened.await.rpc(call, "sign in")?.into_inner();
+        let token = opened.token.expose().to_owned();
+        let cookie = format!("{token};{}", self.lifetime.whole_seconds());
+        let mut response = Response::new(LoginResponse {
+            expires_at: Some(timestamp(opened.expires_at)),
+            me: Some(me_of(opened)),
+            session_token: if by_token { token } else { String::new() },
+        });
+        if !by_token {
+            set_session(&mut response, &cookie);
+        }
+        Ok(response)
+    }
+
+    async fn sign_out(&self, caller: &Caller) -> Result<(), Fault> {
+        let Some(session) = caller.session() else {
+            return Ok(());
+        };
+        let Exchange { pg, clock, .. } = &self.exchange;
+        let mut tx = PlatformTx::begin(pg, &Actor::of_subject(caller.subject())).await?;
+        store::revoke(&mut tx, session.uuid(), clock.now()).await?;
+        Ok(tx.commit().await?)
+    }
+
+    async fn me(&self, caller: &Caller) -> Result<Me, Fault> {
+        let principal = caller.person()?;
+        let tenant = caller.tenant_opt();
+        let actor = Actor::of_subject(caller.subject());
+        let mut tx = PlatformTx::begin(&self.exchange.pg, &actor).await?;
+        let tenant_id = tenant.map(yard_ids::TenantId::uuid);
+        let names = store::names(&mut tx, principal.uuid(), tenant_id).await?;
+        tx.commit().await?;
+        Ok(Me {
+            principal_id: principal.to_string(),
+            email: names.email,
+            display_name: names.display_name,
+            tenant_id: tenant.map(|id| id.to_string()).unwrap_or_default(),
+            tenant_slug: names.slug.unwrap_or_default(),
+            tenant_name: names.name.unwrap_or_default(),
+            role: caller.role().to_owned(),
+            permissions: caller.permissions().to_vec(),
+        })
+    }
+}
+
+fn me_of(opened: Opened) -> Me {
+    let role = opened.place.role().to_owned();
+    let (tenant_id, tenant_slug, tenant_name) = match opened.place {
+        Place::Tenant(m) => (m.tenant_id.as_hyphenated().to_string(), m.slug, m.name),
+        Place::Platform => Default::default(),
+    };
+    Me {
+        principal_id: opened.account.principal_id.as_hyphenated().to_string(),
+        email: opened.account.email,
+        display_name: opened.account.display_name,
+        tenant_id,
+        tenant_slug,
+        tenant_name,
+        permissions: permissions_of(&role)
+            .iter()
+            .map(|&p| p.to_owned())
+            .collect(),
+        role,
+    }
+}
+
+fn client_address(metadata: &MetadataMap) -> Option<IpAddr> {
+    metadata.get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()
+}
+
+fn set_session<T>(response: &mut Response<T>, value: &str) {
+    let value = MetadataValue::try_from(value).expect("a token and a number are visible ASCII");
+    response.metadata_mut().insert(SET_SESSION, value);
+}

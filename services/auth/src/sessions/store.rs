@@ -1,0 +1,161 @@
+use sqlx::FromRow;
+use time::OffsetDateTime;
+use uuid::Uuid;
+use yard_pg::{PgError, PlatformTx};
+
+/// A person with what is needed to sign in.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct Account {
+    pub(super) principal_id: Uuid,
+    pub(super) email: String,
+    pub(super) display_name: String,
+    pub(super) password_hash: String,
+    pub(super) system_administrator: bool,
+    pub(super) disabled_at: Option<OffsetDateTime>,
+}
+
+/// A person's place in a tenant.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct Membership {
+    pub(super) tenant_id: Uuid,
+    pub(super) slug: String,
+    pub(super) name: String,
+    pub(super) state: String,
+    pub(super) role: String,
+}
+
+/// A session with everything that may have ended it since.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct Standing {
+    pub(super) id: Uuid,
+    pub(super) principal_id: Uuid,
+    pub(super) tenant_id: Option<Uuid>,
+    pub(super) expires_at: OffsetDateTime,
+    pub(super) revoked_at: Option<OffsetDateTime>,
+    pub(super) disabled_at: Option<OffsetDateTime>,
+    pub(super) system_administrator: bool,
+    pub(super) tenant_state: Option<String>,
+    pub(super) role: Option<String>,
+}
+
+/// A session to be stored.
+#[derive(Debug, Clone)]
+pub(super) struct NewSession {
+    pub(super) id: Uuid,
+    pub(super) token_hash: [u8; 32],
+    pub(super) principal_id: Uuid,
+    pub(super) tenant_id: Option<Uuid>,
+    pub(super) created_at: OffsetDateTime,
+    pub(super) expires_at: OffsetDateTime,
+}
+
+/// Name and e-mail of a person and their tenant, for display.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct Names {
+    pub(super) email: String,
+    pub(super) display_name: String,
+    pub(super) slug: Option<String>,
+    pub(super) name: Option<String>,
+}
+
+pub(super) async fn account(tx: &mut PlatformTx, email: &str) -> Result<Option<Account>, PgError> {
+    let row = sqlx::query_as(
+        "select p.principal_id, p.email, pr.display_name, p.password_hash, \
+           p.system_administrator, pr.disabled_at \
+         from platform.people p join platform.principals pr on pr.id = p.principal_id \
+         where p.email = $1",
+    )
+    .bind(email)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row)
+}
+
+/// By e-mail and not by id, so that an unknown e-mail costs the same queries.
+pub(super) async fn memberships(
+    tx: &mut PlatformTx,
+    email: &str,
+) -> Result<Vec<Membership>, PgError> {
+    let rows = sqlx::query_as(
+        "select t.id as tenant_id, t.slug, t.name, t.state, m.role \
+         from platform.people p \
+         join platform.memberships m on m.principal_id = p.principal_id \
+         join platform.tenants t on t.id = m.tenant_id \
+         where p.email = $1 order by t.slug",
+    )
+    .bind(email)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
+pub(super) async fn insert(tx: &mut PlatformTx, session: &NewSession) -> Result<(), PgError> {
+    sqlx::query(
+        "insert into platform.sessions \
+           (id, token_hash, principal_id, tenant_id, created_at, expires_at) \
+         values ($1, $2, $3, $4, $5, $6)",
+    )
+    .bind(session.id)
+    .bind(session.token_hash.as_slice())
+    .bind(session.principal_id)
+    .bind(session.tenant_id)
+    .bind(session.created_at)
+    .bind(session.expires_at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn standing(
+    tx: &mut PlatformTx,
+    token_hash: &[u8; 32],
+) -> Result<Option<Standing>, PgError> {
+    let row = sqlx::query_as(
+        "select s.id, s.principal_id, s.tenant_id, s.expires_at, s.revoked_at, pr.disabled_at, \
+           p.system_administrator, t.state as tenant_state, m.role \
+         from platform.sessions s \
+         join platform.people p on p.principal_id = s.principal_id \
+         join platform.principals pr on pr.id = s.principal_id \
+         left join platform.tenants t on t.id = s.tenant_id \
+         left join platform.memberships m \
+           on m.tenant_id = s.tenant_id and m.principal_id = s.principal_id \
+         where s.token_hash = $1",
+    )
+    .bind(token_hash.as_slice())
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row)
+}
+
+pub(super) async fn revoke(
+    tx: &mut PlatformTx,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), PgError> {
+    sqlx::query(
+        "update platform.sessions set revoked_at = $2 where id = $1 and revoked_at is null",
+    )
+    .bind(id)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn names(
+    tx: &mut PlatformTx,
+    principal: Uuid,
+    tenant: Option<Uuid>,
+) -> Result<Names, PgError> {
+    let row = sqlx::query_as(
+        "select p.email, pr.display_name, t.slug, t.name \
+         from platform.people p join platform.principals pr on pr.id = p.principal_id \
+         left join platform.tenants t on t.id = $2 \
+         where p.principal_id = $1",
+    )
+    .bind(principal)
+    .bind(tenant)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(row)
+}

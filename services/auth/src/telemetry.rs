@@ -1,0 +1,51 @@
+//! Names of auth's metrics, each written in one place. None has a label for a tenant or a person.
+
+use time::OffsetDateTime;
+
+/// How a sign-in ended.
+pub(crate) fn login(outcome: &'static str) {
+    metrics::counter!("yard_auth_logins_total", "outcome" => outcome).increment(1);
+}
+
+/// Login limits could not be asked, so an attempt went through unlimited.
+pub(crate) fn throttle_unavailable() {
+    metrics::counter!("yard_auth_throttle_unavailable_total").increment(1);
+}
+
+/// How long a sign-in waited for its password check, seconds.
+pub(crate) fn hashing_wait(seconds: f64) {
+    metrics::histogram!("yard_auth_hashing_wait_seconds").record(seconds);
+}
+
+/// How the exchange of a session for an access token ended.
+pub(crate) fn exchange(outcome: &'static str) {
+    metrics::counter!("yard_auth_session_exchanges_total", "outcome" => outcome).increment(1);
+}
+
+/// How an enrolment ended.
+pub(crate) fn enrolment(outcome: &'static str) {
+    metrics::counter!("yard_auth_enrolments_total", "outcome" => outcome).increment(1);
+}
+
+/// A device certificate was signed and stored.
+pub(crate) fn certificate_issued() {
+    metrics::counter!("yard_auth_certificates_issued_total").increment(1);
+}
+
+/// A device certificate was revoked.
+pub(crate) fn certificate_revoked() {
+    metrics::counter!("yard_auth_certificates_revoked_total").increment(1);
+}
+
+/// A revocation list is in force.
+pub(crate) fn revocation_list(number: i64, next_update: OffsetDateTime) {
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+    let (number, next_update) = (number as f64, next_update.unix_timestamp() as f64);
+    metrics::gauge!("yard_auth_crl_number").set(number);
+    metrics::gauge!("yard_auth_crl_next_update_timestamp_seconds").set(next_update);
+}
+
+/// The revocation list could not be renewed or written; it is tried again.
+pub(crate) fn revocation_list_failure() {
+    metrics::counter!("yard_auth_crl_failures_total").increment(1);
+}

@@ -1,0 +1,278 @@
+use std::time::Duration;
+
+use tonic::{Response, Status};
+use x509_parser::parse_x509_crl;
+use x509_parser::pem::parse_x509_pem;
+use yard_contracts::identity::v1::{
+    DeviceCertificate, ListDeviceCertificatesRequest, ListDeviceCertificatesResponse,
+    RegisterDeviceRequest, RegisterDeviceResponse, RevokeCertificateRequest,
+};
+use yard_fault::Code;
+use yard_ids::{IdSource as _, RandomIds, TenantId};
+use yard_testkit::{eventually, logs};
+
+use crate::enrolment::{claim, csr, enroll};
+use crate::support::{Auth, bearer, code};
+
+async fn register_as(
+    auth: &Auth,
+    token: &str,
+    tenant: TenantId,
+    device: &str,
+) -> Result<Response<RegisterDeviceResponse>, Status> {
+    let request = RegisterDeviceRequest {
+        tenant_id: tenant.to_string(),
+        device_id: device.to_owned(),
+        display_name: "pump".to_owned(),
+    };
+    auth.enrolment()
+        .register_device(bearer(request, token))
+        .await
+}
+
+/// A new device, registered as device-ingest does it.
+pub(crate) async fn register(auth: &Auth, slug: &str) -> String {
+    let device = RandomIds.uuid7().to_string();
+    let token = auth.service_token("device-ingest");
+    register_as(auth, &token, auth.tenant(slug).await, &device)
+        .await
+        .unwrap();
+    device
+}
+
+async fn enrolled(auth: &Auth, device: &str) {
+    let made = claim(auth, "operator@example.org", device, 0)
+        .await
+        .unwrap()
+        .into_inner();
+    enroll(auth, &made.code, &csr()).await.unwrap();
+}
+
+async fn list(
+    auth: &Auth,
+    email: &str,
+    device_id: &str,
+    page_size: i32,
+    page_token: &str,
+) -> Result<Response<ListDeviceCertificatesResponse>, Status> {
+    let (device_id, page_token) = (device_id.to_owned(), page_token.to_owned());
+    let request = ListDeviceCertificatesRequest {
+        device_id,
+        page_size,
+        page_token,
+    };
+    let token = auth.access(email, "").await;
+    auth.enrolment()
+        .list_device_certificates(bearer(request, &token))
+        .await
+}
+
+async fn revoke(
+    auth: &Auth,
+    email: &str,
+    serial: &str,
+) -> Result<Response<DeviceCertificate>, Status> {
+    let request = RevokeCertificateRequest {
+        serial: serial.to_owned(),
+    };
+    let token = auth.access(email, "").await;
+    auth.enrolment()
+        .revoke_certificate(bearer(request, &token))
+        .await
+}
+
+/// Number and serials of a list.
+fn read_list(pem: &str) -> (u64, Vec<String>) {
+    let (_, block) = parse_x509_pem(pem.as_bytes()).unwrap();
+    let (_, list) = parse_x509_crl(&block.contents).unwrap();
+    let number = list.crl_number().unwrap().to_string().parse().unwrap();
+    let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
+    (
+        number,
+        list.iter_revoked_certificates()
+            .map(|r| hex(r.raw_serial()))
+            .collect(),
+    )
+}
+
+#[tokio::test]
+async fn registering_a_device_again_is_harmless_and_anothers_is_refused() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let device = register(&auth, "acme").await;
+    let (acme, byte) = (auth.tenant("acme").await, auth.tenant("byte").await);
+    let ingest = auth.service_token("device-ingest");
+    register_as(&auth, &ingest, acme, &device).await.unwrap();
+    let foreign = register_as(&auth, &ingest, byte, &device).await;
+    assert_eq!(code(foreign), Some(Code::ResourceExists));
+    let person = auth
+        .db
+        .sql("select principal_id from platform.people limit 1")
+        .await;
+    let taken = register_as(&auth, &ingest, acme, person.trim()).await;
+    assert_eq!(code(taken), Some(Code::ResourceExists));
+    let no_tenant = TenantId::from_uuid(RandomIds.uuid7());
+    let nobodys = register_as(&auth, &ingest, no_tenant, &RandomIds.uuid7().to_string()).await;
+    assert_eq!(code(nobodys), Some(Code::TenantUnknown));
+    let owner = auth
+        .db
+        .sql("select tenant_id from platform.principals where kind = 'device'");
+    assert_eq!(owner.await.trim(), acme.to_string());
+
+    for token in [
+        auth.service_token("api-gateway"),
+        auth.access("owner@example.org", "").await,
+    ] {
+        let refused = register_as(&auth, &token, acme, &device).await;
+        assert_eq!(code(refused), Some(Code::AuthForbidden));
+    }
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn revoked_certificate_enters_the_list_that_is_served_and_written() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let within = Duration::from_secs(10);
+    let path = "/crl/device-ca.pem";
+    let fetch = || async {
+        let answer = reqwest::get(auth.http(path))
+            .await
+            .unwrap()
+            .error_for_status()?;
+        answer.text().await
+    };
+    let (first, revoked) = read_list(&eventually(within, fetch).await);
+    assert_eq!(revoked, Vec::<String>::new());
+    let device = register(&auth, "acme").await;
+    enrolled(&auth, &device).await;
+    enrolled(&auth, &device).await;
+    let page = list(&auth, "viewer@example.org", &device, 0, "")
+        .await
+        .unwrap()
+        .into_inner();
+    let serial = page.certificates[0].serial.clone();
+
+    let answer = revoke(&auth, "operator@example.org", &serial)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(answer.revoked_at.is_some());
+    let (number, revoked) = eventually(within, || async {
+        let list = read_list(&auth.get(path).await);
+        (!list.1.is_empty()).then_some(list)
+    })
+    .await;
+    assert_eq!(revoked, std::slice::from_ref(&serial));
+    assert!(number > first);
+    let file = auth.folder.join("crl.pem");
+    let written = || async { read_list(&std::fs::read_to_string(&file).unwrap()).1.len() == 1 };
+    eventually(within, written).await;
+    let again = revoke(&auth, "operator@example.org", &serial).await;
+    assert_eq!(code(again), Some(Code::CertificateRevoked));
+
+    // A revocation that another instance made is found as well.
+    auth.db
+        .sql("update platform.device_certificates set revoked_at = now()")
+        .await;
+    eventually(within, || async {
+        read_list(&auth.get(path).await).1.len() == 2
+    })
+    .await;
+    // Expired certificates leave the list.
+    auth.clock.advance(time::Duration::days(91));
+    eventually(within, || async {
+        read_list(&auth.get(path).await).1.is_empty()
+    })
+    .await;
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn certificates_are_listed_in_pages_and_only_the_callers_tenants() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let device = register(&auth, "acme").await;
+    for _ in 0..3 {
+        enrolled(&auth, &device).await;
+        auth.clock.advance(time::Duration::seconds(1));
+    }
+    let (mut times, mut next) = (Vec::new(), String::new());
+    loop {
+        let page = list(&auth, "viewer@example.org", &device, 2, &next)
+            .await
+            .unwrap()
+            .into_inner();
+        times.extend(
+            page.certificates
+                .iter()
+                .map(|c| c.not_before.unwrap().seconds),
+        );
+        next = page.next_page_token;
+        if next.is_empty() {
+            break;
+        }
+    }
+    assert_eq!(times.len(), 3);
+    assert!(times.windows(2).all(|pair| pair[0] > pair[1]), "{times:?}");
+
+    let foreign = list(&auth, "bob@example.org", &device, 0, "").await;
+    assert_eq!(code(foreign), Some(Code::DeviceUnknown));
+    for token in ["zz", "31", "300a2f", "2d31300a61"] {
+        let refused = list(&auth, "viewer@example.org", &device, 0, token).await;
+        assert_eq!(code(refused), Some(Code::PageTokenInvalid), "{token}");
+    }
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn revoking_needs_the_permission_and_a_certificate_of_ones_own() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let device = register(&auth, "acme").await;
+    enrolled(&auth, &device).await;
+    let serial = auth
+        .db
+        .sql("select serial from platform.device_certificates")
+        .await;
+    let serial = serial.trim();
+    let ask = async |email: &str, serial: &str| code(revoke(&auth, email, serial).await);
+    assert_eq!(
+        ask("viewer@example.org", serial).await,
+        Some(Code::AuthForbidden)
+    );
+    assert_eq!(
+        ask("bob@example.org", serial).await,
+        Some(Code::ResourceNotFound)
+    );
+    assert_eq!(
+        ask("owner@example.org", "00").await,
+        Some(Code::ResourceNotFound)
+    );
+    for odd in ["", "XY", "\0", &"a".repeat(41)] {
+        assert_eq!(
+            ask("owner@example.org", odd).await,
+            Some(Code::RequestInvalid),
+            "{odd:?}"
+        );
+    }
+    let revoked = "select count(*) from platform.device_certificates where revoked_at is not null";
+    assert_eq!(auth.db.sql(revoked).await.trim(), "0");
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn key_set_is_public_and_holds_the_issuers_key_alone() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let served: serde_json::Value =
+        serde_json::from_str(&auth.get("/.well-known/jwks.json").await).unwrap();
+    let keys = served["keys"].as_array().unwrap();
+    assert_eq!(keys.len(), 1);
+    assert_eq!(
+        (keys[0]["kid"].as_str(), keys[0]["alg"].as_str()),
+        (Some("issuer:of-a-test"), Some("EdDSA"),)
+    );
+    assert!(keys[0].get("d").is_none());
+    auth.finish().await;
+}

@@ -1,0 +1,10 @@
+//! The service on real PostgreSQL and Redis, driven through gRPC and HTTP only.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
+
+mod devices;
+mod enrolment;
+mod people;
+mod sessions;
+mod support;
+mod throttle;

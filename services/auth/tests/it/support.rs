@@ -1,0 +1,297 @@
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::{
+    Config, DeviceCaConfig, IssuerConfig, ListenConfig, MqttConfig, RedisConfig, SessionsConfig,
+    ThrottleConfig,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
+};
+use time::OffsetDateTime;
+use time::macros::datetime;
+use tonic::transport::Channel;
+use tonic::{Request, Response, Status};
+use yard_authn::{Claims, IdentityConfig, Signer, Verifier};
+use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
+use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
+use yard_contracts::identity::v1::session_service_client::SessionServiceClient;
+use yard_contracts::identity::v1::{ExchangeSessionRequest, LoginRequest, SessionDelivery};
+use yard_fault::{Code, Fault};
+use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, TenantId};
+use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
+use yard_runtime::{Runtime, RuntimeConfig, Secret};
+use yard_testkit::{TestDb, TestRedis};
+
+pub(crate) const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
+pub(crate) const PASSWORD: &str = "correct horse battery";
+const KEYS: [&str; 4] = ["auth", "api-gateway", "device-ingest", "issuer"];
+
+/// A running auth with two tenants: acme (owner, operator, viewer) and byte (owner); `both` is in
+/// both, `root` runs the platform.
+pub(crate) struct Auth {
+    pub(crate) db: TestDb,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) folder: PathBuf,
+    runtime: Runtime,
+    channel: Channel,
+    _redis: TestRedis,
+}
+
+impl Auth {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_config| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let (db, redis) = (TestDb::create().await, TestRedis::create().await);
+        bootstrap::apply(&db.admin_url(), &first_people(), &RandomIds)
+            .await
+            .unwrap();
+        let clock = Arc::new(ManualClock::new(START));
+        let runtime = Runtime::builder("auth", "0.0.0")
+            .clock(clock.clone())
+            .build();
+        let folder = std::env::temp_dir().join(format!("yard-auth-{}", RandomIds.uuid7()));
+        make_keys(&folder);
+        let mut config = config(&db, redis.url(), &folder);
+        change(&mut config);
+        auth::run(config, runtime.clone()).await.unwrap();
+        let grpc = runtime.address("grpc").unwrap();
+        let channel = Channel::from_shared(format!("http://{grpc}"))
+            .unwrap()
+            .connect_lazy();
+        Self {
+            db,
+            clock,
+            folder,
+            runtime,
+            channel,
+            _redis: redis,
+        }
+    }
+
+    pub(crate) fn sessions(&self) -> SessionServiceClient<Channel> {
+        SessionServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn people(&self) -> PeopleServiceClient<Channel> {
+        PeopleServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn enrolment(&self) -> EnrollmentServiceClient<Channel> {
+        EnrollmentServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn http(&self, path: &str) -> String {
+        format!("http://{}{path}", self.runtime.address("http").unwrap())
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let answer = reqwest::get(self.http(path)).await.unwrap();
+        answer.error_for_status().unwrap().text().await.unwrap()
+    }
+
+    /// A service's own token of this moment.
+    pub(crate) fn service_token(&self, name: &str) -> String {
+        let key = self.folder.join(format!("{name}.key"));
+        let signer = Signer::from_file(&key, &format!("service:{name}")).unwrap();
+        signer
+            .sign(&Claims::of_service(
+                name,
+                RandomIds.uuid7(),
+                self.clock.now(),
+            ))
+            .unwrap()
+    }
+
+    /// Signs in and returns the session token.
+    pub(crate) async fn session(&self, email: &str, tenant: &str) -> String {
+        let answer = self
+            .sessions()
+            .login(credentials(email, PASSWORD, tenant))
+            .await
+            .unwrap();
+        answer.into_inner().session_token
+    }
+
+    /// What the gateway does with a session.
+    pub(crate) async fn exchange(&self, session: &str) -> Result<String, Status> {
+        let request = ExchangeSessionRequest {
+            session_token: session.to_owned(),
+        };
+        let request = bearer(request, &self.service_token("api-gateway"));
+        Ok(self
+            .sessions()
+            .exchange_session(request)
+            .await?
+            .into_inner()
+            .access_token)
+    }
+
+    /// Signs in and returns the access token.
+    pub(crate) async fn access(&self, email: &str, tenant: &str) -> String {
+        self.exchange(&self.session(email, tenant).await)
+            .await
+            .unwrap()
+    }
+
+    /// Reads an access token as any other service would.
+    pub(crate) fn claims(&self, token: &str) -> Claims {
+        let trust = self.folder.join("trust.json");
+        Verifier::from_file(&trust, self.clock.clone())
+            .unwrap()
+            .verify(token)
+            .unwrap()
+    }
+
+    pub(crate) async fn tenant(&self, slug: &str) -> TenantId {
+        let query = format!("select id from platform.tenants where slug = '{slug}'");
+        self.db.sql(&query).await.trim().parse().unwrap()
+    }
+
+    /// Stops it and sees that no task failed or was left behind.
+    pub(crate) async fn finish(self) {
+        assert!(
+            self.runtime
+                .stop(Duration::ZERO, Duration::from_secs(10))
+                .await
+        );
+        std::fs::remove_dir_all(&self.folder).unwrap();
+    }
+}
+
+pub(crate) fn bearer<T>(message: T, token: &str) -> Request<T> {
+    let mut request = Request::new(message);
+    request
+        .metadata_mut()
+        .insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request
+}
+
+pub(crate) fn credentials(email: &str, password: &str, tenant: &str) -> LoginRequest {
+    LoginRequest {
+        email: email.to_owned(),
+        password: password.to_owned(),
+        tenant: tenant.to_owned(),
+        delivery: SessionDelivery::Token.into(),
+    }
+}
+
+pub(crate) fn code<T>(answer: Result<Response<T>, Status>) -> Option<Code> {
+    answer
+        .err()
+        .map(|status| Fault::from_status(&status).code())
+}
+
+fn person(name: &str, role: &str) -> Person {
+    Person {
+        email: format!("{name}@example.org"),
+        display_name: name.to_owned(),
+        password: PASSWORD.to_owned(),
+        role: role.to_owned(),
+    }
+}
+
+fn first_people() -> Bootstrap {
+    let tenant = |slug: &str, people: Vec<Person>| Tenant {
+        slug: slug.to_owned(),
+        name: slug.to_uppercase(),
+        people,
+    };
+    let acme = vec![
+        person("owner", "owner"),
+        person("operator", "operator"),
+        person("viewer", "viewer"),
+        person("both", "operator"),
+    ];
+    let byte = vec![person("bob", "owner"), person("both", "viewer")];
+    Bootstrap {
+        tenants: vec![tenant("acme", acme), tenant("byte", byte)],
+        system_administrators: vec![person("root", "")],
+    }
+}
+
+/// The files that `yard pki init` makes, as far as auth reads them.
+fn make_keys(folder: &Path) {
+    std::fs::create_dir_all(folder).unwrap();
+    let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
+    let mut keys = Vec::new();
+    for name in KEYS {
+        let key = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        write(&format!("{name}.key"), key.serialize_pem());
+        let kid = match name {
+            "issuer" => "issuer:of-a-test".to_owned(),
+            service => format!("service:{service}"),
+        };
+        let x = URL_SAFE_NO_PAD.encode(key.public_key_raw());
+        keys.push(serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid}));
+    }
+    write(
+        "trust.json",
+        serde_json::json!({ "keys": keys }).to_string(),
+    );
+    let mut ca = CertificateParams::default();
+    ca.distinguished_name
+        .push(DnType::CommonName, "device CA of a test");
+    ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    write("device-ca.pem", ca.self_signed(&key).unwrap().pem());
+    write("device-ca.key", key.serialize_pem());
+}
+
+fn config(db: &TestDb, redis: &str, folder: &Path) -> Config {
+    let any = || ListenConfig {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+    };
+    let file = |name: &str| folder.join(name);
+    Config {
+        runtime: RuntimeConfig::for_test(),
+        grpc: any(),
+        http: any(),
+        postgres: db.config("yard_auth"),
+        redis: RedisConfig {
+            url: Secret::new(redis.to_owned()),
+            url_file: PathBuf::new(),
+        },
+        identity: IdentityConfig {
+            key_file: file("auth.key"),
+            trust_file: file("trust.json"),
+        },
+        issuer: IssuerConfig {
+            key_file: file("issuer.key"),
+        },
+        device_ca: DeviceCaConfig {
+            cert_file: file("device-ca.pem"),
+            key_file: file("device-ca.key"),
+            crl_file: file("crl.pem"),
+        },
+        mqtt: MqttConfig {
+            host: "broker.test".to_owned(),
+            port: 18_883,
+        },
+        sessions: SessionsConfig {
+            lifetime: Duration::from_secs(3_600),
+            hashing_threads: 2,
+            hashing_queue: 16,
+        },
+        throttle: throttle(),
+    }
+}
+
+fn throttle() -> ThrottleConfig {
+    ThrottleConfig {
+        pair_burst: 5,
+        pair_interval: Duration::from_secs(300),
+        account_burst: 8,
+        account_interval: Duration::from_secs(300),
+        source_burst: 12,
+        source_interval: Duration::from_secs(300),
+    }
+}
