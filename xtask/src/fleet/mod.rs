@@ -3,13 +3,14 @@
 mod verdict;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use yard_stack::process::{Process, ProcessSpec, Ready, Signal};
 
+use crate::interrupt::Interrupt;
 use crate::platform::{DemoTenant, Platform, TENANTS};
 use crate::workspace::{Workspace, last_json, read};
 
@@ -17,6 +18,7 @@ pub(crate) use verdict::Verdict;
 
 // Buffered readings are handed over and written down before a simulation ends.
 const STOP_WITHIN: Duration = Duration::from_secs(60);
+const CONNECT_WITHIN: Duration = Duration::from_secs(120);
 /// The role that registers, enrols and watches the demo's devices.
 pub(crate) const KEEPER: &str = "owner";
 
@@ -60,6 +62,16 @@ struct Part {
     state: PathBuf,
 }
 
+/// `--follow` prints the counts every second.
+fn all_connected(log: &Path) -> bool {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let Ok(report) = last_json(&text) else {
+        return false;
+    };
+    let number = |key: &str| report.get(key).and_then(Value::as_u64);
+    number("connected").is_some_and(|connected| Some(connected) == number("devices"))
+}
+
 impl Fleet {
     /// Signs the keepers in, registers and enrols what is missing, and sets the devices going.
     pub(crate) fn start(platform: &Platform, workspace: &Workspace, plan: &Plan) -> Result<Self> {
@@ -77,6 +89,7 @@ impl Fleet {
                     .profile(tenant.slug, KEEPER)
                     .into_os_string(),
                 "simulate".into(),
+                "--follow".into(),
                 "--count".into(),
                 plan.devices.to_string().into(),
                 "--data".into(),
@@ -109,6 +122,17 @@ impl Fleet {
             });
         }
         Ok(Self { parts })
+    }
+
+    /// Waits until every device has its connection to the broker.
+    pub(crate) fn wait_connected(&mut self, interrupt: &Interrupt) -> Result<()> {
+        interrupt.wait_until("all devices connected", CONNECT_WITHIN, || {
+            self.tend()?;
+            let parts = self.parts.iter();
+            Ok(parts
+                .map(|part| part.process.spec())
+                .all(|spec| all_connected(&spec.log)))
+        })
     }
 
     /// Fails when a simulation has ended by itself.

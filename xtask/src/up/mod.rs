@@ -51,7 +51,9 @@ pub(crate) fn run(workspace: &Workspace, args: &UpArgs) -> Result<()> {
     interrupt.check()?;
     let mut platform = Platform::start(workspace, &tools, &settings, &interrupt)?;
     let mut fleet = say::step("registering, enrolling and starting the devices", || {
-        Fleet::start(&platform, workspace, &plan(args))
+        let mut fleet = Fleet::start(&platform, workspace, &plan(args))?;
+        fleet.wait_connected(&interrupt)?;
+        Ok(fleet)
     })?;
     let ready = begun.elapsed();
     let ended = if args.check {
