@@ -54,6 +54,7 @@ create policy tenant_or_platform on platform.scheduler_outbox
 
 grant select, insert, update on platform.leases, platform.schedules, platform.fires
     to yard_scheduler;
+grant delete on platform.fires to yard_scheduler;
 grant select, insert, update, delete on platform.scheduler_outbox to yard_scheduler;
 
 reset role;
