@@ -1,1 +1,58 @@
+//! Live channels over the Pusher protocol, version 7.
+//!
+//! Owns the sockets and what they listen to; no table yet. It promises that a socket hears only
+//! channels that this service signed for it, that a slow socket delays nobody else, and that a
+//! drain tells every client to come back at once. It never stores or repeats an event: what is
+//! published while nobody listens, or while the broker is away, is not heard.
+//!
+//! An event is serialised once and its bytes are shared by all sockets. NATS is asked only for
+//! subjects that a socket or a tail on this instance wants.
+//!
+//! Not offered yet, and refused as such: presence, encrypted and cache channels, client events and
+//! user sign-in.
 
+mod channel;
+mod config;
+mod hub;
+mod protocol;
+mod realtime;
+mod socket;
+mod telemetry;
+
+use std::sync::Arc;
+
+use tonic::service::Routes;
+use yard_authn::{Identity, server};
+use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer;
+use yard_messaging::Nats;
+use yard_runtime::{Runtime, TaskKind};
+
+pub use config::{Config, DEFAULT_CONFIG, GrpcConfig, SocketConfig, TailConfig};
+
+/// Binds, connects, and starts serving; returns once that is under way.
+///
+/// # Errors
+/// When a file, a listener or the broker is not there.
+pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
+    let starting = rt.health().await_start("comms-websocket");
+    let identity = Identity::load(&config.identity, &rt)?;
+    let app = channel::App::load(&config.socket)?;
+    let calls = rt.bind("grpc", config.grpc.listen).await?;
+    let sockets = rt.bind("socket", config.socket.listen).await?;
+    let nats = Nats::connect(&config.nats, &rt).await?;
+
+    let meters = Arc::new(telemetry::Meters::new());
+    let hub = hub::Hub::new(nats, &rt, Arc::clone(&meters));
+    let service = realtime::Realtime::new(&config, app.clone(), hub.clone(), &rt);
+    let routes = Routes::new(RealtimeServiceServer::new(service));
+    server::serve(&rt, calls, identity.verifier(), routes);
+
+    let door = socket::Door::new(config.socket, app, hub, meters);
+    rt.tasks().spawn(
+        TaskKind::Critical,
+        "socket",
+        socket::serve(door, sockets, rt.clone()),
+    );
+    drop(starting);
+    Ok(())
+}

@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use aws_lc_rs::hmac;
+use yard_runtime::{ConfigError, Secret};
+
+use crate::config::SocketConfig;
+
+/// Bytes of HMAC-SHA256.
+const MAC: usize = 32;
+const SHORTEST_SECRET: usize = 16;
+
+/// A Pusher app: its public key, and the secret that signs joins.
+#[derive(Clone)]
+pub(crate) struct App {
+    key: Arc<str>,
+    secret: hmac::Key,
+}
+
+impl App {
+    pub(crate) fn new(key: &str, secret: &[u8]) -> Self {
+        Self {
+            key: key.into(),
+            secret: hmac::Key::new(hmac::HMAC_SHA256, secret),
+        }
+    }
+
+    /// Reads the secret's file.
+    pub(crate) fn load(config: &SocketConfig) -> Result<Self, ConfigError> {
+        let option = "socket.app_secret_file";
+        let secret = Secret::from_file(option, &config.app_secret_file)?;
+        if secret.expose().len() < SHORTEST_SECRET {
+            return Err(ConfigError::new(
+                option,
+                "the secret needs at least 16 bytes",
+            ));
+        }
+        Ok(Self::new(&config.app_key, secret.expose().as_bytes()))
+    }
+
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// `key:signature` by which `socket` may join `channel`.
+    pub(crate) fn sign(&self, socket: &str, channel: &str, data: Option<&str>) -> String {
+        let tag = hmac::sign(&self.secret, signed_text(socket, channel, data).as_bytes());
+        let hex: String = tag
+            .as_ref()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        format!("{}:{hex}", self.key)
+    }
+
+    /// Whether `auth` is what [`App::sign`] gives, compared in constant time.
+    pub(crate) fn verify(
+        &self,
+        auth: &str,
+        socket: &str,
+        channel: &str,
+        data: Option<&str>,
+    ) -> bool {
+        let Some((key, signature)) = auth.split_once(':') else {
+            return false;
+        };
+        let Some(tag) = from_hex(signature) else {
+            return false;
+        };
+        let text = signed_text(socket, channel, data);
+        key == &*self.key && hmac::verify(&self.secret, text.as_bytes(), &tag).is_ok()
+    }
+}
+
+fn signed_text(socket: &str, channel: &str, data: Option<&str>) -> String {
+    match data {
+        None => format!("{socket}:{channel}"),
+        Some(data) => format!("{socket}:{channel}:{data}"),
+    }
+}
+
+/// Lower-case only, as the protocol writes it.
+fn from_hex(text: &str) -> Option<[u8; MAC]> {
+    let digit = |byte: u8| match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    };
+    let bytes = text.as_bytes();
+    let mut out = [0; MAC];
+    if bytes.len() != MAC * 2 {
+        return None;
+    }
+    for (value, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+        let [high, low] = pair else { return None };
+        *value = digit(*high)? << 4 | digit(*low)?;
+    }
+    Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The worked example of Pusher's own documentation.
+    fn documented() -> App {
+        App::new("278d425bdf160c739803", b"7ad3773142a6692b25b8")
+    }
+
+    const PRIVATE: &str = "278d425bdf160c739803:\
+        58df8b0c36d6982b82c3ecf6b4662e34fe8c25bba48f5369f135bf843651c3a4";
+
+    #[test]
+    fn signature_of_the_documented_vectors_matches() {
+        let app = documented();
+        assert_eq!(app.sign("1234.1234", "private-foobar", None), PRIVATE);
+        let data = r#"{"user_id":10,"user_info":{"name":"Mr. Channels"}}"#;
+        assert_eq!(
+            app.sign("1234.1234", "presence-foobar", Some(data)),
+            "278d425bdf160c739803:\
+             31935e7d86dba64c2a90aed31fdc61869f9b22ba9d8863bba239c03ca481bc80"
+        );
+    }
+
+    #[test]
+    fn signature_of_anything_else_is_refused() {
+        let app = documented();
+        assert!(app.verify(PRIVATE, "1234.1234", "private-foobar", None));
+        assert!(!app.verify(PRIVATE, "1234.1235", "private-foobar", None));
+        assert!(!app.verify(PRIVATE, "1234.1234", "private-foobaz", None));
+        assert!(!app.verify(PRIVATE, "1234.1234", "private-foobar", Some("{}")));
+        assert!(!App::new("other", b"7ad3773142a6692b25b8").verify(
+            PRIVATE,
+            "1234.1234",
+            "private-foobar",
+            None
+        ));
+        for auth in [
+            "",
+            ":",
+            "278d425bdf160c739803",
+            "278d425bdf160c739803:",
+            "a:b:c",
+            &PRIVATE.to_uppercase(),
+        ] {
+            assert!(
+                !app.verify(auth, "1234.1234", "private-foobar", None),
+                "{auth}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn verify_never_panics_and_refuses_what_was_not_signed(auth in ".{0,120}") {
+            prop_assert!(!documented().verify(&auth, "1.1", "private-x", None));
+        }
+    }
+}

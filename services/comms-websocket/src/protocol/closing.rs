@@ -1,0 +1,77 @@
+/// Why this side ends a connection. The codes are Pusher's by range (4000–4099: do not come back,
+/// 4100–4199: come back after a pause, 4200–4299: come back at once) and RFC 6455's below.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closing {
+    UnknownApp,
+    PathNotFound,
+    VersionMalformed,
+    VersionUnsupported,
+    VersionMissing,
+    OriginRefused,
+    OverCapacity,
+    TooSlow,
+    Draining,
+    PongMissing,
+    FrameMalformed,
+    BinaryRefused,
+    NotUtf8,
+    TooLarge,
+}
+
+impl Closing {
+    pub(crate) const fn code(self) -> u16 {
+        match self {
+            Self::UnknownApp => 4001,
+            Self::PathNotFound => 4005,
+            Self::VersionMalformed => 4006,
+            Self::VersionUnsupported => 4007,
+            Self::VersionMissing => 4008,
+            Self::OriginRefused => 4009,
+            Self::OverCapacity | Self::TooSlow => 4100,
+            Self::Draining => 4200,
+            Self::PongMissing => 4201,
+            Self::FrameMalformed => 1002,
+            Self::BinaryRefused => 1003,
+            Self::NotUtf8 => 1007,
+            Self::TooLarge => 1009,
+        }
+    }
+
+    /// For people who read their client's log; at most 123 bytes fit a close frame.
+    pub(crate) const fn reason(self) -> &'static str {
+        match self {
+            Self::UnknownApp => "there is no app of this key",
+            Self::PathNotFound => "sockets are served at /app/{key}",
+            Self::VersionMalformed => "the protocol version is not a number",
+            Self::VersionUnsupported => "only protocol version 7 is spoken here",
+            Self::VersionMissing => "the address names no protocol version",
+            Self::OriginRefused => "pages of this origin may not connect",
+            Self::OverCapacity => "this instance is full",
+            Self::TooSlow => "events were read too slowly",
+            Self::Draining => "this instance is leaving; connect again",
+            Self::PongMissing => "no sign of life",
+            Self::FrameMalformed => "not a WebSocket frame",
+            Self::BinaryRefused => "only text messages are taken",
+            Self::NotUtf8 => "a text message was not UTF-8",
+            Self::TooLarge => "a message was larger than the limit",
+        }
+    }
+
+    /// Label of the metric.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::UnknownApp => "unknown_app",
+            Self::PathNotFound => "path",
+            Self::VersionMalformed | Self::VersionUnsupported | Self::VersionMissing => "version",
+            Self::OriginRefused => "origin",
+            Self::OverCapacity => "capacity",
+            Self::TooSlow => "slow",
+            Self::Draining => "drain",
+            Self::PongMissing => "silent",
+            Self::FrameMalformed => "frame",
+            Self::BinaryRefused => "binary",
+            Self::NotUtf8 => "utf8",
+            Self::TooLarge => "size",
+        }
+    }
+}

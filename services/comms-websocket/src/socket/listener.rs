@@ -1,0 +1,94 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use yard_runtime::Runtime;
+
+use super::Door;
+use super::handshake::{self, Opened};
+use super::refusal::{self, Ending};
+use super::session::Session;
+use crate::protocol::Closing;
+use crate::telemetry;
+
+/// Connections beyond the limit that are still told why; more are dropped at once.
+const TOLD: usize = 512;
+/// After an error of `accept`, for example no file descriptor left.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Accepts until the soft stop, then closes everybody in waves.
+pub(crate) async fn serve(
+    door: Arc<Door>,
+    listener: TcpListener,
+    rt: Runtime,
+) -> anyhow::Result<()> {
+    let soft = rt.shutdown().soft().clone();
+    let connected = Arc::new(AtomicUsize::new(0));
+    loop {
+        let accepted = tokio::select! {
+            () = soft.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _peer)) => {
+                let place = Place::take(&connected);
+                if place.number > door.settings.max_connections + TOLD {
+                    telemetry::closed("dropped");
+                    continue;
+                }
+                rt.tasks()
+                    .spawn_request(attend(Arc::clone(&door), stream, place));
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "could not accept a connection");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+    drop(listener);
+    door.registry.drain(door.settings.drain_window).await;
+    Ok(())
+}
+
+/// Counts a TCP connection for as long as it lives.
+struct Place {
+    connected: Arc<AtomicUsize>,
+    number: usize,
+}
+
+impl Place {
+    fn take(connected: &Arc<AtomicUsize>) -> Self {
+        let number = connected.fetch_add(1, Ordering::Relaxed) + 1;
+        Self {
+            connected: Arc::clone(connected),
+            number,
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.connected.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// The whole life of one connection. Nothing that happens here ends anything else.
+async fn attend(door: Arc<Door>, stream: TcpStream, _place: Place) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(error = %error, "connection is gone already");
+        return;
+    }
+    // Boxed: what the handshake needs is given back before the session's long life begins.
+    let Some(Opened { socket, verdict }) = Box::pin(handshake::open(&door, stream)).await else {
+        return;
+    };
+    if let Err(why) = verdict {
+        return Box::pin(refusal::end(socket, Ending::Close(why))).await;
+    }
+    let outbox = door.hub.outbox(door.limits());
+    match door.registry.enter(&outbox, door.settings.max_connections) {
+        None => Box::pin(refusal::end(socket, Ending::Close(Closing::OverCapacity))).await,
+        Some(entry) => Session::new(door, socket, outbox, entry).run().await,
+    }
+}

@@ -1,0 +1,58 @@
+//! Names of this service's metrics.
+
+use metrics::{Counter, Gauge, Histogram};
+
+/// Handles of what is counted often, looked up once.
+pub(crate) struct Meters {
+    /// Open sockets.
+    pub(crate) connections: Gauge,
+    /// Channels that sockets and tails are in.
+    pub(crate) subscriptions: Gauge,
+    /// NATS subscriptions held for them.
+    pub(crate) interests: Gauge,
+    /// From an event's arrival to its last enqueueing.
+    pub(crate) fanout: Histogram,
+    /// Events given to sockets.
+    pub(crate) events_out: Counter,
+    /// Protocol messages given to sockets.
+    pub(crate) control_out: Counter,
+}
+
+impl Meters {
+    pub(crate) fn new() -> Self {
+        let sent = |kind: &'static str| metrics::counter!("yard_ws_messages_total", "direction" => "out", "kind" => kind);
+        Self {
+            connections: metrics::gauge!("yard_ws_connections"),
+            subscriptions: metrics::gauge!("yard_ws_subscriptions"),
+            interests: metrics::gauge!("yard_ws_interests"),
+            fanout: metrics::histogram!("yard_ws_fanout_seconds"),
+            events_out: sent("event"),
+            control_out: sent("control"),
+        }
+    }
+}
+
+/// A message from a client.
+pub(crate) fn heard(kind: &'static str) {
+    metrics::counter!("yard_ws_messages_total", "direction" => "in", "kind" => kind).increment(1);
+}
+
+/// A socket or tail that did not keep up: `conflated` (events left out) or `closed`.
+pub(crate) fn slow(outcome: &'static str, count: u64) {
+    metrics::counter!("yard_ws_slow_total", "outcome" => outcome).increment(count);
+}
+
+/// A channel that was not joined.
+pub(crate) fn join_refused(reason: &'static str) {
+    metrics::counter!("yard_ws_joins_refused_total", "reason" => reason).increment(1);
+}
+
+/// A connection that this side ended.
+pub(crate) fn closed(reason: &'static str) {
+    metrics::counter!("yard_ws_closed_total", "reason" => reason).increment(1);
+}
+
+/// A live event from the bus that could not be passed on.
+pub(crate) fn event_refused(reason: &'static str) {
+    metrics::counter!("yard_ws_events_refused_total", "reason" => reason).increment(1);
+}

@@ -1,0 +1,10 @@
+//! comms-websocket in this process, against a real NATS server, through its public interfaces.
+
+mod calls;
+mod faults;
+mod handshake;
+mod live;
+mod memory;
+mod pusher_js;
+mod slow;
+mod support;

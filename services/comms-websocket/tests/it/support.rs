@@ -1,0 +1,319 @@
+//! A running service, its keys, and clients for it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use async_nats::RequestErrorKind;
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use comms_websocket::{Config, DEFAULT_CONFIG};
+use futures::{SinkExt as _, StreamExt as _};
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
+use tokio_tungstenite::tungstenite::{Error as WsError, Message};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
+use tonic::transport::Channel;
+use tonic::{Request, Status};
+use yard_authn::{AUDIENCE, Claims, Signer};
+use yard_contracts::realtime::v1::AuthorizeChannelRequest;
+use yard_contracts::realtime::v1::realtime_service_client::RealtimeServiceClient;
+use yard_contracts::subjects;
+use yard_ids::{DeviceId, IdSource as _, RandomIds, TenantId};
+use yard_runtime::Runtime;
+use yard_testkit::{TestNats, eventually};
+
+pub(crate) const KEY: &str = "test-app";
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+/// Long enough for something that must not come to have come.
+pub(crate) const QUIET: Duration = Duration::from_millis(300);
+
+pub(crate) fn tenant() -> TenantId {
+    TenantId::from_uuid(RandomIds.uuid7())
+}
+
+pub(crate) fn device() -> DeviceId {
+    DeviceId::from_uuid(RandomIds.uuid7())
+}
+
+pub(crate) fn device_channel(tenant: TenantId, device: DeviceId) -> String {
+    format!("private-organization.{tenant}.device.{device}")
+}
+
+pub(crate) struct Service {
+    pub(crate) rt: Runtime,
+    pub(crate) nats: TestNats,
+    folder: PathBuf,
+    issuer: Signer,
+}
+
+impl Service {
+    pub(crate) async fn start() -> Self {
+        Self::start_with(|_config| {}).await
+    }
+
+    pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        // Installs the recorder, as a service's `main` does.
+        yard_runtime::metrics_text();
+        let nats = TestNats::start().await;
+        let rt = Runtime::builder("comms-websocket", "0.0.0").build();
+        let folder = std::env::temp_dir().join(format!("yard-comms-{}", RandomIds.uuid7()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let (own, own_public) = key_pair();
+        let (issuer, issuer_public) = key_pair();
+        let trust = json!({"keys": [
+            jwk("service:comms-websocket", &own_public),
+            jwk("issuer:test", &issuer_public),
+        ]});
+        std::fs::write(folder.join("own.key"), &own).unwrap();
+        std::fs::write(folder.join("trust.json"), trust.to_string()).unwrap();
+        std::fs::write(folder.join("secret"), "a secret of the tests\n").unwrap();
+        let mut config = config(&nats, &folder);
+        change(&mut config);
+        comms_websocket::run(config, rt.clone()).await.unwrap();
+        let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
+        Self {
+            rt,
+            nats,
+            folder,
+            issuer,
+        }
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.rt.address("socket").unwrap().port()
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!(
+            "ws://127.0.0.1:{}/app/{KEY}?protocol=7&client=test&version=1",
+            self.port()
+        )
+    }
+
+    pub(crate) fn calls(&self) -> RealtimeServiceClient<Channel> {
+        let address = format!("http://{}", self.rt.address("grpc").unwrap());
+        RealtimeServiceClient::new(Channel::from_shared(address).unwrap().connect_lazy())
+    }
+
+    /// A request of a person in `tenant`.
+    pub(crate) fn request<T>(&self, tenant: TenantId, message: T) -> Request<T> {
+        let now = self.rt.clock().now().unix_timestamp();
+        let claims = Claims {
+            iss: "auth".to_owned(),
+            sub: format!("person:{}", RandomIds.uuid7()),
+            aud: AUDIENCE.to_owned(),
+            iat: now,
+            exp: now + 60,
+            jti: RandomIds.uuid7(),
+            tenant: Some(tenant),
+            role: "viewer".to_owned(),
+            permissions: vec!["telemetry.read".to_owned()],
+            sid: None,
+        };
+        let bearer = format!("Bearer {}", self.issuer.sign(&claims).unwrap());
+        let mut request = Request::new(message);
+        request
+            .metadata_mut()
+            .insert("authorization", bearer.parse().unwrap());
+        request
+    }
+
+    pub(crate) async fn authorize(
+        &self,
+        tenant: TenantId,
+        socket_id: &str,
+        channel: &str,
+    ) -> Result<String, Status> {
+        let wish = AuthorizeChannelRequest {
+            socket_id: socket_id.to_owned(),
+            channel_name: channel.to_owned(),
+        };
+        let answer = self
+            .calls()
+            .authorize_channel(self.request(tenant, wish))
+            .await?;
+        Ok(answer.into_inner().auth)
+    }
+
+    pub(crate) async fn publish(
+        &self,
+        tenant: TenantId,
+        device: DeviceId,
+        event: &str,
+        data: &Value,
+    ) {
+        let client = self.nats.client().await;
+        let subject = subjects::live_device(tenant, device, event);
+        client
+            .publish(subject, data.to_string().into())
+            .await
+            .unwrap();
+        client.flush().await.unwrap();
+    }
+
+    /// Whether this instance has told the broker that it wants this device's events.
+    pub(crate) async fn is_interested(&self, tenant: TenantId, device: DeviceId) -> bool {
+        let client = self.nats.client().await;
+        let subject = subjects::live_device(tenant, device, "probe");
+        let asked = client.request(subject, "null".into());
+        match timeout(QUIET, asked).await {
+            Ok(Err(error)) => error.kind() != RequestErrorKind::NoResponders,
+            // Somebody has it, and says nothing.
+            Ok(Ok(_)) | Err(_) => true,
+        }
+    }
+
+    pub(crate) async fn stop(&self) -> bool {
+        self.rt.stop(Duration::ZERO, PATIENCE).await
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+fn config(nats: &TestNats, folder: &std::path::Path) -> Config {
+    let text = DEFAULT_CONFIG
+        .replace("\nurl = \"\"", &format!("\nurl = \"{}\"", nats.url()))
+        .replace("0.0.0.0:6071", "127.0.0.1:0")
+        .replace("127.0.0.1:7301", "127.0.0.1:0")
+        .replace("app_key = \"switchyard\"", &format!("app_key = \"{KEY}\""));
+    let mut config: Config =
+        yard_runtime::config::load("comms-websocket-test", &text, None).unwrap();
+    config.socket.app_secret_file = folder.join("secret");
+    config.socket.drain_window = Duration::from_millis(300);
+    config.identity.key_file = folder.join("own.key");
+    config.identity.trust_file = folder.join("trust.json");
+    config
+}
+
+/// A private key as PEM, and the public one.
+fn key_pair() -> (String, Vec<u8>) {
+    let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
+    let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
+    let body = STANDARD.encode(pkcs8.as_ref());
+    let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+    (pem, pair.public_key().as_ref().to_vec())
+}
+
+fn jwk(kid: &str, public: &[u8]) -> Value {
+    json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(public), "kid": kid})
+}
+
+/// A Pusher client without any comfort.
+pub(crate) struct Client {
+    pub(crate) ws: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) socket_id: String,
+}
+
+impl Client {
+    pub(crate) async fn connect(service: &Service) -> Self {
+        let (ws, _) = tokio_tungstenite::connect_async(service.url())
+            .await
+            .unwrap();
+        let mut this = Self {
+            ws,
+            socket_id: String::new(),
+        };
+        let hello = this.expect("pusher:connection_established").await;
+        let data: Value = serde_json::from_str(hello["data"].as_str().unwrap()).unwrap();
+        assert_eq!(data["activity_timeout"].as_u64().unwrap() > 0, true);
+        this.socket_id = data["socket_id"].as_str().unwrap().to_owned();
+        this
+    }
+
+    /// Connects, has itself authorised and joins; the channel is live when this returns.
+    pub(crate) async fn joined(service: &Service, tenant: TenantId, channel: &str) -> Self {
+        let mut this = Self::connect(service).await;
+        let auth = service
+            .authorize(tenant, &this.socket_id, channel)
+            .await
+            .unwrap();
+        this.subscribe(channel, &auth).await;
+        this.expect("pusher_internal:subscription_succeeded").await;
+        this
+    }
+
+    pub(crate) async fn send(&mut self, message: &Value) {
+        self.ws
+            .send(Message::text(message.to_string()))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn subscribe(&mut self, channel: &str, auth: &str) {
+        let data = json!({"channel": channel, "auth": auth});
+        self.send(&json!({"event": "pusher:subscribe", "data": data}))
+            .await;
+    }
+
+    pub(crate) async fn next(&mut self) -> Value {
+        loop {
+            let next = timeout(PATIENCE, self.ws.next())
+                .await
+                .expect("a message in time");
+            match next
+                .expect("the socket is open")
+                .expect("the socket is well")
+            {
+                Message::Text(text) => return serde_json::from_str(&text).unwrap(),
+                Message::Ping(_) | Message::Pong(_) => {}
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+    }
+
+    /// The next message, which has to be this event.
+    pub(crate) async fn expect(&mut self, event: &str) -> Value {
+        let next = self.next().await;
+        assert_eq!(next["event"], event, "{next}");
+        next
+    }
+
+    /// The data of the next message, which has to be this event of a channel.
+    pub(crate) async fn data(&mut self, event: &str) -> Value {
+        let next = self.expect(event).await;
+        serde_json::from_str(next["data"].as_str().expect("data is a string")).unwrap()
+    }
+
+    /// Asserts that nothing comes for a while.
+    pub(crate) async fn quiet(&mut self) {
+        if let Ok(came) = timeout(QUIET, self.ws.next()).await {
+            panic!("unexpected {came:?}");
+        }
+    }
+
+    /// Reads to the end and says with which code it was closed.
+    pub(crate) async fn closed(&mut self) -> u16 {
+        close_code(&mut self.ws).await.expect("a close frame")
+    }
+}
+
+/// Reads until the connection ends; the code of the close frame, if one came.
+pub(crate) async fn close_code(ws: &mut WebSocketStream<MaybeTlsStream<TcpStream>>) -> Option<u16> {
+    let mut code = None;
+    loop {
+        match timeout(PATIENCE, ws.next()).await.expect("the end in time") {
+            Some(Ok(Message::Close(Some(CloseFrame { code: found, .. })))) => {
+                code = Some(found.into());
+            }
+            Some(Ok(_)) => {}
+            Some(Err(WsError::Io(_) | WsError::Protocol(_))) | None => return code,
+            Some(Err(other)) => panic!("unexpected {other:?}"),
+        }
+    }
+}
+
+/// Waits until a metric's line says something.
+pub(crate) async fn metric(line: &str) {
+    eventually(PATIENCE, || async {
+        yard_runtime::metrics_text().contains(line)
+    })
+    .await;
+}
