@@ -36,7 +36,7 @@ for (const theme of ['light', 'dark'] as const) {
         await clean(page, `device${tab}`)
       }
       await page.goto('/t/aqua/connect')
-      await page.getByLabel('Name', { exact: true }).fill(`Axe ${theme}`)
+      await page.getByLabel('Name', { exact: true }).fill(`North axe ${theme}`)
       await clean(page, 'connect, first step')
       await page.getByRole('button', { name: /Register/ }).click()
       await expect(page.getByText('Listening…')).toBeVisible()

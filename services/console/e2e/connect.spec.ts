@@ -8,7 +8,7 @@ test('from a name to the first reading', async ({ page, gateway, context }) => {
   await page.getByLabel('Name', { exact: true }).fill(`Pump house ${Date.now()}`)
   await page.getByLabel('Contract').selectOption({ label: 'Water flow meter v2' })
   await page.getByRole('button', { name: /Register/ }).click()
-  const code = await page.getByRole('group', { name: 'Claim code' }).textContent()
+  const code = await page.getByRole('group', { name: 'Claim code', exact: true }).textContent()
   expect(code).toMatch(/^yc_/)
   await page.getByRole('button', { name: 'Copy Certificate in exchange' }).click()
   const copied = await page.evaluate(() => navigator.clipboard.readText())

@@ -63,7 +63,7 @@ test('undelivered command can be cancelled and claims no delivery', async ({ pag
 
 test('schema that no form can say is written as JSON', async ({ page }) => {
   await page.getByRole('link', { name: 'Commands' }).click()
-  await page.getByLabel('Command').selectOption('set_profile')
+  await page.getByLabel('Command', { exact: true }).selectOption('set_profile')
   await expect(page.getByLabel('Arguments (JSON)')).toHaveValue(/hours/)
 })
 

@@ -55,6 +55,7 @@ test('presence changes while one looks', async ({ page, gateway }) => {
 
 test('fault shows code, incident and retry', async ({ page, gateway, watch }) => {
   watch.allow('503')
+  await page.waitForLoadState('networkidle')
   gateway.control.break('/api/v1/devices', 503, 'dependency.unavailable')
   await page.getByRole('button', { name: /^Offline/ }).click()
   const alert = page.getByRole('alert')
@@ -64,7 +65,8 @@ test('fault shows code, incident and retry', async ({ page, gateway, watch }) =>
   await expect(alert).toHaveCount(0)
 })
 
-test('lost link is said and comes back with a new snapshot', async ({ page, gateway, context }) => {
+test('lost link is said and comes back with a new snapshot', async ({ page, gateway, context, watch }) => {
+  watch.allow('ERR_INTERNET_DISCONNECTED')
   await context.setOffline(true)
   await expect(page.getByTestId('link-state')).toHaveText('Offline')
   await context.setOffline(false)

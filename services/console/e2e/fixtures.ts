@@ -21,6 +21,7 @@ declare global {
 export const test = base.extend<{ watch: Watch }, { gateway: Gateway }>({
   gateway: [
     // Playwright reads the fixture's needs from this parameter, so it must be destructured.
+    // oxlint-disable-next-line no-empty-pattern
     async ({}, use) => {
       const gateway = await startGateway({ deviceCount: 10_000, readingEvery: 400 })
       await use(gateway)

@@ -28,6 +28,7 @@ test('wrong password is refused with its code and nothing is stored', async ({ p
 test('lost session returns to sign-in', async ({ page, context, watch }) => {
   watch.allow('401')
   await signIn(page)
+  await expect(page.getByRole('row').nth(2)).toBeVisible()
   await context.clearCookies()
   await page.getByRole('row').nth(2).click()
   await expect(page).toHaveURL(/sign-in\?next=/)
@@ -58,6 +59,7 @@ test('viewer is not offered what the role does not allow', async ({ page, gatewa
 test('palette finds a device, sheet lists the keys, keys navigate', async ({ page }) => {
   await signIn(page)
   await page.keyboard.press('Control+k')
+  await expect(page.getByRole('combobox')).toBeFocused()
   await page.keyboard.type('mill lane 0003')
   await expect(page.getByRole('option')).toHaveCount(1)
   await page.keyboard.press('Enter')

@@ -57,7 +57,7 @@ describe('snippets', () => {
   const contract = { id: 'c', name: 'W', version: 1, telemetrySchema: { properties: { flow: { type: 'number', minimum: 0, maximum: 400 } } }, metrics: [], commands: [] }
 
   it('carry code, address and a reading that the contract accepts', () => {
-    const all = snippets('https://yard.example', device, contract, "yc_a'b")
+    const all = snippets('https://yard.example', device, contract, "yc_a'b", { email: 'a@b.example', tenant: 'aqua' })
     expect(all.map((s) => s.key)).toEqual(['key', 'enrol', 'publish', 'simulate'])
     expect(all[1]?.text).toContain('https://yard.example/api/v1/enrollments')
     expect(all[1]?.text).toContain("'yc_a'\\''b'")

@@ -11,8 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The key set, current and retiring keys. */
-        get: operations["KeyService_GetKeySet"];
+        /**
+         * The key set, current and retiring keys
+         * @description The key set, current and retiring keys.
+         */
+        get: operations["getKeySet"];
         put?: never;
         post?: never;
         delete?: never;
@@ -28,8 +31,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Newest first. */
-        get: operations["JobService_ListJobs"];
+        /**
+         * Newest first
+         * @description Newest first.
+         */
+        get: operations["listJobs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -45,8 +51,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Who leads, and since when. */
-        get: operations["ScheduleService_GetLeadership"];
+        /**
+         * Who leads, and since when
+         * @description Who leads, and since when.
+         */
+        get: operations["getLeadership"];
         put?: never;
         post?: never;
         delete?: never;
@@ -62,8 +71,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Every queue, the telemetry writer among them. */
-        get: operations["JobService_ListQueues"];
+        /**
+         * Every queue, the telemetry writer among them
+         * @description Every queue, the telemetry writer among them.
+         */
+        get: operations["listQueues"];
         put?: never;
         post?: never;
         delete?: never;
@@ -79,7 +91,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["ScheduleService_ListSchedules"];
+        /** List schedules */
+        get: operations["listSchedules"];
         put?: never;
         post?: never;
         delete?: never;
@@ -95,11 +108,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Past fires of one schedule, newest first. */
-        get: operations["ScheduleService_ListFires"];
+        /**
+         * Past fires of one schedule, newest first
+         * @description Past fires of one schedule, newest first.
+         */
+        get: operations["listFires"];
         put?: never;
-        /** Fires a schedule now, beside its plan. */
-        post: operations["ScheduleService_RunSchedule"];
+        /**
+         * Fires a schedule now, beside its plan
+         * @description Fires a schedule now, beside its plan.
+         */
+        post: operations["runSchedule"];
         delete?: never;
         options?: never;
         head?: never;
@@ -115,8 +134,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Revokes a certificate: it enters the revocation list that the broker reads. */
-        post: operations["EnrollmentService_RevokeCertificate"];
+        /**
+         * Revokes a certificate: it enters the revocation list that the broker reads
+         * @description Revokes a certificate: it enters the revocation list that the broker reads.
+         */
+        post: operations["revokeCertificate"];
         delete?: never;
         options?: never;
         head?: never;
@@ -130,8 +152,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The events of one channel from now on, as server-sent events. */
-        get: operations["RealtimeService_TailChannel"];
+        /**
+         * The events of one channel from now on, as server-sent events
+         * @description The events of one channel from now on, as server-sent events.
+         */
+        get: operations["tailChannel"];
         put?: never;
         post?: never;
         delete?: never;
@@ -147,7 +172,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["CommandService_GetCommand"];
+        /** Get command */
+        get: operations["getCommand"];
         put?: never;
         post?: never;
         delete?: never;
@@ -165,8 +191,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Cancels a command that no device has received yet. */
-        post: operations["CommandService_CancelCommand"];
+        /**
+         * Cancels a command that no device has received yet
+         * @description Cancels a command that no device has received yet.
+         */
+        post: operations["cancelCommand"];
         delete?: never;
         options?: never;
         head?: never;
@@ -180,9 +209,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["ContractService_ListContracts"];
+        /** List contracts */
+        get: operations["listContracts"];
         put?: never;
-        post: operations["ContractService_CreateContract"];
+        /** Create contract */
+        post: operations["createContract"];
         delete?: never;
         options?: never;
         head?: never;
@@ -196,7 +227,8 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["ContractService_GetContract"];
+        /** Get contract */
+        get: operations["getContract"];
         put?: never;
         post?: never;
         delete?: never;
@@ -212,11 +244,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists devices by name; `name_prefix` and `presence` narrow it. */
-        get: operations["DeviceService_ListDevices"];
+        /**
+         * Lists devices by name; `name_prefix` and `presence` narrow it
+         * @description Lists devices by name; `name_prefix` and `presence` narrow it.
+         */
+        get: operations["listDevices"];
         put?: never;
-        /** Registers a device and pins it to a contract version. */
-        post: operations["DeviceService_CreateDevice"];
+        /**
+         * Registers a device and pins it to a contract version
+         * @description Registers a device and pins it to a contract version.
+         */
+        post: operations["createDevice"];
         delete?: never;
         options?: never;
         head?: never;
@@ -230,13 +268,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get: operations["DeviceService_GetDevice"];
+        /** Get device */
+        get: operations["getDevice"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Changes the fields named in `update_mask`: name, external_id, labels
+         * @description Changes the fields named in `update_mask`: name, external_id, labels.
+         */
+        patch: operations["updateDevice"];
         trace?: never;
     };
     "/api/v1/devices/{device_id}/certificates": {
@@ -246,8 +289,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Certificates of one device, newest first. */
-        get: operations["EnrollmentService_ListDeviceCertificates"];
+        /**
+         * Certificates of one device, newest first
+         * @description Certificates of one device, newest first.
+         */
+        get: operations["listDeviceCertificates"];
         put?: never;
         post?: never;
         delete?: never;
@@ -265,8 +311,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Makes a one-time code with which a device may have its first certificate signed. */
-        post: operations["EnrollmentService_CreateClaimCode"];
+        /**
+         * Makes a one-time code with which a device may have its first certificate signed
+         * @description Makes a one-time code with which a device may have its first certificate signed.
+         */
+        post: operations["createClaimCode"];
         delete?: never;
         options?: never;
         head?: never;
@@ -280,11 +329,18 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Commands of one device, newest first. */
-        get: operations["CommandService_ListCommands"];
+        /**
+         * Commands of one device, newest first
+         * @description Commands of one device, newest first.
+         */
+        get: operations["listCommands"];
         put?: never;
-        /** Accepts a command for a device. It is stored before the answer and sent when the device can be reached; follow it by GetCommand or on the device's channel. */
-        post: operations["CommandService_SendCommand"];
+        /**
+         * Accepts a command for a device
+         * @description Accepts a command for a device. It is stored before the answer and sent when the device can
+         *     be reached; follow it by GetCommand or on the device's channel.
+         */
+        post: operations["sendCommand"];
         delete?: never;
         options?: never;
         head?: never;
@@ -298,8 +354,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Messages of a device that were kept but not accepted, newest first. */
-        get: operations["DeviceService_ListQuarantine"];
+        /**
+         * Messages of a device that were kept but not accepted, newest first
+         * @description Messages of a device that were kept but not accepted, newest first.
+         */
+        get: operations["listQuarantine"];
         put?: never;
         post?: never;
         delete?: never;
@@ -315,8 +374,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Readings of a device in [from, to), oldest first, by keyset pages. */
-        get: operations["TelemetryService_ListReadings"];
+        /**
+         * Readings of a device in [from, to), oldest first, by keyset pages
+         * @description Readings of a device in [from, to), oldest first, by keyset pages.
+         */
+        get: operations["listReadings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -332,8 +394,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The newest reading by the device's own time. */
-        get: operations["TelemetryService_GetLatestReading"];
+        /**
+         * The newest reading by the device's own time
+         * @description The newest reading by the device's own time.
+         */
+        get: operations["getLatestReading"];
         put?: never;
         post?: never;
         delete?: never;
@@ -349,8 +414,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What is stored of one epoch of a device: the proof a sender compares its own count with. */
-        get: operations["TelemetryService_GetSequenceReport"];
+        /**
+         * What is stored of one epoch of a device: the proof a sender compares its own count with
+         * @description What is stored of one epoch of a device: the proof a sender compares its own count with.
+         */
+        get: operations["getSequenceReport"];
         put?: never;
         post?: never;
         delete?: never;
@@ -366,31 +434,17 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** One metric in equal time buckets with minimum, maximum and mean, so that a spike is never lost. */
-        get: operations["TelemetryService_GetSeries"];
+        /**
+         * One metric in equal time buckets with minimum, maximum and mean, so that a spike is never lost
+         * @description One metric in equal time buckets with minimum, maximum and mean, so that a spike is never lost.
+         */
+        get: operations["getSeries"];
         put?: never;
         post?: never;
         delete?: never;
         options?: never;
         head?: never;
         patch?: never;
-        trace?: never;
-    };
-    "/api/v1/devices/{device.device_id}": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get?: never;
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        /** Changes the fields named in `update_mask`: name, external_id, labels. */
-        patch: operations["DeviceService_UpdateDevice"];
         trace?: never;
     };
     "/api/v1/enrollments": {
@@ -402,8 +456,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs a device's certificate request. The claim code is the credential; it works once. */
-        post: operations["EnrollmentService_EnrollDevice"];
+        /**
+         * Signs a device's certificate request
+         * @description Signs a device's certificate request. The claim code is the credential; it works once.
+         */
+        post: operations["enrollDevice"];
         delete?: never;
         options?: never;
         head?: never;
@@ -417,8 +474,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The caller: person, tenant, role and permissions. */
-        get: operations["SessionService_GetMe"];
+        /**
+         * The caller: person, tenant, role and permissions
+         * @description The caller: person, tenant, role and permissions.
+         */
+        get: operations["getMe"];
         put?: never;
         post?: never;
         delete?: never;
@@ -434,8 +494,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Lists members by e-mail. */
-        get: operations["PeopleService_ListPeople"];
+        /**
+         * Lists members by e-mail
+         * @description Lists members by e-mail.
+         */
+        get: operations["listPeople"];
         put?: never;
         post?: never;
         delete?: never;
@@ -451,8 +514,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What a Pusher client needs in order to connect. */
-        get: operations["RealtimeService_GetRealtimeSettings"];
+        /**
+         * What a Pusher client needs in order to connect
+         * @description What a Pusher client needs in order to connect.
+         */
+        get: operations["getRealtimeSettings"];
         put?: never;
         post?: never;
         delete?: never;
@@ -470,8 +536,12 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Checks e-mail and password and opens a session. For browsers the gateway puts the session into a cookie and the body stays without it; other clients ask for the token itself. */
-        post: operations["SessionService_Login"];
+        /**
+         * Checks e-mail and password and opens a session
+         * @description Checks e-mail and password and opens a session. For browsers the gateway puts the session into
+         *     a cookie and the body stays without it; other clients ask for the token itself.
+         */
+        post: operations["login"];
         delete?: never;
         options?: never;
         head?: never;
@@ -488,8 +558,11 @@ export interface paths {
         get?: never;
         put?: never;
         post?: never;
-        /** Ends the caller's session. */
-        delete: operations["SessionService_Logout"];
+        /**
+         * Ends the caller's session
+         * @description Ends the caller's session.
+         */
+        delete: operations["logout"];
         options?: never;
         head?: never;
         patch?: never;
@@ -504,8 +577,11 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Signs a socket's wish to join a private or presence channel, if the caller may. */
-        post: operations["RealtimeService_AuthorizeChannel"];
+        /**
+         * Signs a socket's wish to join a private or presence channel, if the caller may
+         * @description Signs a socket's wish to join a private or presence channel, if the caller may.
+         */
+        post: operations["authorizeChannel"];
         delete?: never;
         options?: never;
         head?: never;
@@ -518,35 +594,35 @@ export interface components {
     schemas: {
         /** @description Field names as the Pusher protocol asks. */
         AuthorizeChannelResponse: {
-            auth?: string;
-            channel_data?: string;
+            auth: string;
+            channel_data: string;
         };
         Bucket: {
             /** Format: int32 */
-            count?: number;
+            count: number;
             /** Format: double */
-            max?: number;
+            max: number;
             /** Format: double */
-            mean?: number;
+            mean: number;
             /** Format: double */
-            min?: number;
+            min: number;
             /** Format: date-time */
             start?: string;
         };
         ChannelEvent: {
             /** Format: date-time */
             at?: string;
-            channel?: string;
+            channel: string;
             data?: {
                 [key: string]: unknown;
             };
             /** @description For example "telemetry.received", "command.changed", "presence.changed". */
-            event?: string;
+            event: string;
         };
         ClaimCode: {
             /** @description Shown once; only its hash is kept. */
-            code?: string;
-            device_id?: string;
+            code: string;
+            device_id: string;
             /** Format: date-time */
             expires_at?: string;
         };
@@ -554,35 +630,44 @@ export interface components {
             arguments?: {
                 [key: string]: unknown;
             };
-            command_id?: string;
+            command_id: string;
             /** Format: date-time */
             created_at?: string;
             /** @description The principal who sent it. */
-            created_by?: string;
+            created_by: string;
             /** Format: date-time */
             deadline?: string;
-            device_id?: string;
+            device_id: string;
             /** @description Every step with its time and proof, oldest first. */
-            events?: components["schemas"]["CommandEvent"][];
-            name?: string;
+            events: components["schemas"]["CommandEvent"][];
+            name: string;
             /** @description What the device reported with its last state. */
             result?: {
                 [key: string]: unknown;
             };
-            state?: components["schemas"]["CommandState"];
+            state: components["schemas"]["CommandState"];
             /** Format: date-time */
             updated_at?: string;
         };
         CommandEvent: {
             /** @description "principal", "service" or "device", a colon and its id. */
-            actor?: string;
+            actor: string;
             /** Format: date-time */
             at?: string;
             /** @description What proves it, for example "broker accepted" or "device reported". */
-            evidence?: string;
-            state?: components["schemas"]["CommandState"];
+            evidence: string;
+            state: components["schemas"]["CommandState"];
         };
         CommandKind: {
+            /** @description JSON Schema 2020-12 of the arguments. */
+            arguments_schema?: {
+                [key: string]: unknown;
+            };
+            label: string;
+            /** @description Lower-case words joined by underscores, for example "set_valve". */
+            name: string;
+        };
+        CommandKindInput: {
             /** @description JSON Schema 2020-12 of the arguments. */
             arguments_schema?: {
                 [key: string]: unknown;
@@ -591,29 +676,76 @@ export interface components {
             /** @description Lower-case words joined by underscores, for example "set_valve". */
             name?: string;
         };
-        /** @enum {string} */
+        /**
+         * @description - `COMMAND_STATE_QUEUED`: Stored; not yet with the broker.
+         *     - `COMMAND_STATE_DISPATCHED`: The broker has it.
+         *     - `COMMAND_STATE_DELIVERED`: The device says it has it.
+         *     - `COMMAND_STATE_ACKED`: The device says it will do it.
+         *     - `COMMAND_STATE_REJECTED`: The device refused it.
+         *     - `COMMAND_STATE_EXPIRED`: The deadline passed before the device had it.
+         *     - `COMMAND_STATE_SUPERSEDED`: A newer command of the same lane replaced it.
+         *     - `COMMAND_STATE_UNKNOWN`: The device had it, the deadline passed without a result; a late result resolves it.
+         * @enum {string}
+         */
         CommandState: "COMMAND_STATE_UNSPECIFIED" | "COMMAND_STATE_QUEUED" | "COMMAND_STATE_DISPATCHED" | "COMMAND_STATE_DELIVERED" | "COMMAND_STATE_ACKED" | "COMMAND_STATE_RUNNING" | "COMMAND_STATE_SUCCEEDED" | "COMMAND_STATE_FAILED" | "COMMAND_STATE_REJECTED" | "COMMAND_STATE_EXPIRED" | "COMMAND_STATE_CANCELLED" | "COMMAND_STATE_SUPERSEDED" | "COMMAND_STATE_UNKNOWN";
         Contract: {
-            commands?: components["schemas"]["CommandKind"][];
-            contract_id?: string;
+            commands: components["schemas"]["CommandKind"][];
+            contract_id: string;
             /** Format: date-time */
             created_at?: string;
             /** @description What can be drawn: one entry for each numeric field of the schema. */
-            metrics?: components["schemas"]["Metric"][];
+            metrics: components["schemas"]["Metric"][];
             /** @description 1 to 120 characters; name and version are unique together. */
-            name?: string;
+            name: string;
             /** @description JSON Schema 2020-12 of the `values` object of a reading; at most 64 KiB. */
             telemetry_schema?: {
                 [key: string]: unknown;
             };
             /** Format: int32 */
-            version?: number;
+            version: number;
         };
         Device: {
-            contract_id?: string;
+            contract_id: string;
             /** Format: date-time */
             created_at?: string;
             /** @description UUIDv7, also the MQTT user name and client id. */
+            device_id: string;
+            /** @description The owner's own number for it; unique in the tenant where given, at most 120 characters. */
+            external_id: string;
+            /** @description At most 32 labels, keys 1 to 63 and values 0 to 255 characters. */
+            labels: {
+                [key: string]: string;
+            };
+            /** Format: date-time */
+            last_seen_at?: string;
+            /** @description 1 to 120 characters, unique in the tenant. */
+            name: string;
+            presence: components["schemas"]["Presence"];
+            /** Format: date-time */
+            presence_changed_at?: string;
+            /** Format: date-time */
+            updated_at?: string;
+        };
+        DeviceCertificate: {
+            device_id: string;
+            /** Format: date-time */
+            not_after?: string;
+            /** Format: date-time */
+            not_before?: string;
+            /** Format: date-time */
+            revoked_at?: string;
+            /** @description Lower-case hexadecimal, no separators. */
+            serial: string;
+        };
+        DeviceInput: {
+            /** Format: uuid */
+            contract_id?: string;
+            /** Format: date-time */
+            created_at?: string;
+            /**
+             * Format: uuid
+             * @description UUIDv7, also the MQTT user name and client id.
+             */
             device_id?: string;
             /** @description The owner's own number for it; unique in the tenant where given, at most 120 characters. */
             external_id?: string;
@@ -631,37 +763,26 @@ export interface components {
             /** Format: date-time */
             updated_at?: string;
         };
-        DeviceCertificate: {
-            device_id?: string;
-            /** Format: date-time */
-            not_after?: string;
-            /** Format: date-time */
-            not_before?: string;
-            /** Format: date-time */
-            revoked_at?: string;
-            /** @description Lower-case hexadecimal, no separators. */
-            serial?: string;
-        };
         EnrollDeviceResponse: {
             /** @description What the device checks the broker's certificate against. */
-            ca_pem?: string;
-            certificate_pem?: string;
-            device_id?: string;
-            mqtt_host?: string;
+            ca_pem: string;
+            certificate_pem: string;
+            device_id: string;
+            mqtt_host: string;
             /** Format: int32 */
-            mqtt_port?: number;
+            mqtt_port: number;
             /** Format: date-time */
             not_after?: string;
         };
         Fire: {
             /** @description "plan", "catch-up" or "by hand". */
-            cause?: string;
+            cause: string;
             /**
              * Format: int64
              * @description The leader's term that fired it.
              */
-            epoch?: number;
-            fire_id?: string;
+            epoch: number;
+            fire_id: string;
             /** Format: date-time */
             fired_at?: string;
             /**
@@ -669,112 +790,120 @@ export interface components {
              * @description When the plan said.
              */
             planned_at?: string;
-            schedule?: string;
+            schedule: string;
         };
         Job: {
             /** Format: int32 */
-            attempt?: number;
+            attempt: number;
             /** Format: date-time */
             created_at?: string;
             /** Format: date-time */
             finished_at?: string;
-            job_id?: string;
-            kind?: string;
+            job_id: string;
+            kind: string;
             /** @description The last failure, in words safe to show. */
-            last_error?: string;
-            queue?: string;
-            state?: components["schemas"]["JobState"];
+            last_error: string;
+            queue: string;
+            state: components["schemas"]["JobState"];
         };
         /** @enum {string} */
         JobState: "JOB_STATE_UNSPECIFIED" | "JOB_STATE_AVAILABLE" | "JOB_STATE_RUNNING" | "JOB_STATE_COMPLETED" | "JOB_STATE_DEAD";
         /** @description An Ed25519 public key (RFC 8037). */
         JsonWebKey: {
-            alg?: string;
-            crv?: string;
-            kid?: string;
-            kty?: string;
-            use?: string;
-            x?: string;
+            alg: string;
+            crv: string;
+            kid: string;
+            kty: string;
+            use: string;
+            x: string;
         };
         KeySet: {
-            keys?: components["schemas"]["JsonWebKey"][];
+            keys: components["schemas"]["JsonWebKey"][];
         };
         Leadership: {
             /** Format: int64 */
-            epoch?: number;
+            epoch: number;
             /** Format: date-time */
             expires_at?: string;
-            holder?: string;
+            holder: string;
         };
         ListCommandsResponse: {
-            commands?: components["schemas"]["Command"][];
-            next_page_token?: string;
+            commands: components["schemas"]["Command"][];
+            next_page_token: string;
         };
         ListContractsResponse: {
-            contracts?: components["schemas"]["Contract"][];
-            next_page_token?: string;
+            contracts: components["schemas"]["Contract"][];
+            next_page_token: string;
         };
         ListDeviceCertificatesResponse: {
-            certificates?: components["schemas"]["DeviceCertificate"][];
-            next_page_token?: string;
+            certificates: components["schemas"]["DeviceCertificate"][];
+            next_page_token: string;
         };
         ListDevicesResponse: {
-            devices?: components["schemas"]["Device"][];
-            next_page_token?: string;
+            devices: components["schemas"]["Device"][];
+            next_page_token: string;
+            /** @description Devices of the tenant by presence, whatever the filter. */
             presence_counts?: components["schemas"]["PresenceCounts"];
             /**
              * Format: int32
              * @description Devices of the tenant that match, over all pages.
              */
-            total_size?: number;
+            total_size: number;
         };
         ListFiresResponse: {
-            fires?: components["schemas"]["Fire"][];
-            next_page_token?: string;
+            fires: components["schemas"]["Fire"][];
+            next_page_token: string;
         };
         ListJobsResponse: {
-            jobs?: components["schemas"]["Job"][];
-            next_page_token?: string;
+            jobs: components["schemas"]["Job"][];
+            next_page_token: string;
         };
         ListPeopleResponse: {
-            next_page_token?: string;
-            people?: components["schemas"]["Person"][];
+            next_page_token: string;
+            people: components["schemas"]["Person"][];
         };
         ListQuarantineResponse: {
-            messages?: components["schemas"]["QuarantinedMessage"][];
-            next_page_token?: string;
+            messages: components["schemas"]["QuarantinedMessage"][];
+            next_page_token: string;
         };
         ListQueuesResponse: {
-            queues?: components["schemas"]["Queue"][];
+            queues: components["schemas"]["Queue"][];
         };
         ListReadingsResponse: {
-            next_page_token?: string;
-            readings?: components["schemas"]["Reading"][];
+            next_page_token: string;
+            readings: components["schemas"]["Reading"][];
         };
         ListSchedulesResponse: {
-            schedules?: components["schemas"]["Schedule"][];
+            schedules: components["schemas"]["Schedule"][];
         };
         LoginResponse: {
             /** Format: date-time */
             expires_at?: string;
             me?: components["schemas"]["Me"];
             /** @description Only for SESSION_DELIVERY_TOKEN. Sent later as `Authorization: Bearer …`. */
-            session_token?: string;
+            session_token: string;
         };
         LogoutResponse: Record<string, never>;
         Me: {
-            display_name?: string;
-            email?: string;
-            permissions?: string[];
-            principal_id?: string;
+            display_name: string;
+            email: string;
+            permissions: string[];
+            principal_id: string;
             /** @description "owner", "operator", "viewer" or "system-administrator". */
-            role?: string;
+            role: string;
             /** @description Empty for a system administrator. */
-            tenant_id?: string;
-            tenant_name?: string;
-            tenant_slug?: string;
+            tenant_id: string;
+            tenant_name: string;
+            tenant_slug: string;
         };
         Metric: {
+            /** @description Property name in the telemetry schema. */
+            key: string;
+            label: string;
+            /** @description UCUM code, for example "L/s" or "Cel". */
+            unit: string;
+        };
+        MetricInput: {
             /** @description Property name in the telemetry schema. */
             key?: string;
             label?: string;
@@ -782,66 +911,85 @@ export interface components {
             unit?: string;
         };
         Person: {
-            display_name?: string;
-            email?: string;
-            principal_id?: string;
-            role?: string;
+            display_name: string;
+            email: string;
+            principal_id: string;
+            role: string;
         };
-        /** @enum {string} */
+        /**
+         * @description - `PRESENCE_NEVER`: Never connected.
+         *     - `PRESENCE_STALE`: Connected, but nothing heard for two lease periods.
+         * @enum {string}
+         */
         Presence: "PRESENCE_UNSPECIFIED" | "PRESENCE_NEVER" | "PRESENCE_ONLINE" | "PRESENCE_STALE" | "PRESENCE_OFFLINE";
         PresenceCounts: {
             /** Format: int32 */
-            never?: number;
+            never: number;
             /** Format: int32 */
-            offline?: number;
+            offline: number;
             /** Format: int32 */
-            online?: number;
+            online: number;
             /** Format: int32 */
-            stale?: number;
+            stale: number;
         };
+        /** @description An error (RFC 9457). */
         Problem: {
+            /**
+             * @description Stable; what programs compare with.
+             * @example request.invalid
+             */
             code: string;
-            detail?: string;
-            instance?: string;
+            /** @description What was wrong this time. */
+            detail: string;
+            /** @description The id under which our log has the rest. */
+            instance: string;
+            /** @description JSON pointer (RFC 6901) to the value at fault, where there is one. */
+            pointer?: string;
+            /**
+             * Format: int32
+             * @description The HTTP status.
+             */
             status: number;
+            /** @description The same words for every occurrence. */
             title: string;
+            /** @description Reference to the page of the code. */
             type: string;
         };
         QuarantinedMessage: {
-            detail?: string;
-            device_id?: string;
-            message_id?: string;
+            detail: string;
+            device_id: string;
+            message_id: string;
             /**
              * Format: byte
              * @description The first 4 KiB of what was received, base64 in JSON.
              */
-            payload?: string;
+            payload: string;
             /** @description JSON pointer (RFC 6901) to the offending value, where there is one. */
-            pointer?: string;
+            pointer: string;
             /** @description Stable code, for example "telemetry.out_of_range". */
-            reason_code?: string;
+            reason_code: string;
             /** Format: date-time */
             received_at?: string;
-            topic?: string;
+            topic: string;
         };
         Queue: {
             /**
              * Format: int64
              * @description Waiting and in flight.
              */
-            depth?: number;
-            name?: string;
+            depth: number;
+            name: string;
             /** Format: int64 */
-            oldest_age_ms?: number;
+            oldest_age_ms: number;
         };
         Reading: {
-            device_id?: string;
+            device_id: string;
             /**
              * Format: int64
              * @description The device's run and number within it; 0 where it sends none.
              */
-            epoch?: number;
-            message_id?: string;
+            epoch: number;
+            message_id: string;
             /**
              * Format: date-time
              * @description The device's time.
@@ -853,81 +1001,208 @@ export interface components {
              */
             received_at?: string;
             /** Format: int64 */
-            sequence?: number;
+            sequence: number;
             values?: {
                 [key: string]: unknown;
             };
         };
         RealtimeSettings: {
             /** Format: int32 */
-            activity_timeout_seconds?: number;
-            app_key?: string;
+            activity_timeout_seconds: number;
+            app_key: string;
             /** @description Path prefix of the socket, on the host that answered this; "/app". */
-            path?: string;
+            path: string;
         };
         Schedule: {
             /** @description Five cron fields. */
-            cron?: string;
-            job_kind?: string;
+            cron: string;
+            job_kind: string;
             /** Format: date-time */
             last_fire_at?: string;
             /** @description For example "partition-maintenance". */
-            name?: string;
+            name: string;
             /** Format: date-time */
             next_fire_at?: string;
-            paused?: boolean;
+            paused: boolean;
             /** @description IANA name. */
-            time_zone?: string;
+            time_zone: string;
         };
         SequenceGap: {
             /** Format: int64 */
-            first_missing?: number;
+            first_missing: number;
             /** Format: int64 */
-            last_missing?: number;
+            last_missing: number;
         };
         SequenceReport: {
             /**
              * Format: int64
              * @description Distinct sequence numbers among them; stored - distinct are duplicates.
              */
-            distinct_sequences?: number;
+            distinct_sequences: number;
             /** Format: int64 */
-            first_sequence?: number;
+            first_sequence: number;
             /** @description Missing between first and last; the first 100 gaps. */
-            gaps?: components["schemas"]["SequenceGap"][];
+            gaps: components["schemas"]["SequenceGap"][];
             /** Format: int64 */
-            last_sequence?: number;
+            last_sequence: number;
             /**
              * Format: int64
              * @description Neighbours by arrival whose sequence goes back.
              */
-            out_of_order?: number;
+            out_of_order: number;
             /**
              * Format: int64
              * @description Rows of the epoch.
              */
-            stored?: number;
+            stored: number;
             /**
              * Format: double
              * @description Accepted to stored, milliseconds.
              */
-            stored_p50_ms?: number;
+            stored_p50_ms: number;
             /** Format: double */
-            stored_p99_ms?: number;
+            stored_p99_ms: number;
         };
         Series: {
             /** @description Empty buckets are left out. */
-            buckets?: components["schemas"]["Bucket"][];
+            buckets: components["schemas"]["Bucket"][];
             /** Format: date-time */
             from?: string;
-            metric?: string;
+            metric: string;
             /** Format: date-time */
             to?: string;
         };
-        /** @enum {string} */
+        /**
+         * @description How the session is handed to the client.
+         *     - `SESSION_DELIVERY_COOKIE`: As a cookie (browsers). The default.
+         *     - `SESSION_DELIVERY_TOKEN`: As `session_token` in the body (command line, mobile).
+         * @enum {string}
+         */
         SessionDelivery: "SESSION_DELIVERY_UNSPECIFIED" | "SESSION_DELIVERY_COOKIE" | "SESSION_DELIVERY_TOKEN";
     };
-    responses: never;
+    responses: {
+        /** @description Contradicts what is stored. */
+        Conflict: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Signed in, without the right; or the request came from another site. */
+        Forbidden: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Our fault; `instance` finds it in our log. */
+        Internal: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Read, but wrong; `pointer` names the value. */
+        Invalid: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The request could not be read. */
+        Malformed: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not there, or not the caller's to know of. */
+        NotFound: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Too many requests; see `Retry-After`. */
+        RateLimited: {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Was made against an older state. */
+        Stale: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Took too long; whether it was done is not known. */
+        Timeout: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The body is larger than 1 MiB. */
+        TooLarge: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description Not signed in, or no longer. */
+        Unauthenticated: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description A part that is needed does not answer; see `Retry-After`. */
+        Unavailable: {
+            headers: {
+                /** @description Seconds to wait. */
+                "Retry-After"?: number;
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The content type is not taken here. */
+        UnsupportedMediaType: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+    };
     parameters: never;
     requestBodies: never;
     headers: never;
@@ -935,7 +1210,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    KeyService_GetKeySet: {
+    getKeySet: {
         parameters: {
             query?: never;
             header?: never;
@@ -944,7 +1219,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -953,20 +1228,18 @@ export interface operations {
                     "application/json": components["schemas"]["KeySet"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    JobService_ListJobs: {
+    listJobs: {
         parameters: {
             query?: {
+                /** @description 1 to 200; 0 means 50. */
                 page_size?: number;
                 page_token?: string;
                 state?: components["schemas"]["JobState"];
@@ -977,7 +1250,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -986,18 +1259,17 @@ export interface operations {
                     "application/json": components["schemas"]["ListJobsResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    ScheduleService_GetLeadership: {
+    getLeadership: {
         parameters: {
             query?: never;
             header?: never;
@@ -1006,7 +1278,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1015,18 +1287,17 @@ export interface operations {
                     "application/json": components["schemas"]["Leadership"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    JobService_ListQueues: {
+    listQueues: {
         parameters: {
             query?: never;
             header?: never;
@@ -1035,7 +1306,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1044,18 +1315,17 @@ export interface operations {
                     "application/json": components["schemas"]["ListQueuesResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    ScheduleService_ListSchedules: {
+    listSchedules: {
         parameters: {
             query?: never;
             header?: never;
@@ -1064,7 +1334,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1073,20 +1343,20 @@ export interface operations {
                     "application/json": components["schemas"]["ListSchedulesResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    ScheduleService_ListFires: {
+    listFires: {
         parameters: {
             query?: {
+                /** @description 1 to 200; 0 means 50. */
                 page_size?: number;
                 page_token?: string;
             };
@@ -1098,7 +1368,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1107,33 +1377,36 @@ export interface operations {
                     "application/json": components["schemas"]["ListFiresResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    ScheduleService_RunSchedule: {
+    runSchedule: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
             path: {
                 schedule: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": Record<string, never>;
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1142,33 +1415,39 @@ export interface operations {
                     "application/json": components["schemas"]["Fire"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    EnrollmentService_RevokeCertificate: {
+    revokeCertificate: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
             path: {
                 serial: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": Record<string, never>;
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1177,49 +1456,53 @@ export interface operations {
                     "application/json": components["schemas"]["DeviceCertificate"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    RealtimeService_TailChannel: {
+    tailChannel: {
         parameters: {
             query?: never;
             header?: never;
             path: {
+                /** @description For example "private-organization.{tenant}.device.{device}". */
                 channel: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/event-stream": components["schemas"]["ChannelEvent"];
+                    "text/event-stream": string;
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    CommandService_GetCommand: {
+    getCommand: {
         parameters: {
             query?: never;
             header?: never;
@@ -1230,7 +1513,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1239,33 +1522,36 @@ export interface operations {
                     "application/json": components["schemas"]["Command"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    CommandService_CancelCommand: {
+    cancelCommand: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
             path: {
                 command_id: string;
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": Record<string, never>;
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1274,18 +1560,21 @@ export interface operations {
                     "application/json": components["schemas"]["Command"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    ContractService_ListContracts: {
+    listContracts: {
         parameters: {
             query?: {
                 page_size?: number;
@@ -1297,7 +1586,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1306,22 +1595,24 @@ export interface operations {
                     "application/json": components["schemas"]["ListContractsResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    ContractService_CreateContract: {
+    createContract: {
         parameters: {
             query?: never;
-            header: {
-                "Idempotency-Key": string;
+            header?: {
+                /** @description The same key with the same request gives the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
             };
             path?: never;
             cookie?: never;
@@ -1329,8 +1620,8 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
-                    commands?: components["schemas"]["CommandKind"][];
-                    metrics?: components["schemas"]["Metric"][];
+                    commands?: components["schemas"]["CommandKindInput"][];
+                    metrics?: components["schemas"]["MetricInput"][];
                     name?: string;
                     telemetry_schema?: {
                         [key: string]: unknown;
@@ -1341,7 +1632,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1350,18 +1641,21 @@ export interface operations {
                     "application/json": components["schemas"]["Contract"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    ContractService_GetContract: {
+    getContract: {
         parameters: {
             query?: never;
             header?: never;
@@ -1372,7 +1666,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1381,21 +1675,22 @@ export interface operations {
                     "application/json": components["schemas"]["Contract"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    DeviceService_ListDevices: {
+    listDevices: {
         parameters: {
             query?: {
                 name_prefix?: string;
+                /** @description 1 to 500; 0 means 100. */
                 page_size?: number;
                 page_token?: string;
                 presence?: components["schemas"]["Presence"];
@@ -1406,7 +1701,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1415,22 +1710,24 @@ export interface operations {
                     "application/json": components["schemas"]["ListDevicesResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    DeviceService_CreateDevice: {
+    createDevice: {
         parameters: {
             query?: never;
-            header: {
-                "Idempotency-Key": string;
+            header?: {
+                /** @description The same key with the same request gives the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
             };
             path?: never;
             cookie?: never;
@@ -1438,6 +1735,7 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** Format: uuid */
                     contract_id?: string;
                     external_id?: string;
                     labels?: {
@@ -1448,7 +1746,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1457,18 +1755,21 @@ export interface operations {
                     "application/json": components["schemas"]["Device"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    DeviceService_GetDevice: {
+    getDevice: {
         parameters: {
             query?: never;
             header?: never;
@@ -1479,7 +1780,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1488,18 +1789,63 @@ export interface operations {
                     "application/json": components["schemas"]["Device"];
                 };
             };
-            /** @description Problem */
-            default: {
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateDevice: {
+        parameters: {
+            query?: {
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                /** @description UUIDv7, also the MQTT user name and client id. */
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeviceInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/problem+json": components["schemas"]["Problem"];
+                    "application/json": components["schemas"]["Device"];
                 };
             };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    EnrollmentService_ListDeviceCertificates: {
+    listDeviceCertificates: {
         parameters: {
             query?: {
                 page_size?: number;
@@ -1513,7 +1859,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1522,21 +1868,24 @@ export interface operations {
                     "application/json": components["schemas"]["ListDeviceCertificatesResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    EnrollmentService_CreateClaimCode: {
+    createClaimCode: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
             path: {
                 device_id: string;
             };
@@ -1554,7 +1903,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1563,20 +1912,24 @@ export interface operations {
                     "application/json": components["schemas"]["ClaimCode"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    CommandService_ListCommands: {
+    listCommands: {
         parameters: {
             query?: {
+                /** @description 1 to 200; 0 means 50. */
                 page_size?: number;
                 page_token?: string;
             };
@@ -1588,7 +1941,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1597,22 +1950,25 @@ export interface operations {
                     "application/json": components["schemas"]["ListCommandsResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    CommandService_SendCommand: {
+    sendCommand: {
         parameters: {
             query?: never;
-            header: {
-                "Idempotency-Key": string;
+            header?: {
+                /** @description The same key with the same request gives the first answer again. */
+                "Idempotency-Key"?: string;
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
             };
             path: {
                 device_id: string;
@@ -1637,7 +1993,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1646,18 +2002,21 @@ export interface operations {
                     "application/json": components["schemas"]["Command"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    DeviceService_ListQuarantine: {
+    listQuarantine: {
         parameters: {
             query?: {
                 page_size?: number;
@@ -1671,7 +2030,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1680,23 +2039,26 @@ export interface operations {
                     "application/json": components["schemas"]["ListQuarantineResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    TelemetryService_ListReadings: {
+    listReadings: {
         parameters: {
             query?: {
+                /** @description Missing: 24 hours before `to`. */
                 from?: string;
+                /** @description 1 to 1,000; 0 means 200. */
                 page_size?: number;
                 page_token?: string;
+                /** @description Missing: now. */
                 to?: string;
             };
             header?: never;
@@ -1707,7 +2069,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1716,18 +2078,18 @@ export interface operations {
                     "application/json": components["schemas"]["ListReadingsResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    TelemetryService_GetLatestReading: {
+    getLatestReading: {
         parameters: {
             query?: never;
             header?: never;
@@ -1738,7 +2100,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1747,18 +2109,18 @@ export interface operations {
                     "application/json": components["schemas"]["Reading"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    TelemetryService_GetSequenceReport: {
+    getSequenceReport: {
         parameters: {
             query?: {
                 epoch?: number;
@@ -1771,7 +2133,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1780,20 +2142,21 @@ export interface operations {
                     "application/json": components["schemas"]["SequenceReport"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    TelemetryService_GetSeries: {
+    getSeries: {
         parameters: {
             query?: {
+                /** @description 1 to 2,000; 0 means 500. */
                 buckets?: number;
                 from?: string;
                 to?: string;
@@ -1807,7 +2170,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1816,55 +2179,18 @@ export interface operations {
                     "application/json": components["schemas"]["Series"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    DeviceService_UpdateDevice: {
-        parameters: {
-            query?: {
-                update_mask?: string;
-            };
-            header?: never;
-            path: {
-                "device.device_id": string;
-            };
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["Device"];
-            };
-        };
-        responses: {
-            /** @description OK */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Device"];
-                };
-            };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    EnrollmentService_EnrollDevice: {
+    enrollDevice: {
         parameters: {
             query?: never;
             header?: never;
@@ -1878,10 +2204,15 @@ export interface operations {
                     /** @description PKCS#10 in PEM, P-256, signed by the device's own key; at most 8 KiB. Its subject is not used. */
                     csr_pem?: string;
                 };
+                "application/x-www-form-urlencoded": {
+                    claim_code?: string;
+                    /** @description PKCS#10 in PEM, P-256, signed by the device's own key; at most 8 KiB. Its subject is not used. */
+                    csr_pem?: string;
+                };
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1890,18 +2221,20 @@ export interface operations {
                     "application/json": components["schemas"]["EnrollDeviceResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    SessionService_GetMe: {
+    getMe: {
         parameters: {
             query?: never;
             header?: never;
@@ -1910,7 +2243,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1919,20 +2252,20 @@ export interface operations {
                     "application/json": components["schemas"]["Me"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    PeopleService_ListPeople: {
+    listPeople: {
         parameters: {
             query?: {
+                /** @description 1 to 200; 0 means 50. */
                 page_size?: number;
                 page_token?: string;
             };
@@ -1942,7 +2275,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1951,18 +2284,17 @@ export interface operations {
                     "application/json": components["schemas"]["ListPeopleResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    RealtimeService_GetRealtimeSettings: {
+    getRealtimeSettings: {
         parameters: {
             query?: never;
             header?: never;
@@ -1971,7 +2303,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -1980,21 +2312,23 @@ export interface operations {
                     "application/json": components["schemas"]["RealtimeSettings"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    SessionService_Login: {
+    login: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text. Proves that no form of another site sent this; refused without. */
+                "X-Yard-Csrf"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2012,7 +2346,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2021,27 +2355,33 @@ export interface operations {
                     "application/json": components["schemas"]["LoginResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    SessionService_Logout: {
+    logout: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
             path?: never;
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2050,21 +2390,25 @@ export interface operations {
                     "application/json": components["schemas"]["LogoutResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
-    RealtimeService_AuthorizeChannel: {
+    authorizeChannel: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2075,10 +2419,15 @@ export interface operations {
                     /** @description Two numbers joined by a dot, as the socket was told. */
                     socket_id?: string;
                 };
+                "application/x-www-form-urlencoded": {
+                    channel_name?: string;
+                    /** @description Two numbers joined by a dot, as the socket was told. */
+                    socket_id?: string;
+                };
             };
         };
         responses: {
-            /** @description OK */
+            /** @description Done. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2087,15 +2436,18 @@ export interface operations {
                     "application/json": components["schemas"]["AuthorizeChannelResponse"];
                 };
             };
-            /** @description Problem */
-            default: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
         };
     };
 }

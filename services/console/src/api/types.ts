@@ -1,8 +1,9 @@
 // The messages as the console works with them: every field present, times as milliseconds.
-// The wire may leave out a field that has its default value, so each is read with its default.
 import type { components } from './schema'
 
-type Wire = components['schemas']
+/** As declared, but trusting nothing to be there: a server of another release may leave it out. */
+type Partially<T> = T extends (infer U)[] ? Partially<U>[] : T extends object ? { [K in keyof T]?: Partially<T[K]> } : T
+type Wire = { [K in keyof components['schemas']]: Partially<components['schemas'][K]> }
 type Time = number | null
 
 const time = (value: string | null | undefined): Time => (value ? Date.parse(value) : null)
@@ -60,7 +61,7 @@ export function device(wire: Wire['Device']): Device {
     name: text(wire.name),
     externalId: text(wire.external_id),
     contractId: text(wire.contract_id),
-    labels: wire.labels ?? {},
+    labels: (wire.labels ?? {}) as Record<string, string>,
     presence: presenceOf(wire.presence),
     presenceChangedAt: time(wire.presence_changed_at),
     lastSeenAt: time(wire.last_seen_at),

@@ -38,8 +38,6 @@ export const useLive = defineStore('live', () => {
   const online = ref(navigator.onLine)
   const lastHeard = ref(Date.now())
   const heartbeat = ref(120_000)
-  /** Grows with each connection; a page takes a new snapshot when it does, as nothing is resumed. */
-  const session = ref(0)
   /** Since when the link is not live; null while it is. */
   const downSince = ref<number | null>(null)
   const uses = new Map<string, number>()
@@ -67,7 +65,6 @@ export const useLive = defineStore('live', () => {
       if (change.current !== 'connected') return
       everConnected.value = true
       lastHeard.value = Date.now()
-      session.value += 1
     })
     pusher.connection.bind('message', () => (lastHeard.value = Date.now()))
   }
@@ -114,10 +111,14 @@ export const useLive = defineStore('live', () => {
     }
   }
 
-  return { state, session, downSince, lastHeard, client, start, stop, join }
+  return { state, downSince, lastHeard, client, start, stop, join }
 })
 
-/** Listens to a channel for as long as the calling component lives; follows a changing name. */
+/**
+ * Listens to a channel for as long as the calling component lives; follows a changing name.
+ * Nothing is resumed after a broken link: take a new snapshot at `pusher:subscription_succeeded`,
+ * which also comes at each rejoin.
+ */
 export function useChannel(name: () => string | null, handlers: Handlers): void {
   const live = useLive()
   let leave = () => {}
@@ -130,15 +131,4 @@ export function useChannel(name: () => string | null, handlers: Handlers): void 
     { immediate: true },
   )
   onScopeDispose(() => leave())
-}
-
-/** Runs after each reconnection (not after the first connection): what was missed must be fetched. */
-export function useResync(refresh: () => void): void {
-  const live = useLive()
-  watch(
-    () => live.session,
-    (session, before) => {
-      if (before > 0 || session > 1) refresh()
-    },
-  )
 }

@@ -116,6 +116,7 @@ export function startGateway({ port = 0, deviceCount = 10_000, readingEvery = 10
       if (devices.some((d) => d.name === body.name)) throw new Refusal(409, 'device.name_taken', 'The name is taken', `Another device of this tenant is called “${body.name}”.`)
       const device = { device_id: randomUUID(), ...body, labels: {}, presence: 'PRESENCE_NEVER', created_at: iso() }
       devices.push(device)
+      devices.sort((a, b) => a.name.localeCompare(b.name))
       byId.set(device.device_id, device)
       silent.add(device.device_id)
       return device

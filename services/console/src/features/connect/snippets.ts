@@ -30,14 +30,14 @@ const keyAndRequest: Snippet = {
 const enrolment = (origin: string, code: string): Snippet => ({
   key: 'enrol',
   title: 'Certificate in exchange for the claim code',
-  why: 'Needs curl and jq. The code works once.',
+  why: 'Needs curl and jq. The code works once. “yard enroll --claim-code … --dir .” does this step and the one before in one.',
   text: [
     `jq -n --arg code '${quoted(code)}' --rawfile csr device.csr \\`,
     "    '{claim_code: $code, csr_pem: $csr}' \\",
     "  | curl --fail-with-body -sS -H 'Content-Type: application/json' \\",
-    `    --data @- -o enrolment.json ${origin}/api/v1/enrollments`,
-    'jq -r .certificate_pem enrolment.json > device.pem',
-    'jq -r .ca_pem enrolment.json > ca.pem',
+    `    --data @- -o connection.json ${origin}/api/v1/enrollments`,
+    'jq -r .certificate_pem connection.json > device.pem',
+    'jq -r .ca_pem connection.json > ca.pem',
   ].join('\n'),
 })
 
@@ -47,23 +47,34 @@ const publish = (device: Device, contract: Contract | null): Snippet => ({
   why: 'The certificate is the only credential: it says which device this is, and of which tenant.',
   text: [
     'mosquitto_pub -V 5 -q 1 --cafile ca.pem --cert device.pem --key device.key \\',
-    '  -h "$(jq -r .mqtt_host enrolment.json)" -p "$(jq -r .mqtt_port enrolment.json)" \\',
+    '  -h "$(jq -r .mqtt_host connection.json)" -p "$(jq -r .mqtt_port connection.json)" \\',
     `  -i ${device.id} \\`,
     `  -t device/${device.id}/telemetry \\`,
     `  -m '{"at":"'$(date -u +%Y-%m-%dT%H:%M:%SZ)'","values":${quoted(sampleReading(contract))}}'`,
   ].join('\n'),
 })
 
-const simulate = (origin: string, code: string): Snippet => ({
+const simulate = (origin: string, person: Person): Snippet => ({
   key: 'simulate',
-  title: 'No device at hand? Simulate it',
-  why: 'Instead of the three above: enrols with the same code and replays recorded measurements.',
-  text: `yard simulate --url ${origin} --claim-code '${quoted(code)}'`,
+  title: 'No device at hand? Simulate three',
+  why: 'Makes devices of its own in this tenant, which replay recorded measurements and take commands. They appear under Devices.',
+  text: [
+    "read -rsp 'Password: ' PASS && printf %s \"$PASS\" | yard login --password-file - \\",
+    `  --url ${origin} --email ${person.email} --tenant ${person.tenant}`,
+    'yard simulate --data data/water-flow.csv --count 3 --state-dir simulated',
+  ].join('\n'),
 })
 
-export const snippets = (origin: string, device: Device, contract: Contract | null, code: string): Snippet[] => [
-  keyAndRequest,
-  enrolment(origin, code),
-  publish(device, contract),
-  simulate(origin, code),
-]
+/** Who will run the simulation. */
+export interface Person {
+  email: string
+  tenant: string
+}
+
+export const snippets = (
+  origin: string,
+  device: Device,
+  contract: Contract | null,
+  code: string,
+  person: Person,
+): Snippet[] => [keyAndRequest, enrolment(origin, code), publish(device, contract), simulate(origin, person)]

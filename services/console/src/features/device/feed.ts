@@ -22,12 +22,12 @@ function signal<T>(): Signal<T> {
 export interface DeviceFeed {
   telemetry: Signal<TelemetryEvent[]>
   commands: Signal<CommandChange>
-  /** The link was down: take a new snapshot. */
-  resync: Signal<void>
+  /** The channel is joined; true when it was before, so that events in between are missing. */
+  joined: Signal<boolean>
 }
 
 export const makeDeviceFeed = (): DeviceFeed => ({
   telemetry: signal<TelemetryEvent[]>(),
   commands: signal<CommandChange>(),
-  resync: signal<void>(),
+  joined: signal<boolean>(),
 })

@@ -91,7 +91,7 @@ export function useTelemetry(deviceId: string, seen: () => boolean, metrics: Met
     for (const event of batch) fold(event)
     if (range.value.ms <= 3_600_000) publish()
   })
-  feed.resync.listen(() => void load())
+  feed.joined.listen((again) => again && void load())
 
   // The window slides with the clock: each second where a second can be seen, else rarely.
   const slide = setInterval(() => document.visibilityState === 'visible' && publish(), 1000)
