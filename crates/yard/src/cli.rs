@@ -6,10 +6,15 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::commands::{self, SendArgs, TailArgs};
+use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
+use crate::enrollment::{self, EnrollArgs};
 use crate::failure::{Failure, Outcome, REFUSED, USAGE};
 use crate::output::Output;
 use crate::pki;
 use crate::session::{self, LoginArgs, ProfileFile};
+use crate::simulate::{self, SimulateArgs};
+use crate::verify::{self, VerifyArgs};
 
 /// Operators' command line of Switchyard.
 #[derive(Debug, Parser)]
@@ -37,6 +42,26 @@ enum Command {
     Logout,
     /// Says who is signed in, and where.
     Whoami,
+    /// Registered devices.
+    Devices {
+        #[command(subcommand)]
+        command: Option<DevicesCommand>,
+    },
+    /// What kinds of device say and accept.
+    Contracts {
+        #[command(subcommand)]
+        command: Option<ContractsCommand>,
+    },
+    /// Makes a device's key here and has its certificate signed.
+    Enroll(EnrollArgs),
+    /// Sends a command to a device.
+    Send(SendArgs),
+    /// Shows a device's events as they happen.
+    Tail(TailArgs),
+    /// Runs a fleet of simulated devices.
+    Simulate(SimulateArgs),
+    /// Checks that what a simulation was told is safe is stored, once.
+    Verify(VerifyArgs),
 }
 
 /// Runs the program.
@@ -82,10 +107,24 @@ fn start(cli: Cli, out: Output) -> Outcome {
 
 async fn dispatch(cli: Cli, out: Output) -> Outcome {
     let profile = || ProfileFile::locate(cli.profile_file.clone());
-    match &cli.command {
-        Command::Pki(command) => pki::run(command, out),
-        Command::Login(args) => session::login(args, &profile()?, out).await,
+    let api = || profile()?.api();
+    match cli.command {
+        Command::Pki(command) => pki::run(&command, out),
+        Command::Login(args) => session::login(&args, &profile()?, out).await,
         Command::Logout => session::logout(&profile()?, out).await,
         Command::Whoami => session::whoami(&profile()?, out).await,
+        Command::Devices { command } => {
+            let command = command.unwrap_or_else(|| DevicesCommand::List(ListArgs::default()));
+            devices::run(&command, &api()?, out).await
+        }
+        Command::Contracts { command } => {
+            let command = command.unwrap_or(ContractsCommand::List);
+            devices::run_contracts(&command, &api()?, out).await
+        }
+        Command::Enroll(args) => enrollment::run(&args, &profile()?, out).await,
+        Command::Send(args) => commands::send(&args, &api()?, out).await,
+        Command::Tail(args) => commands::tail(&args, &api()?, out).await,
+        Command::Simulate(args) => simulate::run(&args, &api()?, out).await,
+        Command::Verify(args) => verify::run(&args, &api()?, out).await,
     }
 }

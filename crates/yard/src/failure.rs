@@ -68,6 +68,16 @@ impl Failure {
         }
     }
 
+    /// Whether the same request may succeed a little later.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Http { .. } => true,
+            Self::Refused(problem) => problem.status == 429 || problem.status >= 500,
+            _ => false,
+        }
+    }
+
     /// The process's exit code.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {

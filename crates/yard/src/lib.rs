@@ -5,11 +5,19 @@
 
 pub mod api;
 mod cli;
+pub mod commands;
+pub mod devices;
+pub mod enrollment;
 pub mod failure;
+pub mod ledger;
 pub mod output;
 pub mod pki;
+pub mod replay;
+pub mod sequences;
 pub mod session;
+pub mod simulate;
 #[cfg(test)]
 mod testing;
+pub mod verify;
 
 pub use cli::main;

@@ -139,9 +139,13 @@ pub struct ContractPage {
 }
 
 /// A one-time enrolment code.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct ClaimCode {
     pub code: String,
+    #[serde(default)]
+    pub device_id: String,
+    #[serde(default)]
+    pub expires_at: Option<String>,
 }
 
 /// Answer of an enrolment.

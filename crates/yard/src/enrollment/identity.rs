@@ -1,0 +1,150 @@
+use std::fs;
+use std::path::Path;
+
+use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::api::Api;
+use crate::failure::{Failure, Outcome};
+use crate::pki::write_private;
+
+const KEY: &str = "device.key";
+const CERTIFICATE: &str = "device.pem";
+const CA: &str = "ca.pem";
+const CONNECTION: &str = "connection.json";
+
+/// Where a device connects to, and as whom; `connection.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConnectionFile {
+    /// Also the MQTT client id and the first part of every topic below `device/`.
+    pub device_id: Uuid,
+    /// As the broker's certificate names it.
+    pub mqtt_host: String,
+    /// TLS with a required client certificate.
+    pub mqtt_port: u16,
+    /// When the certificate ends, RFC 3339.
+    #[serde(default)]
+    pub not_after: Option<String>,
+}
+
+/// All that a device needs to connect.
+#[derive(Debug, Clone)]
+pub struct DeviceIdentity {
+    /// PKCS#8, as secret as can be.
+    pub key_pem: String,
+    /// The device's certificate.
+    pub certificate_pem: String,
+    /// What the broker's certificate is checked against, and nothing else.
+    pub ca_pem: String,
+    /// Where to connect.
+    pub connection: ConnectionFile,
+}
+
+impl DeviceIdentity {
+    /// Makes a P-256 key and has a certificate signed for it.
+    pub async fn enroll(api: &Api, claim_code: &str) -> Outcome<Self> {
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        // The platform takes the subject from the claim code, not from the request.
+        let request = CertificateParams::default()
+            .serialize_request(&key)?
+            .pem()?;
+        let enrolled = api.enroll(claim_code, &request).await?;
+        Ok(Self {
+            key_pem: key.serialize_pem(),
+            certificate_pem: enrolled.certificate_pem,
+            ca_pem: enrolled.ca_pem,
+            connection: ConnectionFile {
+                device_id: enrolled.device_id,
+                mqtt_host: enrolled.mqtt_host,
+                mqtt_port: enrolled.mqtt_port,
+                not_after: enrolled.not_after,
+            },
+        })
+    }
+
+    /// Writes the four files; the connection last, so that its presence means all are there.
+    pub fn write(&self, dir: &Path) -> Outcome {
+        let connection = serde_json::to_string_pretty(&self.connection)
+            .map_err(|error| Failure::other(error.to_string()))?;
+        write_private(&dir.join(KEY), &self.key_pem)?;
+        for (name, content) in [
+            (CERTIFICATE, &self.certificate_pem),
+            (CA, &self.ca_pem),
+            (CONNECTION, &connection),
+        ] {
+            let path = dir.join(name);
+            fs::write(&path, content).map_err(Failure::file(&path))?;
+        }
+        Ok(())
+    }
+
+    /// Reads what [`Self::write`] wrote; `None` when the device was not enrolled here.
+    pub fn read(dir: &Path) -> Outcome<Option<Self>> {
+        let path = dir.join(CONNECTION);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let read = |name: &str| {
+            let path = dir.join(name);
+            fs::read_to_string(&path).map_err(Failure::file(&path))
+        };
+        let connection = serde_json::from_str(&read(CONNECTION)?)
+            .map_err(|error| Failure::other(format!("{}: {error}", path.display())))?;
+        Ok(Some(Self {
+            key_pem: read(KEY)?,
+            certificate_pem: read(CERTIFICATE)?,
+            ca_pem: read(CA)?,
+            connection,
+        }))
+    }
+}
+
+/// A key that is there is somebody's identity.
+pub(super) fn refuse_if_enrolled(dir: &Path) -> Outcome {
+    let key = dir.join(KEY);
+    if key.exists() {
+        return Err(Failure::other(format!(
+            "{} is there already",
+            key.display()
+        )));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+    use crate::testing::TempDir;
+
+    #[test]
+    fn identity_written_is_read_back_and_its_key_is_private() {
+        let dir = TempDir::new("identity");
+        assert!(DeviceIdentity::read(dir.path()).unwrap().is_none());
+        let device = DeviceIdentity {
+            key_pem: "k".to_owned(),
+            certificate_pem: "c".to_owned(),
+            ca_pem: "a".to_owned(),
+            connection: ConnectionFile {
+                device_id: Uuid::nil(),
+                mqtt_host: "h".to_owned(),
+                mqtt_port: 8883,
+                not_after: None,
+            },
+        };
+        device.write(dir.path()).unwrap();
+        let mode = fs::metadata(dir.path().join(KEY))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        let back = DeviceIdentity::read(dir.path()).unwrap().unwrap();
+        assert_eq!(
+            (back.key_pem.as_str(), back.connection),
+            ("k", device.connection)
+        );
+        assert!(refuse_if_enrolled(dir.path()).is_err());
+    }
+}
