@@ -76,6 +76,8 @@ impl Api {
         let request = self
             .request(Method::POST, path)
             .header("idempotency-key", key)
+            // The gateway wants proof that no web page made somebody's browser sign in.
+            .header("x-yard-csrf", "yard")
             .json(body);
         self.read(request.timeout(ANSWER)).await
     }
