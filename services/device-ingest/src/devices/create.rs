@@ -1,0 +1,156 @@
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use yard_authn::Call;
+use yard_authn::client::ServiceChannel;
+use yard_contracts::device::v1::CreateDeviceRequest;
+use yard_contracts::identity::v1::RegisterDeviceRequest;
+use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
+use yard_contracts::subjects;
+use yard_fault::{Code, Fault};
+use yard_ids::{Clock, ContractId, DeviceId, IdSource};
+use yard_messaging::Nats;
+use yard_pg::{Actor, Pg, PgError, TenantTx};
+
+use super::rules::{checked_external_id, checked_labels, checked_name};
+use super::store::{self, New, Row};
+use crate::contracts::CompiledContract;
+use crate::registry::Registry;
+
+/// Registers devices: here, with auth, and in every instance's memory.
+#[derive(Clone)]
+pub(crate) struct Registrar {
+    pub(crate) pg: Pg,
+    pub(crate) nats: Nats,
+    pub(crate) registry: Registry,
+    pub(crate) auth: ServiceChannel,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn IdSource>,
+}
+
+impl Registrar {
+    pub(super) async fn create(
+        &self,
+        call: &Call,
+        request: CreateDeviceRequest,
+    ) -> Result<Row, Fault> {
+        let key = call.idempotency_key()?;
+        let tenant = call.caller.tenant()?;
+        let new = self.checked(request)?;
+        let contract = self.contract(call, new.contract).await?;
+        let actor = Actor::of_subject(call.caller.subject());
+        let mut tx = TenantTx::begin(&self.pg, tenant, &actor).await?;
+        if !store::insert(&mut tx, &new, key).await.map_err(taken)? {
+            return first_answer(&mut tx, key, &new).await;
+        }
+        store::insert_directory_entry(&mut tx, &new).await?;
+        let row = store::get(&mut tx, new.id).await?;
+        // Before the commit: a device that is ours but unknown to auth could never enrol. The
+        // other way round only leaves a name that nobody uses.
+        self.make_known(&tx, &new).await?;
+        tx.commit().await?;
+        self.registry.remember(new.id, tenant, contract);
+        self.announce(new.id).await;
+        row.ok_or_else(|| Fault::internal("a new device cannot be read"))
+    }
+
+    fn checked(&self, request: CreateDeviceRequest) -> Result<New, Fault> {
+        let name = checked_name(&request.name, "/name")?;
+        let external_id = checked_external_id(&request.external_id, "/external_id")?;
+        let labels = checked_labels(request.labels, "/labels")?;
+        let contract: ContractId = request
+            .contract_id
+            .parse()
+            .map_err(|_| unknown_contract())?;
+        let said = serde_json::json!([name, external_id, labels, contract.to_string()]);
+        Ok(New {
+            id: DeviceId::from_uuid(self.ids.uuid7()),
+            name,
+            external_id,
+            contract,
+            labels,
+            request_hash: digest(&SHA256, said.to_string().as_bytes())
+                .as_ref()
+                .to_vec(),
+            now: self.clock.now(),
+        })
+    }
+
+    /// Read in the caller's tenant, so that another's contract is an unknown one.
+    async fn contract(
+        &self,
+        call: &Call,
+        contract: ContractId,
+    ) -> Result<Arc<CompiledContract>, Fault> {
+        let found = self
+            .registry
+            .contract(call.caller.tenant()?, contract)
+            .await;
+        found.map_err(|fault| match fault.code() {
+            Code::DeviceContractUnknown => unknown_contract(),
+            _ => fault,
+        })
+    }
+
+    async fn make_known(&self, tx: &TenantTx, new: &New) -> Result<(), Fault> {
+        let request = RegisterDeviceRequest {
+            tenant_id: tx.tenant().to_string(),
+            device_id: new.id.to_string(),
+            display_name: new.name.clone(),
+        };
+        let mut auth = EnrollmentServiceClient::new(self.auth.clone());
+        auth.register_device(request).await.map_err(|status| {
+            let fault = Fault::from_status(&status);
+            if fault.class().is_retryable() {
+                return Fault::new(Code::ServiceUnavailable).with_source(fault);
+            }
+            Fault::internal("auth refuses a new device").with_source(fault)
+        })?;
+        Ok(())
+    }
+
+    async fn announce(&self, device: DeviceId) {
+        let subject = subjects::directory_changed(device);
+        if let Err(error) = self.nats.publish_live(subject, bytes::Bytes::new()).await {
+            tracing::debug!(error = %error, "new device not announced");
+        }
+    }
+}
+
+fn unknown_contract() -> Fault {
+    Fault::new(Code::DeviceContractUnknown).with_pointer("/contract_id")
+}
+
+/// Which of the unique keys it was.
+pub(super) fn taken(error: PgError) -> Fault {
+    for (key, pointer, text) in [
+        (
+            "devices_name",
+            "/name",
+            "A device of that name exists already.",
+        ),
+        (
+            "devices_external_id",
+            "/external_id",
+            "A device of that external id exists already.",
+        ),
+    ] {
+        if error.is_taken(key) {
+            return Fault::new(Code::ResourceExists)
+                .with_pointer(pointer)
+                .with_public(text);
+        }
+    }
+    error.into()
+}
+
+async fn first_answer(tx: &mut TenantTx, key: Option<&str>, new: &New) -> Result<Row, Fault> {
+    let first = store::by_key(tx, key.unwrap_or_default()).await?;
+    let (id, hash) =
+        first.ok_or_else(|| Fault::internal("a taken idempotency key has no device"))?;
+    if hash.as_ref() != Some(&new.request_hash) {
+        return Err(Code::IdempotencyKeyReused.into());
+    }
+    let row = store::get(tx, DeviceId::from_uuid(id)).await?;
+    row.ok_or_else(|| Fault::internal("a device lost its row"))
+}

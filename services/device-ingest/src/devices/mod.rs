@@ -1,0 +1,10 @@
+//! The registry of devices as people see it.
+
+mod create;
+mod grpc;
+mod rules;
+mod store;
+
+pub(crate) use create::Registrar;
+pub(crate) use grpc::Devices;
+pub(crate) use rules::checked_name;

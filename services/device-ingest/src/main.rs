@@ -1,0 +1,3 @@
+//! Starts the service; see the library.
+
+yard_runtime::main!(device_ingest);
