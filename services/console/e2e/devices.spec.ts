@@ -65,6 +65,14 @@ test('fault shows code, incident and retry', async ({ page, gateway, watch }) =>
   await expect(alert).toHaveCount(0)
 })
 
+test('refused channel is said, the page still works', async ({ page, gateway, watch }) => {
+  watch.allow('403')
+  gateway.control.break('/broadcasting/auth', 403, 'realtime.channel_forbidden')
+  await page.reload()
+  await expect(page.getByTestId('link-state')).toHaveText('No live events: the channel was refused')
+  await expect(page.locator('.grid-row').first()).toBeVisible()
+})
+
 test('lost link is said and comes back with a new snapshot', async ({ page, gateway, context, watch }) => {
   watch.allow('ERR_INTERNET_DISCONNECTED')
   await context.setOffline(true)

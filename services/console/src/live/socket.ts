@@ -41,6 +41,8 @@ export const useLive = defineStore('live', () => {
   /** Since when the link is not live; null while it is. */
   const downSince = ref<number | null>(null)
   const uses = new Map<string, number>()
+  /** Channels that the server would not let this page join. */
+  const refused = ref(new Set<string>())
 
   addEventListener('online', () => (online.value = true))
   addEventListener('offline', () => (online.value = false))
@@ -102,8 +104,15 @@ export const useLive = defineStore('live', () => {
     if (!pusher) return () => {}
     uses.set(name, (uses.get(name) ?? 0) + 1)
     const channel: Channel = pusher.subscribe(name)
+    const refuse = () => refused.value.add(name)
+    const admit = () => refused.value.delete(name)
     for (const [event, handler] of Object.entries(handlers)) channel.bind(event, handler)
+    channel.bind('pusher:subscription_error', refuse)
+    channel.bind('pusher:subscription_succeeded', admit)
     return () => {
+      admit()
+      channel.unbind('pusher:subscription_error', refuse)
+      channel.unbind('pusher:subscription_succeeded', admit)
       for (const [event, handler] of Object.entries(handlers)) channel.unbind(event, handler)
       const left = (uses.get(name) ?? 1) - 1
       uses.set(name, left)
@@ -111,7 +120,7 @@ export const useLive = defineStore('live', () => {
     }
   }
 
-  return { state, downSince, lastHeard, client, start, stop, join }
+  return { state, refused, downSince, lastHeard, client, start, stop, join }
 })
 
 /**
