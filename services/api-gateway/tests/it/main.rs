@@ -1,0 +1,15 @@
+//! The gateway, driven through its public listener against scripted services.
+
+#![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
+
+mod configuration;
+mod console;
+mod doubles;
+mod forms;
+mod mapping;
+mod openapi;
+mod protection;
+mod sessions;
+mod socket;
+mod streams;
+mod support;

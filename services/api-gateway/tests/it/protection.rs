@@ -1,0 +1,180 @@
+//! CSRF, CORS and the headers of every answer.
+
+use reqwest::Method;
+use serde_json::json;
+use yard_contracts::device::v1::Device;
+use yard_contracts::identity::v1::{LoginResponse, Me};
+
+use crate::support::{Fixture, OWNER, problem};
+
+const OTHER: &str = "https://partner.example";
+const CSP: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+    font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; base-uri 'none'; \
+    form-action 'self'; frame-ancestors 'none'";
+
+#[tokio::test]
+async fn cookie_calls_that_change_something_need_proof_of_our_own_pages() {
+    let gateway = Fixture::with(|c| c.http.allowed_origins = vec![OTHER.to_owned()]).await;
+    gateway
+        .services
+        .answers("create_device", &Device::default());
+    gateway.services.answers("login", &LoginResponse::default());
+    let own = format!("http://{}", gateway.address);
+    // CSRF header, Origin, Sec-Fetch-Site, passes.
+    let table: [(bool, &str, &str, bool); 9] = [
+        (true, "", "", true),
+        (true, &own, "same-origin", true),
+        (true, OTHER, "same-site", true),
+        (false, "", "", false),
+        (false, &own, "same-origin", false),
+        (true, "https://evil.example", "", false),
+        (true, "null", "", false),
+        (true, &own, "cross-site", false),
+        (true, OTHER, "cross-site", false),
+    ];
+    for (csrf, origin, site, passes) in table {
+        for (path, cookie) in [("/api/v1/devices", true), ("/api/v1/sessions", false)] {
+            let mut request = gateway.request(Method::POST, path).json(&json!({}));
+            if cookie {
+                request = request.header("cookie", format!("__Host-yard_session={OWNER}"));
+            }
+            for (name, value) in [("origin", origin), ("sec-fetch-site", site)] {
+                request = if value.is_empty() {
+                    request
+                } else {
+                    request.header(name, value)
+                };
+            }
+            request = if csrf {
+                request.header("x-yard-csrf", "1")
+            } else {
+                request
+            };
+            let response = request.send().await.unwrap();
+            if passes {
+                assert_eq!(response.status(), 200, "{path} {csrf} {origin} {site}");
+            } else {
+                problem(response, 403, "auth.csrf_failed").await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn bearer_calls_and_reads_need_no_csrf_header() {
+    let gateway = Fixture::start().await;
+    gateway
+        .services
+        .answers("create_device", &Device::default());
+    gateway.services.answers("get_me", &Me::default());
+    let request = gateway.signed(Method::POST, "/api/v1/devices", OWNER);
+    let request = request
+        .header("origin", "https://evil.example")
+        .json(&json!({}));
+    assert_eq!(request.send().await.unwrap().status(), 200);
+    let read = gateway
+        .get("/api/v1/me")
+        .header("cookie", format!("__Host-yard_session={OWNER}"));
+    assert_eq!(read.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn security_headers_stand_on_every_answer() {
+    let gateway = Fixture::with(|c| c.http.public_https = true).await;
+    for path in [
+        "/api/v1/me",
+        "/api/openapi.json",
+        "/errors",
+        "/nothing",
+        "/livez",
+        "/app/key",
+    ] {
+        let response = gateway.get(path).send().await.unwrap();
+        let headers = response.headers();
+        assert_eq!(headers["content-security-policy"], CSP, "{path}");
+        assert_eq!(
+            headers["strict-transport-security"], "max-age=31536000",
+            "{path}"
+        );
+        assert_eq!(headers["x-content-type-options"], "nosniff", "{path}");
+        assert_eq!(headers["referrer-policy"], "same-origin", "{path}");
+        assert_eq!(
+            headers["cross-origin-opener-policy"], "same-origin",
+            "{path}"
+        );
+        assert_eq!(headers["x-frame-options"], "DENY", "{path}");
+        assert!(
+            headers["permissions-policy"]
+                .to_str()
+                .unwrap()
+                .contains("camera=()"),
+            "{path}"
+        );
+    }
+    let plain = Fixture::start().await.get("/livez").send().await.unwrap();
+    assert!(!plain.headers().contains_key("strict-transport-security"));
+}
+
+#[tokio::test]
+async fn cross_origin_answers_are_for_listed_origins_only() {
+    let gateway = Fixture::with(|c| c.http.allowed_origins = vec![OTHER.to_owned()]).await;
+    gateway.services.answers("get_me", &Me::default());
+    for (origin, allowed) in [(OTHER, true), ("https://evil.example", false)] {
+        let preflight = gateway
+            .request(Method::OPTIONS, "/api/v1/devices")
+            .header("origin", origin)
+            .header("access-control-request-method", "POST");
+        let response = preflight.send().await.unwrap();
+        assert_eq!(response.status(), 204);
+        assert_eq!(
+            response
+                .headers()
+                .contains_key("access-control-allow-methods"),
+            allowed
+        );
+        let request = gateway
+            .signed(Method::GET, "/api/v1/me", OWNER)
+            .header("origin", origin);
+        let response = request.send().await.unwrap();
+        let header = response.headers().get("access-control-allow-origin");
+        assert_eq!(
+            header.map(|value| value.to_str().unwrap()),
+            allowed.then_some(origin)
+        );
+    }
+}
+
+#[tokio::test]
+async fn error_pages_and_document_are_served() {
+    let gateway = Fixture::start().await;
+    let page = gateway
+        .get("/errors/request.too_large")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(page.headers()["content-type"], "text/html; charset=utf-8");
+    assert!(page.text().await.unwrap().contains("larger than the limit"));
+    let index = gateway
+        .get("/errors")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        yard_fault::Code::ALL
+            .iter()
+            .all(|code| index.contains(code.as_str()))
+    );
+    let document: serde_json::Value = gateway
+        .get("/api/openapi.json")
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    assert_eq!(document["openapi"], "3.1.0");
+    assert_eq!(gateway.get("/readyz").send().await.unwrap().status(), 200);
+}
