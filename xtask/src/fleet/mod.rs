@@ -167,32 +167,24 @@ impl Fleet {
         Ok(reports)
     }
 
-    /// Compares what the devices were told is safe with what is stored, over both tenants.
-    pub(crate) fn verify(&self, platform: &Platform) -> Result<Verdict> {
+    /// Compares what the devices were told is safe with what is stored, over both tenants. What is
+    /// missing may still be on its way: it gets `wait` to arrive.
+    pub(crate) fn verify(&self, platform: &Platform, wait: Duration) -> Result<Verdict> {
         let mut sum = Verdict::default();
         for part in &self.parts {
-            sum = sum + self.verify_part(platform, part)?;
+            // Its exit code says whether anything is missing; the figures say what.
+            let output = platform
+                .yard(&part.tenant, KEEPER)
+                .args([
+                    "verify",
+                    "--wait",
+                    &wait.as_secs().to_string(),
+                    "--state-dir",
+                ])
+                .arg(&part.state)
+                .read_any()?;
+            sum = sum + Verdict::from_json(&last_json(&output)?)?;
         }
         Ok(sum)
-    }
-
-    /// As [`Fleet::verify`], for one tenant.
-    pub(crate) fn verify_tenant(
-        &self,
-        platform: &Platform,
-        tenant: &DemoTenant,
-    ) -> Result<Verdict> {
-        let part = self.parts.iter().find(|part| part.tenant == *tenant);
-        self.verify_part(platform, part.context("a tenant without a fleet")?)
-    }
-
-    fn verify_part(&self, platform: &Platform, part: &Part) -> Result<Verdict> {
-        // Its exit code says whether anything is missing; the figures say what.
-        let output = platform
-            .yard(&part.tenant, KEEPER)
-            .args(["verify", "--state-dir"])
-            .arg(&part.state)
-            .read_any()?;
-        Verdict::from_json(&last_json(&output)?)
     }
 }

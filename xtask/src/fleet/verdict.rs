@@ -16,6 +16,8 @@ pub(crate) struct Verdict {
     pub(crate) duplicates: u64,
     pub(crate) out_of_order: u64,
     pub(crate) quarantined: u64,
+    /// Confirmed to the devices as stored, but not stored.
+    pub(crate) receipts_lost: u64,
 }
 
 impl Verdict {
@@ -31,6 +33,7 @@ impl Verdict {
             duplicates: number("duplicates")?,
             out_of_order: number("out_of_order")?,
             quarantined: number("quarantined")?,
+            receipts_lost: number("receipts_lost")?,
         })
     }
 }
@@ -46,6 +49,7 @@ impl Add for Verdict {
             duplicates: self.duplicates + other.duplicates,
             out_of_order: self.out_of_order + other.out_of_order,
             quarantined: self.quarantined + other.quarantined,
+            receipts_lost: self.receipts_lost + other.receipts_lost,
         }
     }
 }
@@ -59,7 +63,7 @@ mod tests {
     #[test]
     fn figures_of_two_tenants_are_added_and_a_missing_one_is_named() {
         let one = json!({"acked": 5, "stored": 4, "lost": 1, "duplicates": 0,
-            "out_of_order": 0, "quarantined": 0});
+            "out_of_order": 0, "quarantined": 0, "receipts_lost": 0});
         let one = Verdict::from_json(&one).unwrap();
         assert_eq!((one + one).lost, 2);
         let error = Verdict::from_json(&json!({"acked": 5})).unwrap_err();

@@ -153,10 +153,17 @@ fn comms_websocket(edge: &Edge) -> Service {
     Env::new("comms-websocket", edge, 5)
         .set("grpc.listen", edge.comms_grpc.addr())
         .set("socket.listen", edge.comms_socket.addr())
+        .set("socket.allowed_origins", console_origins(edge))
         .path("socket.app_secret_file", &edge.app_secret)
         .nats(edge)
         .identity(edge)
         .done()
+}
+
+/// The console's origin as its two spellings, as a TOML array.
+fn console_origins(edge: &Edge) -> String {
+    let port = edge.gateway.addr().port();
+    format!("[\"http://127.0.0.1:{port}\", \"http://localhost:{port}\"]")
 }
 
 fn api_gateway(edge: &Edge, workspace: &Workspace) -> Service {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use crate::fleet::{Fleet, KEEPER, Verdict};
+use crate::fleet::{Fleet, KEEPER};
 use crate::interrupt::Interrupt;
 use crate::platform::{Platform, TENANTS};
 use crate::{numbers, say};
@@ -37,7 +37,7 @@ pub(super) fn run(
     let memory = platform.memory();
     let verdict = say::step("stopping the devices and comparing", || {
         fleet.stop()?;
-        settled(platform, fleet, interrupt)
+        fleet.verify(platform, SETTLE)
     })?;
     let [command_p50, command_p99] = numbers::command_times(platform)?;
     let [stored_p50, stored_p99] = numbers::stored_times(platform)?;
@@ -86,19 +86,4 @@ fn send_commands(platform: &Platform, interrupt: &Interrupt) -> Result<()> {
         ensure!(done > 0, "no command of {} has succeeded", tenant.name);
     }
     Ok(())
-}
-
-/// Verifies again and again until nothing is missing or the time is up.
-fn settled(platform: &Platform, fleet: &Fleet, interrupt: &Interrupt) -> Result<Verdict> {
-    let mut last = Verdict::default();
-    let waited = interrupt.wait_until("everything stored", SETTLE, || {
-        last = fleet.verify(platform)?;
-        Ok(last.lost == 0)
-    });
-    // Time running out is not the news; what is missing is, and the figures say it.
-    if interrupt.is_set() {
-        waited.map(|()| last)
-    } else {
-        Ok(last)
-    }
 }
