@@ -100,6 +100,8 @@ fn start(cli: Cli, out: Output) -> Outcome {
         .err();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
+        // Only name look-ups block; a fleet need not have a thread for each.
+        .max_blocking_threads(8)
         .build()
         .map_err(|error| Failure::other(format!("could not start: {error}")))?;
     runtime.block_on(dispatch(cli, out))

@@ -23,6 +23,8 @@ const KEEP_ALIVE_SECONDS: u16 = 30;
 const SESSION_SECONDS: u32 = 86_400;
 /// Above the largest payload of the contract, 256 KiB.
 const LARGEST_PACKET: u32 = 512 * 1024;
+/// Publishes that are no readings.
+const OTHERS_IN_FLIGHT: u16 = 64;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -90,6 +92,8 @@ pub(super) fn open(
     let about = &device.connection;
     let id = about.device_id.to_string();
     let mut options = MqttOptions::new(id.as_str(), (about.mqtt_host.as_str(), about.mqtt_port));
+    // Beside the readings: status, subscriptions and reports.
+    let places = u16::try_from(window).unwrap_or(u16::MAX / 2) + OTHERS_IN_FLIGHT;
     let tls = TlsConfiguration::Rustls(Arc::new(trust.client_config(device)?));
     options
         .set_transport(Transport::tls_with_config(tls))
@@ -100,9 +104,10 @@ pub(super) fn open(
         .set_last_will(will)
         // One write to the socket for what is ready at once.
         .set_max_request_batch(window.min(64))
-        .set_session_store(NothingInFlight);
-    // Beside the readings: status, subscriptions and reports.
-    Ok(AsyncClient::builder(options).capacity(window + 64).build())
+        // The client keeps tables of this size; without a limit they take 18 MB for each device.
+        .set_outgoing_inflight_upper_limit(places)
+        .set_session_store(NothingInFlight { places });
+    Ok(AsyncClient::builder(options).capacity(places.into()).build())
 }
 
 /// Keeps the connection for as long as the client exists or until it disconnects.
@@ -141,7 +146,10 @@ fn jittered(pause: Duration) -> Duration {
 /// The truth about a process that has just begun: it has nothing of its own in flight, so it may
 /// take up the session that the broker has kept, with the commands in it.
 #[derive(Debug)]
-struct NothingInFlight;
+struct NothingInFlight {
+    /// As in the connection's options, or the client refuses to restore it.
+    places: u16,
+}
 
 type Ready<'a, T> =
     std::pin::Pin<Box<dyn Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
@@ -153,7 +161,7 @@ impl SessionStore for NothingInFlight {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(SESSION_SECONDS),
-            outgoing_inflight_upper_limit: None,
+            outgoing_inflight_upper_limit: Some(self.places),
             ack_mode: PersistedAckMode::Automatic,
             last_pkid: 0,
             last_puback: 0,
