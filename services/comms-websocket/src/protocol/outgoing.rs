@@ -1,5 +1,5 @@
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Asks for a sign of life.
@@ -54,8 +54,7 @@ pub(crate) fn error(code: Option<u16>, message: &str) -> Utf8Bytes {
 }
 
 fn text<T: Serialize>(message: &T) -> Utf8Bytes {
-    let json = serde_json::to_string(message).unwrap_or_else(|_| Value::Null.to_string());
-    Utf8Bytes::from(json)
+    Utf8Bytes::from(serde_json::to_string(message).expect("texts and numbers can be written"))
 }
 
 #[cfg(test)]

@@ -42,7 +42,7 @@ pub(super) async fn open(door: &Door, stream: TcpStream) -> Option<Opened> {
         verdict: Mutex::new(None),
     };
     let mut http = http1::Builder::new();
-    http.keep_alive(false).max_buf_size(LARGEST_HEAD);
+    http.max_buf_size(LARGEST_HEAD);
     let connection = http.serve_connection(TokioIo::new(stream), reception);
     let done = tokio::time::timeout(PATIENCE, connection.without_shutdown()).await;
     let Ok(Ok(parts)) = done else {
@@ -97,6 +97,8 @@ impl Service<Request<Incoming>> for Reception<'_> {
 fn answer(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
+    let close = header::HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
     if status == StatusCode::UPGRADE_REQUIRED {
         let value = header::HeaderValue::from_static("websocket");
         response.headers_mut().insert(header::UPGRADE, value);

@@ -49,6 +49,38 @@ async fn frame_that_is_not_taken_closes_its_own_socket_with_the_right_code() {
 }
 
 #[tokio::test]
+async fn random_bytes_end_nothing_but_their_own_connection() {
+    let service = Service::start().await;
+    let mut bystander = Client::connect(&service).await;
+    // A fixed sequence, so that a failure comes again.
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    for round in 0..100 {
+        let mut client = Client::connect(&service).await;
+        let mut bytes: Vec<u8> = (0..64).flat_map(|_| random()).collect();
+        if round % 2 == 0 {
+            // A well-formed head, so that the rest is taken for a masked text.
+            bytes.splice(0..2, [0x81, 0x80 | (round % 126)]);
+        }
+        let MaybeTlsStream::Plain(stream) = client.ws.get_mut() else {
+            unreachable!()
+        };
+        // The far end may have closed already.
+        drop(stream.write_all(&bytes).await);
+        drop(client);
+        bystander
+            .send(&json!({"event": "pusher:ping", "data": {}}))
+            .await;
+        bystander.expect("pusher:pong").await;
+    }
+}
+
+#[tokio::test]
 async fn message_that_makes_no_sense_is_answered_and_the_socket_stays_open() {
     let service = Service::start().await;
     let mut client = Client::connect(&service).await;

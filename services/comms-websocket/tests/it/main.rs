@@ -1,5 +1,7 @@
 //! comms-websocket in this process, against a real NATS server, through its public interfaces.
 
+#![cfg(test)]
+
 mod calls;
 mod faults;
 mod handshake;

@@ -57,7 +57,7 @@ impl Service {
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         // Installs the recorder, as a service's `main` does.
-        yard_runtime::metrics_text();
+        drop(yard_runtime::metrics_text());
         let nats = TestNats::start().await;
         let rt = Runtime::builder("comms-websocket", "0.0.0").build();
         let folder = std::env::temp_dir().join(format!("yard-comms-{}", RandomIds.uuid7()));
@@ -223,7 +223,7 @@ impl Client {
         };
         let hello = this.expect("pusher:connection_established").await;
         let data: Value = serde_json::from_str(hello["data"].as_str().unwrap()).unwrap();
-        assert_eq!(data["activity_timeout"].as_u64().unwrap() > 0, true);
+        assert!(data["activity_timeout"].as_u64().unwrap() > 0);
         this.socket_id = data["socket_id"].as_str().unwrap().to_owned();
         this
     }
