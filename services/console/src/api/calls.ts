@@ -1,6 +1,7 @@
 // Every request the console makes, in one place: typed by the gateway's OpenAPI document.
 import { body, client } from './client'
 import { Problem } from './problem'
+import * as ops from './opsTypes'
 import * as t from './types'
 
 const PAGE = 500
@@ -193,29 +194,29 @@ export async function listQuarantine(deviceId: string, pageToken = ''): Promise<
   return { rows: (answer.messages ?? []).map(t.quarantined), nextToken: answer.next_page_token ?? '' }
 }
 
-export async function listQueues(): Promise<t.Queue[]> {
-  return ((await body(client.GET('/api/ops/v1/queues'))).queues ?? []).map(t.queue)
+export async function listQueues(): Promise<ops.Queue[]> {
+  return ((await body(client.GET('/api/ops/v1/queues'))).queues ?? []).map(ops.queue)
 }
 
-export async function listJobs(pageToken = ''): Promise<Page<t.Job>> {
+export async function listJobs(pageToken = ''): Promise<Page<ops.Job>> {
   const query = { page_size: 100, ...(pageToken ? { page_token: pageToken } : {}) }
   const answer = await body(client.GET('/api/ops/v1/jobs', { params: { query } }))
-  return { rows: (answer.jobs ?? []).map(t.job), nextToken: answer.next_page_token ?? '' }
+  return { rows: (answer.jobs ?? []).map(ops.job), nextToken: answer.next_page_token ?? '' }
 }
 
-export async function listSchedules(): Promise<t.Schedule[]> {
-  return ((await body(client.GET('/api/ops/v1/schedules'))).schedules ?? []).map(t.schedule)
+export async function listSchedules(): Promise<ops.Schedule[]> {
+  return ((await body(client.GET('/api/ops/v1/schedules'))).schedules ?? []).map(ops.schedule)
 }
 
-export const getLeadership = async (): Promise<t.Leadership> =>
-  t.leadership(await body(client.GET('/api/ops/v1/leadership')))
+export const getLeadership = async (): Promise<ops.Leadership> =>
+  ops.leadership(await body(client.GET('/api/ops/v1/leadership')))
 
 const bySchedule = (schedule: string) => ({ params: { path: { schedule } } })
 
-export async function listFires(schedule: string): Promise<t.Fire[]> {
+export async function listFires(schedule: string): Promise<ops.Fire[]> {
   const answer = await body(client.GET('/api/ops/v1/schedules/{schedule}/fires', bySchedule(schedule)))
-  return (answer.fires ?? []).map(t.fire)
+  return (answer.fires ?? []).map(ops.fire)
 }
 
-export const runSchedule = async (schedule: string): Promise<t.Fire> =>
-  t.fire(await body(client.POST('/api/ops/v1/schedules/{schedule}/fires', { ...bySchedule(schedule), body: {} })))
+export const runSchedule = async (schedule: string): Promise<ops.Fire> =>
+  ops.fire(await body(client.POST('/api/ops/v1/schedules/{schedule}/fires', { ...bySchedule(schedule), body: {} })))

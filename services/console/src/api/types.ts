@@ -1,14 +1,5 @@
 // The messages as the console works with them: every field present, times as milliseconds.
-import type { components } from './schema'
-
-/** As declared, but trusting nothing to be there: a server of another release may leave it out. */
-type Partially<T> = T extends (infer U)[] ? Partially<U>[] : T extends object ? { [K in keyof T]?: Partially<T[K]> } : T
-type Wire = { [K in keyof components['schemas']]: Partially<components['schemas'][K]> }
-type Time = number | null
-
-const time = (value: string | null | undefined): Time => (value ? Date.parse(value) : null)
-const text = (value: string | null | undefined): string => value ?? ''
-const whole = (value: number | string | null | undefined): number => Number(value ?? 0)
+import { text, time, whole, type Time, type Wire } from './wire'
 
 export type Presence = 'never' | 'online' | 'stale' | 'offline'
 export const PRESENCES: readonly Presence[] = ['online', 'stale', 'offline', 'never']
@@ -267,90 +258,6 @@ function decodePayload(base64: string): string {
   } catch {
     return base64
   }
-}
-
-export interface Job {
-  id: string
-  queue: string
-  kind: string
-  state: string
-  attempt: number
-  createdAt: Time
-  finishedAt: Time
-  lastError: string
-}
-
-export function job(wire: Wire['Job']): Job {
-  return {
-    id: text(wire.job_id),
-    queue: text(wire.queue),
-    kind: text(wire.kind),
-    state: text(wire.state).replace('JOB_STATE_', '').toLowerCase(),
-    attempt: whole(wire.attempt),
-    createdAt: time(wire.created_at),
-    finishedAt: time(wire.finished_at),
-    lastError: text(wire.last_error),
-  }
-}
-
-export interface Queue {
-  name: string
-  depth: number
-  oldestAgeMs: number
-}
-
-export function queue(wire: Wire['Queue']): Queue {
-  return { name: text(wire.name), depth: whole(wire.depth), oldestAgeMs: whole(wire.oldest_age_ms) }
-}
-
-export interface Schedule {
-  name: string
-  cron: string
-  timeZone: string
-  jobKind: string
-  paused: boolean
-  nextFireAt: Time
-  lastFireAt: Time
-}
-
-export function schedule(wire: Wire['Schedule']): Schedule {
-  return {
-    name: text(wire.name),
-    cron: text(wire.cron),
-    timeZone: text(wire.time_zone),
-    jobKind: text(wire.job_kind),
-    paused: wire.paused ?? false,
-    nextFireAt: time(wire.next_fire_at),
-    lastFireAt: time(wire.last_fire_at),
-  }
-}
-
-export interface Fire {
-  id: string
-  plannedAt: Time
-  firedAt: Time
-  epoch: number
-  cause: string
-}
-
-export function fire(wire: Wire['Fire']): Fire {
-  return {
-    id: text(wire.fire_id),
-    plannedAt: time(wire.planned_at),
-    firedAt: time(wire.fired_at),
-    epoch: whole(wire.epoch),
-    cause: text(wire.cause),
-  }
-}
-
-export interface Leadership {
-  holder: string
-  epoch: number
-  expiresAt: Time
-}
-
-export function leadership(wire: Wire['Leadership']): Leadership {
-  return { holder: text(wire.holder), epoch: whole(wire.epoch), expiresAt: time(wire.expires_at) }
 }
 
 export interface RealtimeSettings {

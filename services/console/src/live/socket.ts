@@ -3,10 +3,12 @@ import { defineStore } from 'pinia'
 import type Pusher from 'pusher-js'
 import type { Channel } from 'pusher-js'
 import { computed, onScopeDispose, ref, shallowRef, watch } from 'vue'
-import { getRealtime } from '@/api/calls'
+import { getMe, getRealtime } from '@/api/calls'
 import type { RealtimeSettings } from '@/api/types'
 import { now } from '@/app/clock'
 import { linkState } from './link'
+
+const RETRY_MS = 5000
 
 type Handler = (data: unknown) => void
 export type Handlers = Record<string, Handler>
@@ -64,6 +66,8 @@ export const useLive = defineStore('live', () => {
     heartbeat.value = settings.activityTimeoutSeconds * 1000
     pusher.connection.bind('state_change', (change: { current: string }) => {
       connection.value = change.current
+      // The server ended it for good, most likely with the session: asking says so, and a 401 signs out.
+      if (client.value && ['disconnected', 'failed'].includes(change.current)) void getMe().catch(() => {})
       if (change.current !== 'connected') return
       everConnected.value = true
       lastHeard.value = Date.now()
@@ -72,8 +76,10 @@ export const useLive = defineStore('live', () => {
   }
 
   let starting: Promise<void> | null = null
+  let wanted = false
   async function open(): Promise<void> {
     const [{ default: PusherClient }, settings] = await Promise.all([import('pusher-js'), getRealtime()])
+    if (!wanted) return
     connection.value = 'connecting'
     const pusher = new PusherClient(settings.appKey, options(settings))
     observe(pusher, settings)
@@ -82,18 +88,21 @@ export const useLive = defineStore('live', () => {
 
   /** Connects unless connected; where the settings cannot be had the strip says so, pages still work. */
   function start(): void {
+    wanted = true
     if (client.value || starting) return
     starting = open()
       .catch(() => {
         connection.value = 'failed'
-        setTimeout(start, 5000)
+        setTimeout(() => wanted && start(), RETRY_MS)
       })
       .finally(() => (starting = null))
   }
 
   function stop(): void {
-    client.value?.disconnect()
+    wanted = false
+    const pusher = client.value
     client.value = null
+    pusher?.disconnect()
     connection.value = 'off'
     everConnected.value = false
     uses.clear()
