@@ -55,7 +55,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         openapi: openapi::document(pool, &routes).to_string().into(),
         transcoder: Transcoder {
             upstreams,
-            sessions,
+            sessions: Arc::new(sessions),
             origins: origins.clone(),
             limits: Limits::default(),
             soft: runtime.shutdown().soft().clone(),

@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::Stream;
+use futures::future::BoxFuture;
 use http::{HeaderValue, header};
 use prost_reflect::DynamicMessage;
 use tokio::sync::OwnedSemaphorePermit;
@@ -26,6 +27,8 @@ struct Events {
     upstream: Streaming<DynamicMessage>,
     soft: CancellationToken,
     keepalive: Interval,
+    /// Resolves when the caller may no longer listen.
+    ousted: BoxFuture<'static, Fault>,
     request_id: String,
     ended: bool,
     _permit: OwnedSemaphorePermit,
@@ -35,6 +38,7 @@ struct Events {
 pub(super) fn respond(
     upstream: Streaming<DynamicMessage>,
     soft: CancellationToken,
+    ousted: BoxFuture<'static, Fault>,
     request_id: String,
     permit: OwnedSemaphorePermit,
 ) -> Response {
@@ -44,6 +48,7 @@ pub(super) fn respond(
         upstream,
         soft,
         keepalive,
+        ousted,
         request_id,
         ended: false,
         _permit: permit,
@@ -68,6 +73,7 @@ impl Events {
         }
         tokio::select! {
             biased;
+            fault = &mut self.ousted => Some(self.end(fault.into())),
             () = self.soft.cancelled() => Some(self.end(Fault::new(Code::ServiceDraining).into())),
             item = self.upstream.message() => match item {
                 Ok(Some(message)) => Some(match encode::message(&message) {

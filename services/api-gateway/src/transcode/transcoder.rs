@@ -1,7 +1,12 @@
 //! One REST call from its admission to its answer.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
+use futures::FutureExt as _;
+use futures::future::{self, BoxFuture};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, header};
 use prost_reflect::DynamicMessage;
@@ -9,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use yard_contracts::access::v1::Scope;
-use yard_fault::{Code, Fault};
+use yard_fault::{Class, Code, Fault};
 use yard_runtime::trace;
 
 use super::rule::{BodyRule, Route};
@@ -21,11 +26,14 @@ use crate::protect::{Limits, Origins, csrf};
 use crate::session::{self, Credential, Session, Sessions};
 
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
+/// How often a stream asks whether its session still stands. With the two seconds that an exchange
+/// is believed, a revoked session hears nothing more after five.
+const RECHECK: Duration = Duration::from_secs(3);
 
 /// Answers REST calls by calling the services behind.
 pub(crate) struct Transcoder {
     pub(crate) upstreams: Upstreams,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: Arc<Sessions>,
     pub(crate) origins: Origins,
     pub(crate) limits: Limits,
     pub(crate) soft: CancellationToken,
@@ -53,7 +61,10 @@ impl Transcoder {
         let message = request::read(route, captured, query, &parts.headers, &content)?;
         let metadata = metadata(context, session.as_deref(), &parts.headers)?;
         if route.rpc.descriptor.is_server_streaming() {
-            return self.stream(context, route, message, metadata, permit).await;
+            let ousted = self.ousted(route, credential);
+            return self
+                .stream(context, route, (message, metadata), ousted, permit)
+                .await;
         }
         self.unary(route, &credential, message, metadata).await
     }
@@ -63,7 +74,7 @@ impl Transcoder {
         &self,
         route: &Route,
         credential: &Credential,
-    ) -> Result<Option<std::sync::Arc<Session>>, Fault> {
+    ) -> Result<Option<Arc<Session>>, Fault> {
         if route.rpc.policy.scope() == Scope::Public {
             return Ok(None);
         }
@@ -99,8 +110,8 @@ impl Transcoder {
         &self,
         context: &Context,
         route: &Route,
-        message: DynamicMessage,
-        metadata: MetadataMap,
+        (message, metadata): (DynamicMessage, MetadataMap),
+        ousted: BoxFuture<'static, Fault>,
         permit: OwnedSemaphorePermit,
     ) -> Result<Response, Refusal> {
         let stream = self.upstreams.stream(&route.rpc, message, metadata).await;
@@ -108,9 +119,33 @@ impl Transcoder {
         Ok(sse::respond(
             stream,
             self.soft.clone(),
+            ousted,
             context.request_id.clone(),
             permit,
         ))
+    }
+
+    /// Resolves when the caller of a stream is no longer admitted; an auth that does not answer
+    /// ends nothing.
+    fn ousted(&self, route: &Route, credential: Credential) -> BoxFuture<'static, Fault> {
+        let (sessions, policy) = (Arc::clone(&self.sessions), route.rpc.policy.clone());
+        if policy.scope() == Scope::Public {
+            return future::pending().boxed();
+        }
+        async move {
+            loop {
+                tokio::time::sleep(RECHECK).await;
+                let admitted = match sessions.resolve(&credential).await {
+                    Ok(session) => session.caller.admit(&policy),
+                    Err(fault) if fault.class() == Class::Unauthenticated => Err(fault),
+                    Err(_unreachable) => Ok(()),
+                };
+                if let Err(fault) = admitted {
+                    return fault;
+                }
+            }
+        }
+        .boxed()
     }
 }
 

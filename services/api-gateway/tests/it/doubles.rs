@@ -69,6 +69,11 @@ impl Double {
         }
     }
 
+    /// From now on no session stands.
+    pub(crate) fn revoke_sessions(&self) {
+        self.keys.revoke();
+    }
+
     /// From now on `method` answers with `message`.
     pub(crate) fn answers(&self, method: &'static str, message: &impl Message) {
         self.answers_with(method, message, &[]);

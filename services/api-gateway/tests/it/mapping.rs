@@ -27,7 +27,7 @@ fn device() -> Device {
 }
 
 #[tokio::test]
-async fn req_icas_01_answer_has_contract_names_and_zero_values() {
+async fn answer_has_contract_names_and_zero_values() {
     let gateway = Fixture::start().await;
     gateway.services.answers("get_device", &device());
     let path = format!("/api/v1/devices/{DEVICE}");

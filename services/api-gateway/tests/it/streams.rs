@@ -119,3 +119,26 @@ async fn soft_stop_ends_streams_with_a_word() {
     };
     tokio::join!(stop, read);
 }
+
+#[tokio::test]
+async fn session_that_is_revoked_hears_nothing_more() {
+    let gateway = Fixture::start().await;
+    let tail = gateway.services.tail();
+    let mut response = gateway
+        .signed(Method::GET, PATH, VIEWER)
+        .send()
+        .await
+        .unwrap();
+    until(&mut response, "keepalive").await;
+    gateway.services.revoke_sessions();
+    gateway.clock.advance(time::Duration::seconds(2));
+    let text = tokio::time::timeout(Duration::from_secs(5), until(&mut response, "\n\n"));
+    let text = text.await.unwrap();
+    assert!(
+        text.starts_with("event: error\n") && text.contains("auth.session_expired"),
+        "{text}"
+    );
+    tokio::time::timeout(Duration::from_secs(5), tail.closed())
+        .await
+        .unwrap();
+}

@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use api_gateway::{Config, DEFAULT_CONFIG};
@@ -35,14 +36,23 @@ pub(crate) const ADMIN: &str = "yst_system-administrator";
 /// Keys and trust of one test.
 pub(crate) struct Keys {
     issuer: Signer,
+    revoked: AtomicBool,
 }
 
 impl Keys {
+    /// From now on no session stands.
+    pub(crate) fn revoke(&self) {
+        self.revoked.store(true, Ordering::Relaxed);
+    }
+
     /// The access token of a session token that names a role.
     pub(crate) fn access_token(&self, session: &str) -> Option<String> {
         let role = session
             .strip_prefix("yst_")
             .filter(|role| !permissions_of(role).is_empty())?;
+        if self.revoked.load(Ordering::Relaxed) {
+            return None;
+        }
         let now = SystemClock.now();
         let mut claims = Claims::of_service("auth", RandomIds.uuid7(), now);
         claims.sub = format!("person:{DEVICE}");
@@ -105,6 +115,7 @@ impl Fixture {
         .unwrap();
         let keys = Keys {
             issuer: Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap(),
+            revoked: AtomicBool::new(false),
         };
         let services = Double::new(Arc::new(keys));
         let upstream = serve(&runtime, &services).await;
