@@ -86,7 +86,7 @@ capabilities: { drop: ["ALL"] }
 {{- if eq $service "api-gateway" -}}
 {{- range $owner := list "auth" "device-ingest" "comms-websocket" "scheduler" "worker" -}}
 {{- $port := int (index $root.Values.services $owner).ports.grpc -}}
-{{- $_ := set $env (printf "UPSTREAMS__%s" ($owner | upper)) (printf "http://%s-%s:%d" $name $owner $port) -}}
+{{- $_ := set $env (printf "UPSTREAMS__%s" ($owner | upper | replace "-" "_")) (printf "http://%s-%s:%d" $name $owner $port) -}}
 {{- end -}}
 {{- $_ := set $env "UPSTREAMS__SOCKET" (printf "%s-comms-websocket:%d" $name (int (index $root.Values.services "comms-websocket").ports.socket)) -}}
 {{- $_ := set $env "HTTP__ALLOWED_ORIGINS" (printf "[\"https://%s\"]" $root.Values.ingress.host) -}}

@@ -217,7 +217,7 @@ async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Ru
     let upstreams: String = OWNERS
         .iter()
         .filter(|owner| **owner != "api-gateway")
-        .map(|owner| format!("{owner} = \"{}\"\n", port(owner)))
+        .map(|owner| format!("{} = \"{}\"\n", owner.replace('-', "_"), port(owner)))
         .collect();
     let socket = runtime("comms-websocket")
         .address("socket")
@@ -254,7 +254,7 @@ fn database_over(places: &Places, service: &str) -> String {
         }
     );
     format!(
-        "{}grpc.listen = \"127.0.0.1:0\"\npostgres.url = \"{}\"\npostgres.max_connections = 5\n{}",
+        "{}grpc.listen = \"127.0.0.1:0\"\npostgres.url = \"{}\"\npostgres.max_connections = 10\n{}",
         common(places, service),
         places.db.url(&role),
         if service == "auth" {

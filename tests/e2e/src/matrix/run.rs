@@ -20,6 +20,8 @@ pub struct Report {
     pub leaks: Vec<String>,
     /// Callers with the right who were not served.
     pub refused_in_error: Vec<String>,
+    /// Answers in which a tenant saw its own canary: proof that the search finds one.
+    pub own_canaries: usize,
     /// RPCs that nobody wrote a case for.
     pub methods_without_case: Vec<String>,
 }
@@ -31,6 +33,7 @@ impl Report {
         self.leaks.is_empty()
             && self.refused_in_error.is_empty()
             && self.methods_without_case.is_empty()
+            && self.own_canaries >= 10
     }
 }
 
@@ -95,6 +98,13 @@ pub async fn run(platform: &Platform, world: &World) -> anyhow::Result<Report> {
                 };
                 judge(&mut report, &path, &declared.policy, &caller, &answer);
                 search(&mut report, &path, &caller, &answer, foreign);
+                if own
+                    .canaries
+                    .iter()
+                    .any(|canary| answer.bytes.contains(canary.as_str()))
+                {
+                    report.own_canaries += 1;
+                }
             }
         }
     }
