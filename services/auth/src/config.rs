@@ -62,14 +62,22 @@ impl RedisConfig {
     /// # Errors
     /// When neither or both are given, or the file cannot be read.
     pub fn resolve_url(&self) -> Result<Secret, ConfigError> {
-        match (self.url.is_empty(), self.url_file.as_os_str().is_empty()) {
-            (false, true) => Ok(self.url.clone()),
-            (true, false) => Secret::from_file("redis.url_file", &self.url_file),
-            (true, true) => Err(ConfigError::new("redis.url", "give it, or redis.url_file")),
-            (false, false) => Err(ConfigError::new(
-                "redis.url",
-                "give it or redis.url_file, not both",
-            )),
+        let url = match (self.url.is_empty(), self.url_file.as_os_str().is_empty()) {
+            (false, true) => self.url.clone(),
+            (true, false) => Secret::from_file("redis.url_file", &self.url_file)?,
+            (true, true) => {
+                return Err(ConfigError::new("redis.url", "give it, or redis.url_file"));
+            }
+            (false, false) => {
+                let problem = "give it or redis.url_file, not both";
+                return Err(ConfigError::new("redis.url", problem));
+            }
+        };
+        // The client would take any scheme and try its best.
+        if url.expose().starts_with("redis") {
+            Ok(url)
+        } else {
+            Err(ConfigError::new("redis.url", "has to begin with redis:// or the like"))
         }
     }
 }
@@ -224,6 +232,8 @@ mod tests {
         assert!(forever.contains("sessions.lifetime"), "{forever}");
         let lock_out = refused(&complete().replace("\"30s\"", "\"1h\""));
         assert!(lock_out.contains("throttle.pair_interval"), "{lock_out}");
+        let scheme = refused(&complete().replace("redis://", "http://"));
+        assert!(scheme.contains("redis.url"), "{scheme}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));
         assert!(unknown.contains("life"), "{unknown}");
     }

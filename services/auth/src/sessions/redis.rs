@@ -54,8 +54,10 @@ impl Redis {
             .spawn(TaskKind::Background, "redis", async move {
                 let driver = client.connect();
                 soft.cancelled().await;
-                // Ends the driver; that the server was gone already does not matter any more.
-                drop(tokio::time::timeout(COMMAND, client.quit()).await);
+                // Away, it would only wait for the timeout.
+                if client.is_connected() {
+                    drop(tokio::time::timeout(COMMAND, client.quit()).await);
+                }
                 driver.abort();
                 Ok(())
             });
