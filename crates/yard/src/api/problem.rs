@@ -25,6 +25,12 @@ pub struct Problem {
 }
 
 impl Problem {
+    /// From a problem document inside a stream that had begun well.
+    #[must_use]
+    pub fn of_stream(body: &str) -> Self {
+        serde_json::from_str(body).unwrap_or_else(|_error| Self::read(500, body))
+    }
+
     /// From an answer's status and body; a body that is no problem document becomes the detail.
     #[must_use]
     pub fn read(status: u16, body: &str) -> Self {

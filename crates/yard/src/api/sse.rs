@@ -70,8 +70,7 @@ fn read_block(block: &Block) -> Outcome<Option<Event>> {
         return Ok(None);
     }
     if block.name == "error" {
-        return Err(Failure::Refused(Box::new(super::Problem::read(
-            500,
+        return Err(Failure::Refused(Box::new(super::Problem::of_stream(
             &block.data,
         ))));
     }
