@@ -116,7 +116,7 @@ async fn attempt(pg: &Pg, job: &Claimed) -> Result<(), Fault> {
     let kind =
         JobKind::of_name(&job.kind).ok_or_else(|| Fault::new(Code::JobKindUnknown))?;
     tracing::debug!(job = %job.id, kind = job.kind, attempt = job.attempt, "job begins");
-    let run = AssertUnwindSafe(kind.run(&pg)).catch_unwind().await;
+    let run = AssertUnwindSafe(kind.run(pg)).catch_unwind().await;
     run.unwrap_or_else(|_panic| Err(Fault::internal("the handler panicked")))
 }
 

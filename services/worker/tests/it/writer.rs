@@ -247,3 +247,16 @@ async fn partitions_are_there_before_any_scheduler_ran() {
     .await;
     service.stop().await;
 }
+
+/// Why the writer inserts from arrays. Should PostgreSQL learn it one day, this test will say so.
+#[tokio::test]
+async fn copy_into_a_table_with_row_level_security_is_refused() {
+    let world = World::new().await;
+    let tenant = world.tenant("acme").await;
+    let pg = world.db.pg("yard_worker");
+    let mut tx = TenantTx::begin(&pg, tenant, &Actor::service("test")).await.unwrap();
+    let refused = tx.copy_in_raw("copy series.telemetry from stdin").await.err().unwrap();
+    let refused = refused.as_database_error().unwrap();
+    assert_eq!(refused.code().unwrap(), "0A000");
+    assert_eq!(refused.message(), "COPY FROM not supported with row-level security");
+}

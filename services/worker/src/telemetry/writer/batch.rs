@@ -80,7 +80,7 @@ impl Writer {
         let mut verdicts: Vec<Verdict> = rows.iter().map(|_row| Verdict::Later).collect();
         let until = Instant::now() + self.patience;
         let mut partitions_ensured = false;
-        let mut open: Vec<Range<usize>> = vec![0..rows.len()];
+        let mut open: Vec<Range<usize>> = std::iter::once(0..rows.len()).collect();
         while let Some(range) = open.pop() {
             let Some(part) = rows.get(range.clone()).filter(|part| !part.is_empty()) else {
                 continue;
