@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use rcgen::{CertificateParams, KeyPair};
+use rumqttc::mqttbytes::v5::PublishProperties;
 use rumqttc::{
     AsyncClient, Event, Incoming, MqttOptions, PublishOptions, QoS, TlsConfiguration, Transport,
 };
@@ -77,13 +78,13 @@ pub(crate) async fn publish_reading(
         "at": at, "epoch": 1, "seq": 1, "values": {"flow_lps": 1.5, "note": note},
     });
     let topic = format!("device/{device}/telemetry");
-    client
-        .publish(
-            topic,
-            reading.to_string(),
-            PublishOptions::new(QoS::AtLeastOnce),
-        )
-        .await?;
+    let parent = format!("00-{}-00f067aa0ba902b7-01", crate::TRACE_OF_A_READING);
+    let properties = PublishProperties {
+        user_properties: vec![("traceparent".to_owned(), parent)],
+        ..PublishProperties::default()
+    };
+    let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
+    client.publish(topic, reading.to_string(), options).await?;
     let acknowledged = async {
         loop {
             if let Event::Incoming(Incoming::PubAck(_)) = events.poll().await? {

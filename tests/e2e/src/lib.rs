@@ -5,3 +5,6 @@ mod device;
 pub mod matrix;
 pub mod platform;
 pub mod world;
+
+/// Trace id that a device of the world sends with its reading.
+pub const TRACE_OF_A_READING: &str = "4bf92f3577b34da6a3ce929d0e0e4736";

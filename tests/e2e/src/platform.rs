@@ -285,7 +285,9 @@ fn auth_over(places: &Places) -> String {
 fn ingest_over(places: &Places, auth: &str) -> String {
     let pki = places.pki.display();
     format!(
-        "{}auth.endpoint = \"{auth}\"\nmqtt.host = \"localhost\"\nmqtt.port = {}\n\
+        // With an endpoint it makes spans; who collects them is the test's business.
+        "{}runtime.otlp_endpoint = \"http://127.0.0.1:1\"\n\
+         auth.endpoint = \"{auth}\"\nmqtt.host = \"localhost\"\nmqtt.port = {}\n\
          mqtt.ca_file = \"{pki}/device-ca.pem\"\nmqtt.cert_file = \"{pki}/mqtt-device-ingest.pem\"\n\
          mqtt.key_file = \"{pki}/mqtt-device-ingest.key\"\n",
         database_over(places, "device-ingest"),
