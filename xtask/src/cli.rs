@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
 use crate::workspace::Workspace;
-use crate::{chaos, chart, check, house, matrix, requirements, suite, up};
+use crate::{bench, chaos, chart, check, house, matrix, requirements, suite, up};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", about = "Developer tasks of Switchyard", version)]
@@ -23,6 +23,8 @@ enum Task {
     Check,
     /// Checks that every requirement called done has evidence that exists.
     Requirements(Json),
+    /// Measures what the platform carries on this machine.
+    Bench(bench::BenchArgs),
     /// Kills every process in turn under load and counts what was lost.
     Chaos(chaos::ChaosArgs),
     /// Tries every RPC as everyone who must not be let in.
@@ -48,6 +50,7 @@ pub(crate) fn run() -> Result<()> {
         Task::Test(args) => suite::run(&workspace, &args),
         Task::Check => check::run(&workspace),
         Task::Requirements(how) => requirements::run(&workspace, how),
+        Task::Bench(args) => bench::run(&workspace, &args),
         Task::Chaos(args) => chaos::run(&workspace, &args),
         Task::Matrix(how) => matrix::run(&workspace, how),
         Task::Chart(how) => chart::run(&workspace, how),

@@ -4,6 +4,7 @@
 //! it has to be there in seconds. What a person should see goes to standard error; results (`--json`)
 //! are alone on standard output.
 
+mod bench;
 mod chaos;
 mod chart;
 mod check;

@@ -43,6 +43,36 @@ pub(crate) fn stored_times(platform: &Platform) -> Result<[f64; 2]> {
     )
 }
 
+/// Rows written in a span of time.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Window {
+    pub(crate) rows: u64,
+    /// Milliseconds from acceptance to the row.
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+/// The database's clock.
+pub(crate) fn now(platform: &Platform) -> Result<String> {
+    Ok(platform.admin().sql(DATABASE, "select clock_timestamp()")?)
+}
+
+/// What was written between two moments of the database's clock.
+pub(crate) fn stored_between(platform: &Platform, from: &str, to: &str) -> Result<Window> {
+    let span = format!("stored_at >= '{from}' and stored_at < '{to}'");
+    let rows = platform.count(&format!(
+        "select count(*) from series.telemetry where {span}"
+    ))?;
+    let times =
+        format!("select stored_at - received_at as took from series.telemetry where {span}");
+    let [p50_ms, p99_ms] = percentiles(platform, &times)?;
+    Ok(Window {
+        rows,
+        p50_ms,
+        p99_ms,
+    })
+}
+
 fn percentiles(platform: &Platform, rows: &str) -> Result<[f64; 2]> {
     let statement = format!(
         "select percentile_cont(0.5) within group (order by ms), \

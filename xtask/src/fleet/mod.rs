@@ -146,9 +146,12 @@ impl Fleet {
         Ok(())
     }
 
-    /// Resident memory of the simulations together, in KiB.
-    pub(crate) fn rss_kib(&self) -> u64 {
-        self.parts.iter().map(|part| part.process.rss_kib()).sum()
+    /// Processor time of the simulations together, in seconds.
+    pub(crate) fn cpu_seconds(&self) -> f64 {
+        self.parts
+            .iter()
+            .map(|part| part.process.cpu_seconds())
+            .sum()
     }
 
     /// Ends the simulations in order and gives back each one's closing report, by tenant.

@@ -41,8 +41,8 @@ fn generate(workspace: &Workspace) -> Result<String> {
             "--quiet",
             "--package",
             "api-gateway",
-            "--",
-            "openapi",
+            "--bin",
+            "gateway-openapi",
         ])
         .read()?;
     check(&text)?;

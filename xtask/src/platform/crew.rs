@@ -1,7 +1,5 @@
 //! The six services as child processes.
 
-use std::time::Instant;
-
 use anyhow::{Context, Result};
 use yard_stack::process::{Process, ProcessSpec, Ready, Signal};
 
@@ -72,10 +70,8 @@ impl Crew {
         ended.collect()
     }
 
-    pub(super) fn memory(&self) -> serde_json::Map<String, serde_json::Value> {
-        let each = self.services.iter();
-        each.map(|one| (one.spec().name.clone(), one.rss_kib().into()))
-            .collect()
+    pub(super) fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.services.iter()
     }
 
     /// Asks all to end at once, so that their draining overlaps, then waits for each.
@@ -94,11 +90,4 @@ impl Drop for Crew {
     fn drop(&mut self) {
         self.stop();
     }
-}
-
-/// Waits until a restarted service is ready and says how long it took, in seconds.
-pub(crate) fn restart(service: &mut Process) -> Result<f64> {
-    let begun = Instant::now();
-    service.start_again()?;
-    Ok(begun.elapsed().as_secs_f64())
 }

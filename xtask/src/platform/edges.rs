@@ -90,6 +90,11 @@ impl Edge {
         self.mqtt_port
     }
 
+    /// The file with the NATS URL.
+    pub(crate) fn nats_url(&self) -> &PathBuf {
+        &self.nats_url
+    }
+
     /// The PKI folder.
     pub(crate) fn pki(&self) -> &PathBuf {
         &self.pki

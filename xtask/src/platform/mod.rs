@@ -11,6 +11,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
+use yard_stack::process::Process;
 use yard_stack::{Durability, Mosquitto, PostgresAdmin, ServerHome, Stack, Tools};
 
 pub(crate) use crew::Crew;
@@ -166,16 +168,26 @@ impl Platform {
     }
 
     /// Resident memory in KiB, by process.
-    pub(crate) fn memory(&mut self) -> serde_json::Map<String, serde_json::Value> {
-        let mut memory = self.crew.memory();
+    pub(crate) fn memory(&mut self) -> Map<String, Value> {
+        self.each_process(|process| process.rss_kib().into())
+    }
+
+    /// Processor time in seconds, by process.
+    pub(crate) fn cpu_seconds(&mut self) -> Map<String, Value> {
+        self.each_process(|process| process.cpu_seconds().into())
+    }
+
+    fn each_process(&mut self, figure: impl Fn(&Process) -> Value) -> Map<String, Value> {
         let servers = [
-            ("postgres", self.stack.postgres.process().rss_kib()),
-            ("redis", self.stack.redis.process().rss_kib()),
-            ("nats", self.stack.nats.process().rss_kib()),
-            ("mosquitto", self.mosquitto.process().rss_kib()),
+            self.stack.postgres.process(),
+            self.stack.redis.process(),
+            self.stack.nats.process(),
+            self.mosquitto.process(),
         ];
-        memory.extend(servers.map(|(name, kib)| (name.to_owned(), kib.into())));
-        memory
+        let servers = servers.into_iter().map(|process| &*process);
+        let all = self.crew.processes().chain(servers);
+        all.map(|process| (process.spec().name.clone(), figure(process)))
+            .collect()
     }
 
     /// Stops everything in order and says so.

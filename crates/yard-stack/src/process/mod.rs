@@ -240,6 +240,12 @@ impl Process {
         self.pid().map_or(0, ready::resident_kib)
     }
 
+    /// Processor time it has used so far, in seconds.
+    #[must_use]
+    pub fn cpu_seconds(&self) -> f64 {
+        self.pid().map_or(0.0, ready::cpu_seconds)
+    }
+
     /// How it was asked to run.
     #[must_use]
     pub fn spec(&self) -> &ProcessSpec {

@@ -1,0 +1,46 @@
+//! What `cargo xtask bench` needs beside the platform: the *floor* (a subscriber of the same broker
+//! over the same TLS that only counts) and a source that fills the telemetry stream at once, so that
+//! the writer can be measured alone. Figures are one JSON object on standard output.
+
+mod fill;
+mod floor;
+
+use std::io::Write as _;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Counts what the broker hands out, in the place of device-ingest.
+    Floor(floor::FloorArgs),
+    /// Fills the telemetry stream with readings.
+    Fill(fill::FillArgs),
+}
+
+/// Runs one of the counterparts.
+///
+/// # Errors
+/// When its server does not answer.
+pub fn main() -> Result<()> {
+    let _already_there = rustls::crypto::aws_lc_rs::default_provider()
+        .install_default()
+        .err();
+    let executor = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    let figures = executor.block_on(async {
+        match Cli::parse().what {
+            What::Floor(args) => floor::run(&args).await,
+            What::Fill(args) => fill::run(&args).await,
+        }
+    })?;
+    writeln!(std::io::stdout(), "{figures}")?;
+    Ok(())
+}
