@@ -118,6 +118,11 @@ impl Health {
             .push(check);
     }
 
+    /// Whether all that had to come up has, and every check is well.
+    pub async fn is_ready(&self) -> bool {
+        self.waiting().is_empty() && self.run_checks().await.iter().all(|check| check.ok)
+    }
+
     pub(crate) fn waiting(&self) -> Vec<&'static str> {
         self.waiting
             .lock()

@@ -30,9 +30,12 @@ pub(crate) fn moment_key(token: &str) -> Result<Option<(OffsetDateTime, Uuid)>, 
     let Some([at, id]) = page::parts::<2>(token)? else {
         return Ok(None);
     };
-    let nanos: i128 = at.parse().map_err(|_| wrong())?;
-    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_| wrong())?;
-    Ok(Some((at, Uuid::try_parse(&id).map_err(|_| wrong())?)))
+    let nanos: i128 = at.parse().map_err(|_unreadable| wrong())?;
+    let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_unreadable| wrong())?;
+    Ok(Some((
+        at,
+        Uuid::try_parse(&id).map_err(|_unreadable| wrong())?,
+    )))
 }
 
 /// A key of a name and an id.
@@ -40,7 +43,7 @@ pub(crate) fn name_key(token: &str) -> Result<Option<(String, Uuid)>, Fault> {
     let Some([name, id]) = page::parts::<2>(token)? else {
         return Ok(None);
     };
-    let id = Uuid::try_parse(&id).map_err(|_| Fault::new(Code::PageTokenInvalid))?;
+    let id = Uuid::try_parse(&id).map_err(|_unreadable| Fault::new(Code::PageTokenInvalid))?;
     Ok(Some((name, id)))
 }
 

@@ -76,7 +76,7 @@ impl Commands {
         let device: DeviceId = request
             .device_id
             .parse()
-            .map_err(|_| Fault::new(Code::DeviceUnknown))?;
+            .map_err(|_unreadable| Fault::new(Code::DeviceUnknown))?;
         let lifetime = lifetime(request.deadline_seconds)?;
         let hash = digest(&SHA256, &request.encode_to_vec()).as_ref().to_vec();
         let arguments = Value::Object(from_struct(request.arguments.unwrap_or_default()));
@@ -170,7 +170,7 @@ impl Commands {
         let device: DeviceId = request
             .device_id
             .parse()
-            .map_err(|_| Fault::new(Code::DeviceUnknown))?;
+            .map_err(|_unreadable| Fault::new(Code::DeviceUnknown))?;
         let size = page::size(request.page_size, 50, 200)?;
         let after = crate::paging::moment_key(&request.page_token)?;
         let mut tx = self.begin(call).await?;
@@ -303,7 +303,8 @@ fn lifetime(seconds: i32) -> Result<Duration, Fault> {
 }
 
 fn command_id(text: &str) -> Result<CommandId, Fault> {
-    text.parse().map_err(|_| Fault::new(Code::ResourceNotFound))
+    text.parse()
+        .map_err(|_unreadable| Fault::new(Code::ResourceNotFound))
 }
 
 /// The person's id, or a service's whole subject.

@@ -76,7 +76,9 @@ impl Contracts {
     }
 
     async fn get(&self, call: &Call, id: &str) -> Result<Contract, Fault> {
-        let id = id.parse().map_err(|_| Fault::new(Code::ResourceNotFound))?;
+        let id = id
+            .parse()
+            .map_err(|_unreadable| Fault::new(Code::ResourceNotFound))?;
         let mut tx = self.begin(call).await?;
         let row = store::get(&mut tx, id).await?;
         row.map(contract)
@@ -94,7 +96,7 @@ impl Contracts {
             Some([name, version]) => {
                 let version = version
                     .parse()
-                    .map_err(|_| Fault::new(Code::PageTokenInvalid))?;
+                    .map_err(|_unreadable| Fault::new(Code::PageTokenInvalid))?;
                 Some((name, version))
             }
         };

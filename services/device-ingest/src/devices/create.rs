@@ -61,7 +61,7 @@ impl Registrar {
         let contract: ContractId = request
             .contract_id
             .parse()
-            .map_err(|_| unknown_contract())?;
+            .map_err(|_unreadable| unknown_contract())?;
         let said = serde_json::json!([name, external_id, labels, contract.to_string()]);
         Ok(New {
             id: DeviceId::from_uuid(self.ids.uuid7()),

@@ -205,7 +205,8 @@ fn whole(count: i64) -> i32 {
 }
 
 fn device_id(text: &str) -> Result<DeviceId, Fault> {
-    text.parse().map_err(|_| Fault::new(Code::DeviceUnknown))
+    text.parse()
+        .map_err(|_unreadable| Fault::new(Code::DeviceUnknown))
 }
 
 fn device(row: Row) -> Device {

@@ -61,12 +61,11 @@ impl Cache {
 
     pub(super) fn note_nobody(&self, device: DeviceId) {
         let mut nobodies = write(&self.nobodies);
+        // All at once: looking for the oldest at each stranger would cost more than asking again.
         if nobodies.len() >= MOST_NOBODIES {
-            nobodies.retain(|_, since| since.elapsed() < NOBODY_FOR);
+            nobodies.clear();
         }
-        if nobodies.len() < MOST_NOBODIES {
-            nobodies.insert(device, Instant::now());
-        }
+        nobodies.insert(device, Instant::now());
     }
 
     pub(super) fn forget(&self, device: DeviceId) {
@@ -94,7 +93,7 @@ impl Cache {
 }
 
 fn count(n: usize) -> f64 {
-    u32::try_from(n).map_or(f64::from(u32::MAX), f64::from)
+    f64::from(u32::try_from(n).unwrap_or(u32::MAX))
 }
 
 #[cfg(test)]
@@ -120,6 +119,6 @@ mod tests {
         for n in 0..(MOST_NOBODIES as u128 * 2) {
             cache.note_nobody(DeviceId::from_uuid(uuid::Uuid::from_u128(n)));
         }
-        assert_eq!(read(&cache.nobodies).len(), MOST_NOBODIES);
+        assert!(read(&cache.nobodies).len() <= MOST_NOBODIES);
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -35,7 +35,7 @@ pub(crate) async fn preload(registry: &Registry, stop: &CancellationToken) {
 async fn all(registry: &Registry) -> Result<usize, Fault> {
     let (mut after, mut count) = (Uuid::nil(), 0);
     // One contract is of many devices, and one that is unusable shall be named once.
-    let mut contracts = HashMap::new();
+    let mut unusable = HashSet::new();
     loop {
         let page = store::directory_page(&registry.pg, after, PAGE).await?;
         let Some((last, ..)) = page.last() else {
@@ -43,20 +43,19 @@ async fn all(registry: &Registry) -> Result<usize, Fault> {
         };
         after = last.uuid();
         for (device, tenant, contract) in page {
-            if !contracts.contains_key(&(tenant, contract)) {
-                let compiled = match registry.contract(tenant, contract).await {
-                    Ok(compiled) => Some(compiled),
-                    Err(fault) if fault.class().is_retryable() => return Err(fault),
-                    Err(fault) => {
-                        fault.log("", "compile a contract");
-                        None
-                    }
-                };
-                contracts.insert((tenant, contract), compiled);
+            if unusable.contains(&(tenant, contract)) {
+                continue;
             }
-            if let Some(Some(compiled)) = contracts.get(&(tenant, contract)) {
-                registry.remember(device, tenant, compiled.clone());
-                count += 1;
+            match registry.contract(tenant, contract).await {
+                Ok(compiled) => {
+                    registry.remember(device, tenant, compiled);
+                    count += 1;
+                }
+                Err(fault) if fault.class().is_retryable() => return Err(fault),
+                Err(fault) => {
+                    fault.log("", "compile a contract");
+                    unusable.insert((tenant, contract));
+                }
             }
         }
     }

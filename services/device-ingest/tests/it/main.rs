@@ -1,0 +1,14 @@
+//! device-ingest between real servers: PostgreSQL, NATS and Mosquitto with certificates.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking, in its helpers as well"
+)]
+
+mod api;
+mod commands;
+mod device;
+mod isolation;
+mod presence;
+mod readings;
+mod support;

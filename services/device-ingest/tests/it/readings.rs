@@ -1,0 +1,232 @@
+use async_nats::jetstream;
+use prost::Message as _;
+use serde_json::json;
+use yard_contracts::device::v1::{ListQuarantineRequest, QuarantinedMessage};
+use yard_contracts::subjects;
+use yard_contracts::telemetry::v1::{StoredReceipt, TelemetryRecord};
+use yard_contracts::topics::{Downlink, Uplink};
+use yard_ids::{DeviceId, IdSource as _, RandomIds};
+use yard_testkit::eventually;
+
+use crate::device::{Device, stream_holds};
+use crate::support::{SOON, Service, World};
+
+/// Everything in TELEMETRY, by the stream's order.
+async fn records(world: &World) -> Vec<TelemetryRecord> {
+    let jetstream = jetstream::new(world.nats.client().await);
+    let stream = jetstream.get_stream("TELEMETRY").await.unwrap();
+    let state = stream.cached_info().state.clone();
+    let mut records = Vec::new();
+    for sequence in state.first_sequence..=state.last_sequence {
+        let message = stream.get_raw_message(sequence).await.unwrap();
+        records.push(TelemetryRecord::decode(message.payload).unwrap());
+    }
+    records
+}
+
+async fn quarantined(
+    world: &World,
+    service: &Service,
+    device: DeviceId,
+) -> Vec<QuarantinedMessage> {
+    let request = ListQuarantineRequest {
+        device_id: device.to_string(),
+        ..ListQuarantineRequest::default()
+    };
+    let answer = service
+        .devices()
+        .list_quarantine(world.own(request))
+        .await
+        .unwrap();
+    answer.into_inner().messages
+}
+
+#[tokio::test]
+async fn req_lmu_20_reading_arrives_in_jetstream_with_the_registrys_tenant() {
+    let world = World::start().await;
+    let service = world.service().await;
+    let id = world.device(&service).await;
+    let device = Device::connect(&world, id, 4).await;
+    for sequence in 1..=20 {
+        device.measure(sequence).await;
+    }
+    stream_holds(&world, "TELEMETRY", 20).await;
+    let records = records(&world).await;
+    let sequences: Vec<i64> = records.iter().map(|record| record.sequence).collect();
+    assert_eq!(sequences, (1..=20).collect::<Vec<_>>(), "order is kept");
+    assert!(
+        records
+            .iter()
+            .all(|r| r.tenant_id == world.tenant.to_string() && r.epoch == 4)
+    );
+    assert_eq!(records[0].values_json, r#"{"flow":1.5}"#);
+    assert!(service.stop().await);
+}
+
+#[tokio::test]
+async fn readings_during_a_cut_bus_are_unacknowledged_and_come_again() {
+    let world = World::start().await;
+    let service = world.service().await;
+    let id = world.device(&service).await;
+    let device = Device::connect(&world, id, 1).await;
+    device.measure(0).await;
+    stream_holds(&world, "TELEMETRY", 1).await;
+
+    world.nats_line.cut();
+    for sequence in 1..=50 {
+        device.measure(sequence).await;
+    }
+    // Had anything been acknowledged to the broker, the next instance would not get it.
+    service.abandon().await;
+    assert_eq!(world.stored("TELEMETRY").await, 1);
+    world.nats_line.restore();
+    let service = world.service().await;
+    stream_holds(&world, "TELEMETRY", 51).await;
+    let mut sequences: Vec<i64> = records(&world).await.iter().map(|r| r.sequence).collect();
+    sequences.sort_unstable();
+    assert_eq!(sequences, (0..=50).collect::<Vec<_>>());
+    assert!(service.stop().await);
+}
+
+#[tokio::test]
+async fn cut_bus_is_survived_without_a_restart_and_without_loss() {
+    let world = World::start().await;
+    let service = world.service().await;
+    let id = world.device(&service).await;
+    let device = Device::connect(&world, id, 1).await;
+    world.nats_line.cut();
+    for sequence in 1..=30 {
+        device.measure(sequence).await;
+    }
+    world.nats_line.restore();
+    for sequence in 31..=40 {
+        device.measure(sequence).await;
+    }
+    stream_holds(&world, "TELEMETRY", 40).await;
+    // All were acknowledged in the end: the next instance is given nothing.
+    assert!(service.stop().await);
+    let service = world.service().await;
+    device.measure(41).await;
+    stream_holds(&world, "TELEMETRY", 41).await;
+    assert!(service.stop().await);
+}
+
+#[tokio::test]
+async fn broker_restart_is_followed_by_new_subscriptions() {
+    let mut world = World::start().await;
+    let service = world.service().await;
+    let id = world.device(&service).await;
+    let device = Device::connect(&world, id, 1).await;
+    device.measure(1).await;
+    stream_holds(&world, "TELEMETRY", 1).await;
+    world.broker.kill();
+    world.broker.start_again();
+    service.ready().await;
+    device.measure(2).await;
+    stream_holds(&world, "TELEMETRY", 2).await;
+    assert!(service.stop().await);
+}
+
+#[tokio::test]
+async fn poison_is_kept_aside_told_and_stalls_nobody() {
+    let world = World::start().await;
+    let service = world.service().await;
+    let id = world.device(&service).await;
+    let stranger = DeviceId::from_uuid(RandomIds.uuid7());
+    let stranger = Device::connect(&world, stranger, 1).await;
+    let mut device = Device::connect(&world, id, 1).await;
+    stranger.measure(1).await;
+    let bad: [(Vec<u8>, &str, &str); 6] = [
+        (b"{".to_vec(), "telemetry.malformed", ""),
+        (b"\xff".to_vec(), "telemetry.invalid_utf8", ""),
+        ("[".repeat(10_000).into_bytes(), "telemetry.too_deep", ""),
+        (vec![b'x'; 256 * 1024 + 1], "telemetry.too_large", ""),
+        (
+            device.reading(1, -1.0).to_string().into_bytes(),
+            "telemetry.out_of_range",
+            "/values/flow",
+        ),
+        (
+            json!({"values": {"flow": 1}}).to_string().into_bytes(),
+            "telemetry.timestamp_missing",
+            "/at",
+        ),
+    ];
+    for (payload, ..) in &bad {
+        device.send(Uplink::Telemetry, payload.clone()).await;
+    }
+    // A repetition is the same message.
+    device.send(Uplink::Telemetry, b"{".to_vec()).await;
+    device.measure(2).await;
+    stream_holds(&world, "TELEMETRY", 1).await;
+
+    let kept = eventually(SOON, || async {
+        let kept = quarantined(&world, &service, id).await;
+        if kept.len() == bad.len() {
+            Ok(kept)
+        } else {
+            Err(kept.len())
+        }
+    })
+    .await;
+    for (payload, code, pointer) in bad {
+        let found = kept
+            .iter()
+            .find(|message| message.reason_code == code)
+            .expect(code);
+        assert_eq!(found.pointer, pointer);
+        assert!(payload.starts_with(&found.payload) && found.payload.len() <= 4_096);
+    }
+    let notice = device.next(Downlink::Error).await;
+    assert_eq!(notice["code"], "telemetry.malformed");
+    assert!(service.stop().await);
+}
+
+#[tokio::test]
+async fn known_devices_are_served_while_the_database_is_away() {
+    let world = World::start().await;
+    let service = world.service().await;
+    let contract = world.contract(&service).await;
+    let known = world
+        .device_of(&service, &contract, "known")
+        .await
+        .device_id
+        .parse()
+        .unwrap();
+    let known = Device::connect(&world, known, 1).await;
+    known.measure(1).await;
+    stream_holds(&world, "TELEMETRY", 1).await;
+    world.db_line.cut();
+    let stranger = Device::connect(&world, DeviceId::from_uuid(RandomIds.uuid7()), 1).await;
+    stranger.measure(1).await;
+    known.measure(2).await;
+    known.measure(3).await;
+    stream_holds(&world, "TELEMETRY", 3).await;
+    world.db_line.restore();
+    service.ready().await;
+    known.measure(4).await;
+    stream_holds(&world, "TELEMETRY", 4).await;
+    assert!(service.stop().await);
+}
+
+#[tokio::test]
+async fn receipt_of_the_worker_reaches_the_device() {
+    let world = World::start().await;
+    let service = world.service().await;
+    let id = world.device(&service).await;
+    let mut device = Device::connect(&world, id, 9).await;
+    let receipt = StoredReceipt {
+        device_id: id.to_string(),
+        epoch: 9,
+        sequences: vec![1, 2],
+    };
+    let nats = world.nats.client().await;
+    let subject = subjects::receipt(world.tenant, id);
+    nats.publish(subject, receipt.encode_to_vec().into())
+        .await
+        .unwrap();
+    nats.flush().await.unwrap();
+    let told = device.next(Downlink::Receipt).await;
+    assert_eq!(told, json!({"epoch": 9, "sequences": [1, 2]}));
+    assert!(service.stop().await);
+}
