@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::{self, ServiceConfig};
-use crate::{Runtime, RuntimeConfig, admin, telemetry};
+use crate::{Runtime, RuntimeConfig, TaskKind, admin, telemetry};
 
 /// What the `main!` macro knows of a service.
 #[derive(Debug, Clone, Copy)]
@@ -116,6 +116,8 @@ where
     ));
     let listener = runtime.bind("admin", settings.admin_listen).await?;
     admin::serve(&runtime, listener, Some(telemetry.log.clone()));
+    let upkeep = telemetry::keep_up(runtime.shutdown().soft().clone());
+    runtime.tasks().spawn(TaskKind::Background, "metrics upkeep", upkeep);
 
     tracing::info!(
         version = info.version,

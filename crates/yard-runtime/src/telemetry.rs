@@ -22,6 +22,8 @@ const SECONDS: &[f64] = &[
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
 ];
 
+const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// Changes the log filter of the running process.
 #[derive(Clone)]
 pub(crate) struct LogHandle(reload::Handle<EnvFilter, Registry>);
@@ -118,6 +120,17 @@ fn metrics_handle() -> &'static PrometheusHandle {
             .install_recorder()
             .expect("this is the only recorder of the process")
     })
+}
+
+/// Folds recorded values into their buckets until `stop`. Without it every value of a histogram is
+/// kept until somebody reads the metrics, and a service that nobody reads grows for ever.
+pub(crate) async fn keep_up(stop: tokio_util::sync::CancellationToken) -> anyhow::Result<()> {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return Ok(()),
+            () = tokio::time::sleep(UPKEEP) => metrics_handle().run_upkeep(),
+        }
+    }
 }
 
 /// Every metric of the process in Prometheus' text form.
