@@ -199,10 +199,11 @@ pub(super) async fn fires(
 
 /// Whether there is such a schedule.
 pub(super) async fn exists(tx: &mut PlatformTx, name: &str) -> Result<bool, PgError> {
-    let found = sqlx::query_scalar("select exists (select from platform.schedules where name = $1)")
-        .bind(name)
-        .fetch_one(&mut **tx)
-        .await?;
+    let found =
+        sqlx::query_scalar("select exists (select from platform.schedules where name = $1)")
+            .bind(name)
+            .fetch_one(&mut **tx)
+            .await?;
     Ok(found)
 }
 
@@ -229,7 +230,10 @@ mod tests {
         let at = OffsetDateTime::from_unix_timestamp(1_763_700_000).unwrap();
         let id = fire_id("presence-sweep", at);
         assert_eq!(id, fire_id("presence-sweep", at));
-        assert_ne!(id, fire_id("presence-sweep", at + Duration::microseconds(1)));
+        assert_ne!(
+            id,
+            fire_id("presence-sweep", at + Duration::microseconds(1))
+        );
         assert_ne!(id, fire_id("job-history-cleanup", at));
         assert_eq!(id.get_version_num(), 5);
     }

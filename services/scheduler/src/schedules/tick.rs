@@ -30,7 +30,12 @@ pub(crate) struct Ticker {
 
 impl Ticker {
     pub(crate) const fn new(pg: Pg, leadership: Arc<Leadership>, written: Arc<Notify>) -> Self {
-        Self { pg, leadership, written, seeded: None }
+        Self {
+            pg,
+            leadership,
+            written,
+            seeded: None,
+        }
     }
 
     /// Runs until `stop`.
@@ -45,7 +50,9 @@ impl Ticker {
                 () = stop.cancelled() => return Ok(()),
                 _ = second.tick() => {}
             }
-            let Some(epoch) = self.leadership.epoch() else { continue };
+            let Some(epoch) = self.leadership.epoch() else {
+                continue;
+            };
             if let Err(error) = self.tick(epoch).await {
                 tracing::warn!(error = %error, "schedules could not be looked at");
             }
@@ -94,7 +101,9 @@ impl Ticker {
         if !self.leadership.lease().holds(&mut tx, epoch).await? {
             return Ok(());
         }
-        let Some(schedule) = store::lock(&mut tx, name).await? else { return Ok(()) };
+        let Some(schedule) = store::lock(&mut tx, name).await? else {
+            return Ok(());
+        };
         let due = schedule.next_fire_at.filter(|due| *due <= schedule.now);
         let fired = match due.map(|due| decide(&schedule, plan, due)) {
             Some(Decision::Fire { planned_at, cause }) => {

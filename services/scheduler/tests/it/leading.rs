@@ -14,8 +14,10 @@ const JUST_DUE: &str = "clock_timestamp() - interval '2 seconds'";
 async fn two_schedulers_fire_once() {
     let world = World::new().await;
     let (one, two) = (world.start().await, world.start().await);
-    eventually(PATIENCE, || async { world.number("select count(*) from platform.leases").await == 1 })
-        .await;
+    eventually(PATIENCE, || async {
+        world.number("select count(*) from platform.leases").await == 1
+    })
+    .await;
     for name in ["a", "b", "c"] {
         world.schedule(name, YEARLY, JUST_DUE).await;
     }
@@ -42,7 +44,11 @@ async fn killed_leader_is_replaced_after_its_lease_and_nothing_fires_twice() {
     world.schedule("after", YEARLY, JUST_DUE).await;
     let second = world.leads(heir.rt.instance()).await;
     assert_eq!(second, first + 1);
-    assert!(killed.elapsed() >= TTL - Duration::from_millis(700), "{:?}", killed.elapsed());
+    assert!(
+        killed.elapsed() >= TTL - Duration::from_millis(700),
+        "{:?}",
+        killed.elapsed()
+    );
     eventually(PATIENCE, || async { world.fires("after").await == 1 }).await;
     eventually(PATIENCE, || async { world.wishes().await == 2 }).await;
     let epoch = "select epoch from platform.fires where schedule = 'after'";
@@ -73,8 +79,7 @@ async fn leader_cut_from_the_database_steps_down_and_another_leads() {
     let upstream = SocketAddr::from((Ipv4Addr::LOCALHOST, port.parse::<u16>().unwrap()));
     let proxy = ChaosProxy::start(upstream).unwrap();
     let mut config = world.config();
-    config.postgres =
-        PostgresConfig::for_test(&format!("{head}@{}/{database}", proxy.addr()));
+    config.postgres = PostgresConfig::for_test(&format!("{head}@{}/{database}", proxy.addr()));
     let cut_off = world.start_with(config).await;
     let epoch = world.leads(cut_off.rt.instance()).await;
     let other = world.start().await;

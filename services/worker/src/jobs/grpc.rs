@@ -68,8 +68,15 @@ impl JobApi {
         if more {
             rows.pop();
         }
-        let next = rows.last().filter(|_| more).map(Before::token).unwrap_or_default();
-        Ok(ListJobsResponse { jobs: rows.into_iter().map(Job::from).collect(), next_page_token: next })
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(Before::token)
+            .unwrap_or_default();
+        Ok(ListJobsResponse {
+            jobs: rows.into_iter().map(Job::from).collect(),
+            next_page_token: next,
+        })
     }
 }
 
@@ -80,7 +87,9 @@ impl JobService for JobApi {
         request: Request<ListJobsRequest>,
     ) -> Result<Response<ListJobsResponse>, Status> {
         let call = Call::of(&request);
-        self.list(&call, request.get_ref()).await.rpc(&call, "list jobs")
+        self.list(&call, request.get_ref())
+            .await
+            .rpc(&call, "list jobs")
     }
 
     async fn list_queues(
@@ -89,7 +98,9 @@ impl JobService for JobApi {
     ) -> Result<Response<ListQueuesResponse>, Status> {
         let call = Call::of(&request);
         let queues = queues::all(&self.pg, &self.nats, self.clock.now()).await;
-        queues.map(|queues| ListQueuesResponse { queues }).rpc(&call, "list queues")
+        queues
+            .map(|queues| ListQueuesResponse { queues })
+            .rpc(&call, "list queues")
     }
 }
 
@@ -136,11 +147,16 @@ struct Before {
 
 impl Before {
     fn parse(token: &str) -> Result<Option<Self>, Fault> {
-        let Some([nanos, id]) = page::parts::<2>(token)? else { return Ok(None) };
+        let Some([nanos, id]) = page::parts::<2>(token)? else {
+            return Ok(None);
+        };
         let wrong = || Fault::new(Code::PageTokenInvalid);
         let nanos: i128 = nanos.parse().map_err(|_e| wrong())?;
         let created_at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_e| wrong())?;
-        Ok(Some(Self { created_at, id: Uuid::try_parse(&id).map_err(|_e| wrong())? }))
+        Ok(Some(Self {
+            created_at,
+            id: Uuid::try_parse(&id).map_err(|_e| wrong())?,
+        }))
     }
 
     fn token(row: &JobRow) -> String {

@@ -15,9 +15,9 @@ use yard_fault::{Code, Fault};
 use yard_messaging::{BatchHandler, ConsumerSpec, Delivery, Nats, Outcome};
 use yard_pg::Pg;
 
+use super::QUEUE;
 use super::kinds::JobKind;
 use super::store::{self, NewJob};
-use super::QUEUE;
 
 /// Durable name of the consumer of the queue's wishes.
 pub(super) const CONSUMER: &str = "jobs-default";

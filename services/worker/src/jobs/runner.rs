@@ -40,8 +40,17 @@ impl Runner {
         ids: Arc<dyn IdSource>,
         wake: Arc<Notify>,
     ) -> Self {
-        let JobsConfig { slots, lease, poll, .. } = *config;
-        Self { pg, slots, lease, poll, ids, wake }
+        let JobsConfig {
+            slots, lease, poll, ..
+        } = *config;
+        Self {
+            pg,
+            slots,
+            lease,
+            poll,
+            ids,
+            wake,
+        }
     }
 
     /// After `soft` no more jobs are taken; after `hard` those that still run are given back.
@@ -54,7 +63,11 @@ impl Runner {
         let mut tokens: Vec<Uuid> = Vec::new();
         while !soft.is_cancelled() {
             let free = self.slots.saturating_sub(running.len());
-            let claimed = if free > 0 { self.claim(free).await } else { Vec::new() };
+            let claimed = if free > 0 {
+                self.claim(free).await
+            } else {
+                Vec::new()
+            };
             for job in claimed {
                 tokens.push(job.lease_token);
                 running.push(work(self.pg.clone(), job, self.lease).boxed());
@@ -113,8 +126,7 @@ async fn work(pg: Pg, job: Claimed, lease: Duration) -> Uuid {
 }
 
 async fn attempt(pg: &Pg, job: &Claimed) -> Result<(), Fault> {
-    let kind =
-        JobKind::of_name(&job.kind).ok_or_else(|| Fault::new(Code::JobKindUnknown))?;
+    let kind = JobKind::of_name(&job.kind).ok_or_else(|| Fault::new(Code::JobKindUnknown))?;
     tracing::debug!(job = %job.id, kind = job.kind, attempt = job.attempt, "job begins");
     let run = AssertUnwindSafe(kind.run(pg)).catch_unwind().await;
     run.unwrap_or_else(|_panic| Err(Fault::internal("the handler panicked")))

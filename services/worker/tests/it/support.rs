@@ -54,14 +54,21 @@ impl World {
         std::fs::create_dir_all(&folder).unwrap();
         let (own, own_public) = key_pair();
         let (issuer, issuer_public) = key_pair();
-        let trust =
-            json!({"keys": [jwk("service:worker", &own_public), jwk("issuer:test", &issuer_public)]});
+        let trust = json!({"keys": [jwk("service:worker", &own_public), jwk("issuer:test", &issuer_public)]});
         std::fs::write(folder.join("own.key"), own).unwrap();
         std::fs::write(folder.join("trust.json"), trust.to_string()).unwrap();
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
         let tester = Runtime::builder("test", "0").build();
-        let bus = Nats::connect(&NatsConfig::for_test(&server.url()), &tester).await.unwrap();
-        Self { db, server, bus, folder, issuer }
+        let bus = Nats::connect(&NatsConfig::for_test(&server.url()), &tester)
+            .await
+            .unwrap();
+        Self {
+            db,
+            server,
+            bus,
+            folder,
+            issuer,
+        }
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -69,7 +76,9 @@ impl World {
         postgres.max_connections = 10;
         Config {
             runtime: RuntimeConfig::for_test(),
-            grpc: ListenConfig { listen: "127.0.0.1:0".parse().unwrap() },
+            grpc: ListenConfig {
+                listen: "127.0.0.1:0".parse().unwrap(),
+            },
             postgres,
             nats: NatsConfig::for_test(&self.server.url()),
             identity: IdentityConfig {
@@ -103,7 +112,11 @@ impl World {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let executor = builder.worker_threads(1).enable_all().build().unwrap();
         let rt = Runtime::builder("worker", "0").build();
-        executor.spawn(worker::run(self.config(), rt)).await.unwrap().unwrap();
+        executor
+            .spawn(worker::run(self.config(), rt))
+            .await
+            .unwrap()
+            .unwrap();
         Victim { executor }
     }
 
@@ -145,7 +158,13 @@ impl World {
             payload: request.encode_to_vec().into(),
             traceparent: None,
         };
-        self.bus.publish(&message).await.unwrap().confirmed().await.unwrap();
+        self.bus
+            .publish(&message)
+            .await
+            .unwrap()
+            .confirmed()
+            .await
+            .unwrap();
     }
 
     pub(crate) fn jetstream(&self) -> &Context {
@@ -164,7 +183,11 @@ impl World {
     }
 
     pub(crate) async fn stored(&self) -> usize {
-        self.db.sql("select count(*) from series.telemetry").await.parse().unwrap()
+        self.db
+            .sql("select count(*) from series.telemetry")
+            .await
+            .parse()
+            .unwrap()
     }
 
     /// A request of a person of `tenant` who may read telemetry.
@@ -253,7 +276,12 @@ pub(crate) fn now() -> OffsetDateTime {
 /// hour ago.
 pub(crate) fn record(tenant: TenantId, device: DeviceId, sequence: i64) -> TelemetryRecord {
     let hour_ago = now().replace_nanosecond(0).unwrap() - time::Duration::hours(1);
-    at(tenant, device, sequence, hour_ago + time::Duration::seconds(sequence % 3_000))
+    at(
+        tenant,
+        device,
+        sequence,
+        hour_ago + time::Duration::seconds(sequence % 3_000),
+    )
 }
 
 pub(crate) fn at(

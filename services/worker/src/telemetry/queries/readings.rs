@@ -29,7 +29,9 @@ pub(super) struct After {
 
 impl After {
     pub(super) fn parse(token: &str) -> Result<Option<Self>, Fault> {
-        let Some([micros, id]) = page::parts::<2>(token)? else { return Ok(None) };
+        let Some([micros, id]) = page::parts::<2>(token)? else {
+            return Ok(None);
+        };
         let wrong = || Fault::new(Code::PageTokenInvalid);
         let micros: i128 = micros.parse().map_err(|_e| wrong())?;
         let nanos = micros.checked_mul(1_000).ok_or_else(wrong)?;
@@ -76,7 +78,11 @@ pub(super) async fn list(
     if more {
         rows.pop();
     }
-    let token = rows.last().filter(|_| more).map(After::token).unwrap_or_default();
+    let token = rows
+        .last()
+        .filter(|_| more)
+        .map(After::token)
+        .unwrap_or_default();
     Ok((rows, token))
 }
 

@@ -17,8 +17,12 @@ const INSERT: &str = "insert into series.telemetry \
 pub(super) async fn insert(pg: &Pg, rows: &[Row]) -> Result<u64, PgError> {
     let actor = Actor::service("worker");
     let mut groups = rows.chunk_by(|a, b| a.tenant == b.tenant);
-    let Some(first) = groups.next() else { return Ok(0) };
-    let Some(head) = first.first() else { return Ok(0) };
+    let Some(first) = groups.next() else {
+        return Ok(0);
+    };
+    let Some(head) = first.first() else {
+        return Ok(0);
+    };
     let mut tx = TenantTx::begin(pg, head.tenant, &actor).await?;
     let mut new = insert_group(&mut tx, first).await?;
     for group in groups {
@@ -57,7 +61,9 @@ async fn insert_group(tx: &mut TenantTx, rows: &[Row]) -> Result<u64, PgError> {
 
 /// The SQLSTATE of a refusal.
 pub(super) fn sqlstate(error: &PgError) -> Option<String> {
-    let (PgError::Refused(source) | PgError::Taken { source, .. }) = error else { return None };
+    let (PgError::Refused(source) | PgError::Taken { source, .. }) = error else {
+        return None;
+    };
     let code = source.as_database_error()?.code()?;
     Some(code.into_owned())
 }
