@@ -210,7 +210,7 @@ impl Parts {
             patience: config.puback_timeout,
             resend_after: config.resend_after,
         };
-        let spec = consumer(&COMMANDS, "command-dispatcher", "cmd.v1.>".to_owned(), 32);
+        let spec = consumer(&COMMANDS, "command-dispatcher", String::new(), 32);
         self.consume(spec, dispatcher);
         self.consume(
             consumer(

@@ -146,9 +146,11 @@ impl Pipeline {
         uplink: Uplink,
         message: &Inbound,
     ) -> Settlement {
-        self.wiring
-            .heard
-            .note(device.id, device.tenant, message.received_at);
+        // A status says more than that its device was heard, and may be of its last will.
+        if uplink != Uplink::Status {
+            let heard = &self.wiring.heard;
+            heard.note(device.id, device.tenant, message.received_at);
+        }
         let payload = &message.publish.payload;
         match uplink {
             Uplink::Telemetry => self.telemetry(device, message).await,

@@ -1,9 +1,10 @@
 use async_nats::jetstream;
+use futures::StreamExt as _;
 use prost::Message as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use yard_contracts::device::v1::{GetDeviceRequest, Presence};
 use yard_contracts::job::v1::JobRequest;
-use yard_contracts::subjects;
+use yard_contracts::subjects::{self, live};
 use yard_contracts::topics::Uplink;
 use yard_ids::DeviceId;
 use yard_testkit::eventually;
@@ -50,24 +51,39 @@ async fn will_of_an_older_run_does_not_take_the_newer_away() {
     let world = World::start().await;
     let service = world.service().await;
     let id = world.device(&service).await;
+    let nats = world.nats.client().await;
+    let subject = subjects::live_device(world.tenant, id, live::PRESENCE_CHANGED);
+    let mut changes = nats.subscribe(subject).await.unwrap();
+    nats.flush().await.unwrap();
     let device = Device::connect(&world, id, 6).await;
     becomes(&world, &service, id, Presence::Online).await;
     device
         .say(Uplink::Status, &json!({"state": "offline", "epoch": 5}))
         .await;
-    // Through once the report behind it is.
     device
-        .say(Uplink::Status, &json!({"state": "online", "epoch": 7}))
+        .say(Uplink::Status, &json!({"state": "online", "epoch": 6}))
         .await;
-    eventually(SOON, || async {
-        let sql = "select epoch || state from platform.device_presence";
-        world.db.sql(sql).await.trim() == "7online"
-    })
-    .await;
-    let fenced = yard_runtime::metrics_text();
-    assert!(
-        fenced.contains("yard_presence_reports_fenced_total"),
-        "{fenced}"
+    device
+        .say(Uplink::Status, &json!({"state": "offline", "epoch": 7}))
+        .await;
+    let mut said = Vec::new();
+    loop {
+        let message = tokio::time::timeout(SOON, changes.next())
+            .await
+            .unwrap()
+            .unwrap();
+        let change: Value = serde_json::from_slice(&message.payload).unwrap();
+        said.push(change["presence"].clone());
+        if change["presence"] == "PRESENCE_OFFLINE" {
+            break;
+        }
+    }
+    let sql = "select epoch || state from platform.device_presence";
+    assert_eq!(world.db.sql(sql).await.trim(), "7offline", "{said:?}");
+    // Each time it says that it is online is told; the old will is not.
+    assert_eq!(
+        said,
+        ["PRESENCE_ONLINE", "PRESENCE_ONLINE", "PRESENCE_OFFLINE"]
     );
     assert!(service.stop().await);
 }
