@@ -1,11 +1,12 @@
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
 use async_nats::jetstream::{AckKind, Message};
 use bytes::Bytes;
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 use yard_fault::{AckDecision, Fault};
@@ -55,7 +56,8 @@ pub struct Delivery {
 pub enum Outcome {
     /// Done, durably.
     Done,
-    /// Not now: the same message may well work after this delay. Never counted against it.
+    /// Not now: the same message may well work after this delay. Not counted against it, short of
+    /// a thousand times.
     Later(Duration),
     /// It failed. By the fault's class it is tried again, or goes to the dead letters.
     Failed(Fault),
@@ -67,10 +69,13 @@ pub trait BatchHandler: Send + 'static {
     fn handle(&mut self, batch: &[Delivery]) -> impl Future<Output = Vec<Outcome>> + Send;
 }
 
-/// Attempts after which a retryable failure is given up, and after which a message is taken for
-/// one that kills its handler.
+/// Attempts after which a retryable failure is given up.
 const MOST_FAILURES: i64 = 8;
-const MOST_DELIVERIES: i64 = 20;
+/// A message that comes so often may be one that kills its handler: it is handled alone, so that
+/// it takes nobody with it. A long outage makes messages come often as well.
+const SUSPECT_DELIVERIES: i64 = 20;
+/// Hours of an outage, or a thousand dead processes: then it is given up.
+const MOST_DELIVERIES: i64 = 1_000;
 
 /// Pulls and handles until `stop`; the batch in hand is finished first. Losing the broker, or the
 /// pull, only makes it begin again.
@@ -173,18 +178,39 @@ async fn handle<H: BatchHandler>(
             None => tracing::warn!(subject = %message.subject, "message without delivery details"),
         }
     }
-    if deliveries.is_empty() {
-        return;
-    }
-    let outcomes = handler.handle(&deliveries).await;
-    debug_assert_eq!(
-        outcomes.len(),
-        deliveries.len(),
-        "one outcome for each delivery"
-    );
+    let outcomes = outcomes(handler, &deliveries).await;
     for ((message, delivery), outcome) in kept.iter().zip(&deliveries).zip(outcomes) {
         settle(nats, spec, message, delivery, outcome).await;
     }
+}
+
+/// The handler's answers. Suspects are handled alone, and so is everything of a batch in which the
+/// handler panicked: the message at fault is found, the others are done.
+async fn outcomes<H: BatchHandler>(handler: &mut H, batch: &[Delivery]) -> Vec<Outcome> {
+    if batch.is_empty() {
+        return Vec::new();
+    }
+    let together = batch.iter().all(|delivery| delivery.attempt <= SUSPECT_DELIVERIES);
+    if together && let Some(outcomes) = unless_panicked(handler, batch).await {
+        return outcomes;
+    }
+    let mut outcomes = Vec::with_capacity(batch.len());
+    for delivery in batch.chunks(1) {
+        match unless_panicked(handler, delivery).await {
+            Some(answered) => outcomes.extend(answered),
+            None => outcomes.push(Outcome::Failed(Fault::internal("the handler panicked"))),
+        }
+    }
+    outcomes
+}
+
+async fn unless_panicked<H: BatchHandler>(
+    handler: &mut H,
+    batch: &[Delivery],
+) -> Option<Vec<Outcome>> {
+    let outcomes = AssertUnwindSafe(handler.handle(batch)).catch_unwind().await.ok()?;
+    debug_assert_eq!(outcomes.len(), batch.len(), "one outcome for each delivery");
+    Some(outcomes)
 }
 
 async fn settle(

@@ -65,11 +65,8 @@ impl<F: FnMut(&Delivery) -> Outcome + Send + 'static> BatchHandler for Recorder<
         let mut outcomes = Vec::new();
         for delivery in batch {
             let text = String::from_utf8_lossy(&delivery.payload).into_owned();
-            let mut seen = self
-                .seen
-                .lock()
-                .expect("no test panics while it holds this");
-            seen.push((text, delivery.attempt));
+            let entry = (text, delivery.attempt);
+            self.seen.lock().expect("no test panics while it holds this").push(entry);
             outcomes.push((self.rule)(delivery));
         }
         outcomes
@@ -146,14 +143,35 @@ async fn message_published_again_with_its_id_is_stored_once() {
 }
 
 #[tokio::test]
-async fn later_comes_again_and_is_never_given_up() {
+async fn later_comes_again_and_is_not_given_up_in_an_outage() {
     let setup = setup().await;
     let seen = setup.consume(|delivery| match delivery.attempt {
-        1..=10 => Outcome::Later(Duration::from_millis(5)),
+        1..=30 => Outcome::Later(Duration::from_millis(5)),
         _ => Outcome::Done,
     });
     setup.publish(1).await;
-    eventually(PATIENCE, || async { seen.lock().unwrap().len() == 11 }).await;
+    eventually(PATIENCE, || async { seen.lock().unwrap().len() == 31 }).await;
+    setup.stop().await;
+}
+
+#[tokio::test]
+async fn message_that_panics_its_handler_does_not_take_its_batch_along() {
+    let setup = setup().await;
+    for n in 10..=20 {
+        setup.publish(n).await;
+    }
+    let seen = setup.consume(|delivery| {
+        assert_ne!(delivery.payload.as_ref(), b"13", "as asked");
+        Outcome::Done
+    });
+    let done = |n: u32| seen.lock().unwrap().iter().any(|(seen, _)| *seen == n.to_string());
+    eventually(PATIENCE, || async { (10..=20).all(done) }).await;
+    let stream = setup.nats.jetstream().clone();
+    eventually(PATIENCE, || async {
+        let mut jobs = stream.get_stream(streams::JOBS.name).await.unwrap();
+        jobs.info().await.unwrap().state.messages == 1
+    })
+    .await;
     setup.stop().await;
 }
 
