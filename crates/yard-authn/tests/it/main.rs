@@ -2,5 +2,6 @@
 
 #![cfg(test)]
 
+mod passwords;
 mod policies;
 mod tokens;
