@@ -4,28 +4,21 @@ use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "cargo tells a build script where to write so"
-)]
+#[expect(clippy::disallowed_methods, reason = "cargo tells a build script where to write so")]
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
-    println!("cargo:rerun-if-changed={}", root.display());
+    for folder in ["yard", "google"] {
+        println!("cargo:rerun-if-changed={}", root.join(folder).display());
+    }
     let mut files = Vec::new();
     collect(&root.join("yard"), &mut files)?;
     files.sort();
 
     let mut compiler = protox::Compiler::new([&root])?;
-    compiler
-        .include_imports(true)
-        .include_source_info(true)
-        .open_files(&files)?;
+    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
     // protox encodes the set itself: our options are extensions, which prost's types would drop.
-    fs::write(
-        out.join("switchyard.fds"),
-        compiler.encode_file_descriptor_set(),
-    )?;
+    fs::write(out.join("switchyard.fds"), compiler.encode_file_descriptor_set())?;
     tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

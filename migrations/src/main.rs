@@ -44,9 +44,7 @@ enum Action {
 fn main() -> anyhow::Result<()> {
     // The owner's connection may use TLS, which needs the process's one crypto provider.
     drop(rustls::crypto::aws_lc_rs::default_provider().install_default());
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     executor.block_on(run(Arguments::parse()))
 }
 

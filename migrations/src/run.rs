@@ -42,10 +42,7 @@ pub struct Report {
 /// # Errors
 /// When the URL cannot be used or the server does not answer.
 pub async fn connect(admin_url: &str) -> Result<PgConnection, MigrationError> {
-    Ok(PgConnectOptions::from_str(admin_url)?
-        .application_name("yard-migrate")
-        .connect()
-        .await?)
+    Ok(PgConnectOptions::from_str(admin_url)?.application_name("yard-migrate").connect().await?)
 }
 
 /// Brings the shared schemas and every tenant's schema up to date.
@@ -62,9 +59,7 @@ pub async fn migrate(admin_url: &str) -> Result<Report, MigrationError> {
         migrate_tenant(&mut connection, *id).await?;
     }
     connection.close().await?;
-    Ok(Report {
-        tenants: tenants.len(),
-    })
+    Ok(Report { tenants: tenants.len() })
 }
 
 /// Creates the tenant's schema where missing and applies what it lacks.
@@ -91,18 +86,11 @@ async fn run_in(
     migrator: &Migrator,
 ) -> Result<(), MigrationError> {
     // The migrator keeps its table of applied files where search_path points.
-    execute(
-        connection,
-        format!("set search_path = {schema}, pg_catalog"),
-    )
-    .await?;
+    execute(connection, format!("set search_path = {schema}, pg_catalog")).await?;
     let outcome = migrator
         .run_direct(None, connection, false)
         .await
-        .map_err(|source| MigrationError::Migration {
-            schema: schema.to_owned(),
-            source,
-        });
+        .map_err(|source| MigrationError::Migration { schema: schema.to_owned(), source });
     execute(connection, "reset search_path".to_owned()).await?;
     outcome
 }
@@ -120,11 +108,7 @@ pub async fn set_role_passwords(admin_url: &str, password: &str) -> Result<(), M
     }
     let mut connection = connect(admin_url).await?;
     for role in SERVICE_ROLES {
-        execute(
-            &mut connection,
-            format!("alter role {role} password '{password}'"),
-        )
-        .await?;
+        execute(&mut connection, format!("alter role {role} password '{password}'")).await?;
     }
     connection.close().await?;
     Ok(())
@@ -132,18 +116,13 @@ pub async fn set_role_passwords(admin_url: &str, password: &str) -> Result<(), M
 
 /// Statements whose names cannot be bound. Every caller builds them from UUIDs, constants or text
 /// it has checked.
-#[expect(
-    clippy::disallowed_types,
-    reason = "DDL takes no bound values; this is its only home"
-)]
+#[expect(clippy::disallowed_types, reason = "DDL takes no bound values; this is its only home")]
 pub(crate) async fn execute(
     connection: &mut PgConnection,
     statement: String,
 ) -> Result<(), MigrationError> {
     use sqlx::AssertSqlSafe;
 
-    sqlx::query(AssertSqlSafe(statement))
-        .execute(connection)
-        .await?;
+    sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;
     Ok(())
 }

@@ -112,25 +112,10 @@ fn both_parts(
     } else {
         say::note(format!("  {figures}"));
     }
-    ensure!(
-        calm.acked > 0,
-        "no reading was acknowledged: there was no load"
-    );
-    ensure!(
-        calm.lost == 0,
-        "{} acknowledged readings are lost",
-        calm.lost
-    );
-    ensure!(
-        all.duplicates == 0,
-        "{} readings are stored twice",
-        all.duplicates
-    );
-    ensure!(
-        all.receipts_lost == 0,
-        "{} confirmed readings are not stored",
-        all.receipts_lost
-    );
+    ensure!(calm.acked > 0, "no reading was acknowledged: there was no load");
+    ensure!(calm.lost == 0, "{} acknowledged readings are lost", calm.lost);
+    ensure!(all.duplicates == 0, "{} readings are stored twice", all.duplicates);
+    ensure!(all.receipts_lost == 0, "{} confirmed readings are not stored", all.receipts_lost);
     Ok(())
 }
 

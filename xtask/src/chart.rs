@@ -14,35 +14,18 @@ const CHART: &str = "helm/switchyard";
 const RENDER: &str = include_str!("python/render_chart.py");
 // Helm's engine as a Python extension, and the schemas of Kubernetes' API.
 const REQUIREMENTS: &str = "helm-sdkpy==0.1.32\nkubernetes-validate==1.37.0\nPyYAML==6.0.3\n";
-const PYTHONS: [&str; 5] = [
-    "python3.13",
-    "python3.12",
-    "python3.14",
-    "python3",
-    "python",
-];
+const PYTHONS: [&str; 5] = ["python3.13", "python3.12", "python3.14", "python3", "python"];
 
 /// Renders and validates the chart.
 pub(crate) fn run(workspace: &Workspace, how: Json) -> Result<()> {
     let chart = workspace.join(CHART);
-    ensure!(
-        chart.join("Chart.yaml").is_file(),
-        "there is no chart at {CHART}"
-    );
+    ensure!(chart.join("Chart.yaml").is_file(), "there is no chart at {CHART}");
     let python = environment(workspace)?;
     let script = workspace.tool_cache().join("render_chart.py");
     fs::write(&script, RENDER).context("write the renderer")?;
-    let output = command::new(python, workspace.root())
-        .arg(script)
-        .arg(&chart)
-        .read()?;
+    let output = command::new(python, workspace.root()).arg(script).arg(&chart).read()?;
     let figures = last_json(&output)?;
-    for problem in figures
-        .get("problems")
-        .and_then(|p| p.as_array())
-        .into_iter()
-        .flatten()
-    {
+    for problem in figures.get("problems").and_then(|p| p.as_array()).into_iter().flatten() {
         say::note(format!("  ✗ {}", problem.as_str().unwrap_or_default()));
     }
     let number = |key: &str| figures.get(key).and_then(serde_json::Value::as_u64);
@@ -75,14 +58,7 @@ fn environment(workspace: &Workspace) -> Result<PathBuf> {
         let wanted = folder.join("wanted.txt");
         fs::write(&wanted, REQUIREMENTS)?;
         command::new(&python, workspace.root())
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "-r",
-            ])
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
             .arg(&wanted)
             .quiet()?;
         fs::rename(&wanted, &stamp)?;
@@ -96,16 +72,9 @@ fn find_python(root: &Path) -> Result<PathBuf> {
     let new_enough = "import sys; sys.exit(sys.version_info < (3, 12))";
     let mut candidates: Vec<PathBuf> = PYTHONS.iter().map(PathBuf::from).collect();
     candidates.extend(pyenv_pythons());
-    let fits = |python: &PathBuf| {
-        command::new(python, root)
-            .args(["-c", new_enough])
-            .quiet()
-            .is_ok()
-    };
-    candidates
-        .into_iter()
-        .find(fits)
-        .context("the chart check needs Python 3.12 or newer")
+    let fits =
+        |python: &PathBuf| command::new(python, root).args(["-c", new_enough]).quiet().is_ok();
+    candidates.into_iter().find(fits).context("the chart check needs Python 3.12 or newer")
 }
 
 fn pyenv_pythons() -> Vec<PathBuf> {
@@ -114,9 +83,7 @@ fn pyenv_pythons() -> Vec<PathBuf> {
     };
     let versions = fs::read_dir(Path::new(&home).join(".pyenv/versions"));
     let folders = versions.into_iter().flatten().flatten();
-    let mut found: Vec<_> = folders
-        .map(|entry| entry.path().join("bin/python"))
-        .collect();
+    let mut found: Vec<_> = folders.map(|entry| entry.path().join("bin/python")).collect();
     found.sort();
     found.reverse();
     found

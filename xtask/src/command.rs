@@ -50,10 +50,7 @@ impl Cmd {
     /// Runs it with its output on our standard error, so that results stay alone on standard output.
     pub(crate) fn run(mut self) -> Result<()> {
         self.command.stdout(std::io::stderr());
-        let status = self
-            .command
-            .status()
-            .with_context(|| format!("run {}", self.shown))?;
+        let status = self.command.status().with_context(|| format!("run {}", self.shown))?;
         self.expect(status, "")
     }
 
@@ -64,10 +61,7 @@ impl Cmd {
 
     /// Runs it and gives back its standard output.
     pub(crate) fn read(mut self) -> Result<String> {
-        let output = self
-            .command
-            .output()
-            .with_context(|| format!("run {}", self.shown))?;
+        let output = self.command.output().with_context(|| format!("run {}", self.shown))?;
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         let err = String::from_utf8_lossy(&output.stderr);
         self.expect(output.status, &last_lines(&format!("{out}{err}"), TAIL))?;
@@ -76,19 +70,11 @@ impl Cmd {
 
     /// As [`Cmd::read`], whatever its exit code is.
     pub(crate) fn read_any(mut self) -> Result<String> {
-        let output = self
-            .command
-            .output()
-            .with_context(|| format!("run {}", self.shown))?;
+        let output = self.command.output().with_context(|| format!("run {}", self.shown))?;
         let err = String::from_utf8_lossy(&output.stderr);
         let out = String::from_utf8_lossy(&output.stdout).into_owned();
         if out.trim().is_empty() {
-            bail!(
-                "`{}` said nothing ({})\n{}",
-                self.shown,
-                output.status,
-                last_lines(&err, TAIL)
-            );
+            bail!("`{}` said nothing ({})\n{}", self.shown, output.status, last_lines(&err, TAIL));
         }
         Ok(out)
     }
@@ -97,10 +83,7 @@ impl Cmd {
     pub(crate) fn tee(mut self) -> Result<(bool, String)> {
         let (reader, writer) = std::io::pipe().context("make a pipe")?;
         self.command.stdout(writer.try_clone()?).stderr(writer);
-        let mut child = self
-            .command
-            .spawn()
-            .with_context(|| format!("run {}", self.shown))?;
+        let mut child = self.command.spawn().with_context(|| format!("run {}", self.shown))?;
         // Holds the pipe's other end: while it lives, reading never ends.
         drop(self.command);
         let mut text = String::new();
@@ -124,12 +107,7 @@ impl Cmd {
 
 fn last_lines(text: &str, count: usize) -> String {
     let lines: Vec<&str> = text.lines().collect();
-    lines
-        .iter()
-        .skip(lines.len().saturating_sub(count))
-        .copied()
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.iter().skip(lines.len().saturating_sub(count)).copied().collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -138,19 +116,14 @@ mod tests {
 
     #[test]
     fn a_failing_program_is_named_with_the_end_of_its_output() {
-        let failed = new("sh", Path::new("/"))
-            .args(["-c", "echo oops >&2; exit 3"])
-            .read();
+        let failed = new("sh", Path::new("/")).args(["-c", "echo oops >&2; exit 3"]).read();
         let text = failed.unwrap_err().to_string();
         assert!(text.contains("sh -c") && text.contains("oops"), "{text}");
     }
 
     #[test]
     fn tee_gives_back_what_was_printed() {
-        let (ok, text) = new("sh", Path::new("/"))
-            .args(["-c", "echo one; exit 1"])
-            .tee()
-            .unwrap();
+        let (ok, text) = new("sh", Path::new("/")).args(["-c", "echo one; exit 1"]).tee().unwrap();
         assert_eq!((ok, text.as_str()), (false, "one\n"));
     }
 }

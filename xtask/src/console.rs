@@ -25,17 +25,22 @@ pub(crate) fn folder(workspace: &Workspace) -> PathBuf {
     workspace.join("services/console")
 }
 
-/// Installs exactly the packages of the lock file, when that has not been done for this lock file.
+/// Installs the console's packages.
 pub(crate) fn install(workspace: &Workspace) -> Result<()> {
-    let folder = folder(workspace);
+    packages(&folder(workspace), "installing the console's packages (npm)")
+}
+
+/// Installs exactly the packages of a folder's lock file, when that has not been done for this
+/// lock file.
+pub(crate) fn packages(folder: &Path, step: &str) -> Result<()> {
     let node = Node::find()?;
     let installed = modified(&folder.join("node_modules/.package-lock.json"));
     if installed.is_some() && installed >= modified(&folder.join("package-lock.json")) {
         return Ok(());
     }
-    say::step("installing the console's packages (npm)", || {
-        command::new(&node.npm, &folder)
-            .args(["ci", "--no-audit", "--no-fund"])
+    say::step(step, || {
+        command::new(&node.npm, folder)
+            .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
             .quiet()
     })
 }
@@ -44,18 +49,13 @@ pub(crate) fn install(workspace: &Workspace) -> Result<()> {
 pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     let folder = folder(workspace);
     let built = modified(&folder.join("dist/index.html"));
-    let newest = SOURCES
-        .iter()
-        .filter_map(|source| newest(&folder.join(source)))
-        .max();
+    let newest = SOURCES.iter().filter_map(|source| newest(&folder.join(source))).max();
     if built.is_some() && built >= newest {
         return Ok(());
     }
     let node = Node::find()?;
     say::step("building the console", || {
-        command::new(&node.npm, &folder)
-            .args(["run", "--silent", "build"])
-            .quiet()
+        command::new(&node.npm, &folder).args(["run", "--silent", "build"]).quiet()
     })
 }
 
@@ -68,8 +68,5 @@ fn newest(path: &Path) -> Option<SystemTime> {
         return modified(path);
     }
     let entries = fs::read_dir(path).ok()?.flatten();
-    entries
-        .filter_map(|entry| newest(&entry.path()))
-        .chain(modified(path))
-        .max()
+    entries.filter_map(|entry| newest(&entry.path())).chain(modified(path)).max()
 }

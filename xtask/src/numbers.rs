@@ -16,9 +16,7 @@ pub(crate) fn stored(platform: &Platform, tenant: &DemoTenant) -> Result<u64> {
 /// Commands of a tenant that its devices carried out.
 pub(crate) fn succeeded(platform: &Platform, tenant: &DemoTenant) -> Result<u64> {
     let schema = schema(platform, tenant)?;
-    platform.count(&format!(
-        "select count(*) from {schema}.commands where state = 'succeeded'"
-    ))
+    platform.count(&format!("select count(*) from {schema}.commands where state = 'succeeded'"))
 }
 
 /// Milliseconds from a command's request to the device's "succeeded": half and 99 in 100 are
@@ -37,10 +35,7 @@ pub(crate) fn command_times(platform: &Platform) -> Result<[f64; 2]> {
 
 /// Milliseconds from a reading's acceptance to its row.
 pub(crate) fn stored_times(platform: &Platform) -> Result<[f64; 2]> {
-    percentiles(
-        platform,
-        "select stored_at - received_at as took from series.telemetry",
-    )
+    percentiles(platform, "select stored_at - received_at as took from series.telemetry")
 }
 
 /// Rows written in a span of time.
@@ -60,17 +55,11 @@ pub(crate) fn now(platform: &Platform) -> Result<String> {
 /// What was written between two moments of the database's clock.
 pub(crate) fn stored_between(platform: &Platform, from: &str, to: &str) -> Result<Window> {
     let span = format!("stored_at >= '{from}' and stored_at < '{to}'");
-    let rows = platform.count(&format!(
-        "select count(*) from series.telemetry where {span}"
-    ))?;
+    let rows = platform.count(&format!("select count(*) from series.telemetry where {span}"))?;
     let times =
         format!("select stored_at - received_at as took from series.telemetry where {span}");
     let [p50_ms, p99_ms] = percentiles(platform, &times)?;
-    Ok(Window {
-        rows,
-        p50_ms,
-        p99_ms,
-    })
+    Ok(Window { rows, p50_ms, p99_ms })
 }
 
 fn percentiles(platform: &Platform, rows: &str) -> Result<[f64; 2]> {
@@ -85,11 +74,7 @@ fn percentiles(platform: &Platform, rows: &str) -> Result<[f64; 2]> {
 
 fn parse(row: &str) -> Option<[f64; 2]> {
     let (half, most) = row.split_once('|')?;
-    let number = |text: &str| {
-        text.parse::<f64>()
-            .ok()
-            .map(|ms| (ms * 100.0).round() / 100.0)
-    };
+    let number = |text: &str| text.parse::<f64>().ok().map(|ms| (ms * 100.0).round() / 100.0);
     Some([number(half)?, number(most)?])
 }
 

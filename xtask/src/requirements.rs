@@ -14,13 +14,8 @@ use crate::say;
 use crate::workspace::{Workspace, read};
 
 const LEDGER: &str = "docs/requirements.md";
-const SERIES: [(&str, u32); 5] = [
-    ("ICAS", 45),
-    ("LMU", 96),
-    ("WIFI", 77),
-    ("HOT", 64),
-    ("OSV", 75),
-];
+const SERIES: [(&str, u32); 5] =
+    [("ICAS", 45), ("LMU", 96), ("WIFI", 77), ("HOT", 64), ("OSV", 75)];
 
 /// Checks the ledger.
 pub(crate) fn run(workspace: &Workspace, how: Json) -> Result<()> {
@@ -34,9 +29,7 @@ pub(crate) fn run(workspace: &Workspace, how: Json) -> Result<()> {
     }
     let count = |state| rows.iter().filter(|row| row.state == state).count();
     let (done, partial, open) = (count("done"), count("partial"), count("open"));
-    say::note(format!(
-        "  requirements: {done} done, {partial} partial, {open} open"
-    ));
+    say::note(format!("  requirements: {done} done, {partial} partial, {open} open"));
     if how.json {
         say::out(json!({"done": done, "partial": partial, "open": open, "wrong": wrong.len()}));
     }
@@ -64,9 +57,7 @@ impl Row {
                 wrong.push(format!("{id} is {} without evidence", self.state));
             }
             "done" | "partial" => {}
-            other => wrong.push(format!(
-                "{id} has the state `{other}`, not done, partial or open"
-            )),
+            other => wrong.push(format!("{id} has the state `{other}`, not done, partial or open")),
         }
         for evidence in &self.evidence {
             let (path, needle) = evidence.split_once('#').unwrap_or((evidence, ""));
@@ -94,17 +85,8 @@ fn row(line: &str) -> Option<Row> {
         return None;
     }
     let state = cells.next().unwrap_or_default().to_owned();
-    let quoted = cells
-        .next()
-        .unwrap_or_default()
-        .split('`')
-        .skip(1)
-        .step_by(2);
-    Some(Row {
-        id: id.to_owned(),
-        state,
-        evidence: quoted.map(str::to_owned).collect(),
-    })
+    let quoted = cells.next().unwrap_or_default().split('`').skip(1).step_by(2);
+    Some(Row { id: id.to_owned(), state, evidence: quoted.map(str::to_owned).collect() })
 }
 
 /// Every id once, and no id that does not exist.
@@ -154,20 +136,8 @@ mod tests {
 
     #[test]
     fn done_without_evidence_and_unknown_states_are_refused() {
-        assert_eq!(
-            row("| HOT-01 | done | | |")
-                .unwrap()
-                .problems(&content)
-                .len(),
-            1
-        );
-        assert_eq!(
-            row("| HOT-01 | soon | | |")
-                .unwrap()
-                .problems(&content)
-                .len(),
-            1
-        );
+        assert_eq!(row("| HOT-01 | done | | |").unwrap().problems(&content).len(), 1);
+        assert_eq!(row("| HOT-01 | soon | | |").unwrap().problems(&content).len(), 1);
         assert_eq!(row("| ID | state | evidence | note |"), None);
     }
 }

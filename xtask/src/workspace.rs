@@ -45,9 +45,7 @@ impl Workspace {
 
     /// A program that cargo has built.
     pub(crate) fn binary(&self, name: &str, release: bool) -> PathBuf {
-        self.target
-            .join(if release { "release" } else { "debug" })
-            .join(name)
+        self.target.join(if release { "release" } else { "debug" }).join(name)
     }
 
     /// The folders of the workspace's members, relative to the root.

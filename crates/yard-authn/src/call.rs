@@ -23,11 +23,7 @@ impl Call {
         incident: String,
         idempotency_key: Option<String>,
     ) -> Self {
-        Self {
-            caller,
-            incident,
-            idempotency_key,
-        }
+        Self { caller, incident, idempotency_key }
     }
 
     /// The call of a request that came through [`crate::server::AuthnLayer`].
@@ -36,11 +32,7 @@ impl Call {
     /// When the service was built without the layer, which every test of it would show.
     #[must_use]
     pub fn of<T>(request: &Request<T>) -> Self {
-        request
-            .extensions()
-            .get::<Self>()
-            .cloned()
-            .expect("AuthnLayer is on every server of ours")
+        request.extensions().get::<Self>().cloned().expect("AuthnLayer is on every server of ours")
     }
 
     /// The client's key, if it sent one.

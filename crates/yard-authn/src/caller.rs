@@ -35,13 +35,8 @@ impl Caller {
     /// # Errors
     /// `auth.tenant_required` outside a tenant.
     pub fn tenant(&self) -> Result<TenantId, Fault> {
-        let claims = self
-            .0
-            .as_ref()
-            .ok_or_else(|| Fault::new(Code::AuthRequired))?;
-        claims
-            .tenant
-            .ok_or_else(|| Fault::new(Code::AuthTenantRequired))
+        let claims = self.0.as_ref().ok_or_else(|| Fault::new(Code::AuthRequired))?;
+        claims.tenant.ok_or_else(|| Fault::new(Code::AuthTenantRequired))
     }
 
     /// The caller's tenant, if any.
@@ -55,12 +50,8 @@ impl Caller {
     /// # Errors
     /// `auth.required` for services and for nobody.
     pub fn person(&self) -> Result<PrincipalId, Fault> {
-        let id = self
-            .subject()
-            .strip_prefix("person:")
-            .and_then(|id| Uuid::try_parse(id).ok());
-        id.map(PrincipalId::from_uuid)
-            .ok_or_else(|| Fault::new(Code::AuthRequired))
+        let id = self.subject().strip_prefix("person:").and_then(|id| Uuid::try_parse(id).ok());
+        id.map(PrincipalId::from_uuid).ok_or_else(|| Fault::new(Code::AuthRequired))
     }
 
     /// The session the token came from.
@@ -95,10 +86,7 @@ impl Caller {
         if policy.scope() == Scope::Public {
             return Ok(());
         }
-        let claims = self
-            .0
-            .as_ref()
-            .ok_or_else(|| Fault::new(Code::AuthRequired))?;
+        let claims = self.0.as_ref().ok_or_else(|| Fault::new(Code::AuthRequired))?;
         let service = claims.sub.strip_prefix("service:");
         let allowed = match policy.scope() {
             Scope::Tenant => {
@@ -110,8 +98,6 @@ impl Caller {
             Scope::Internal => service.is_some_and(|name| policy.callers.iter().any(|c| c == name)),
             Scope::Public | Scope::Unspecified => false,
         };
-        allowed
-            .then_some(())
-            .ok_or_else(|| Fault::new(Code::AuthForbidden))
+        allowed.then_some(()).ok_or_else(|| Fault::new(Code::AuthForbidden))
     }
 }

@@ -20,10 +20,7 @@ pub struct OwnToken(Identity);
 
 impl Interceptor for OwnToken {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let token = self
-            .0
-            .token()
-            .map_err(|e| Status::internal(e.to_string()))?;
+        let token = self.0.token().map_err(|e| Status::internal(e.to_string()))?;
         let bearer: Option<MetadataValue<_>> = format!("Bearer {token}").parse().ok();
         if let Some(bearer) = bearer {
             request.metadata_mut().insert("authorization", bearer);
@@ -45,10 +42,7 @@ pub fn channel(
     identity: &Identity,
 ) -> Result<ServiceChannel, ConfigError> {
     let endpoint = plain_endpoint(option, endpoint)?;
-    Ok(InterceptedService::new(
-        endpoint.connect_lazy(),
-        OwnToken(identity.clone()),
-    ))
+    Ok(InterceptedService::new(endpoint.connect_lazy(), OwnToken(identity.clone())))
 }
 
 /// An endpoint with our timeouts: 2 s to connect, 10 s for a call.

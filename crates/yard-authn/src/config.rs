@@ -37,13 +37,7 @@ impl Identity {
             .map_err(|problem| ConfigError::new("identity.key_file", problem))?;
         let verifier = Verifier::from_file(&config.trust_file, runtime.clock())
             .map_err(|problem| ConfigError::new("identity.trust_file", problem.to_string()))?;
-        Ok(Self {
-            service,
-            signer,
-            verifier,
-            clock: runtime.clock(),
-            ids: runtime.ids(),
-        })
+        Ok(Self { service, signer, verifier, clock: runtime.clock(), ids: runtime.ids() })
     }
 
     /// Checks others' tokens.

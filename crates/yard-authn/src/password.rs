@@ -42,11 +42,7 @@ impl Hasher {
     fn new() -> Self {
         let params =
             Params::new(19_456, 2, 1, None).expect("the parameters are within Argon2's bounds");
-        Self {
-            algorithm: Algorithm::Argon2id,
-            version: Version::V0x13,
-            params,
-        }
+        Self { algorithm: Algorithm::Argon2id, version: Version::V0x13, params }
     }
 }
 
@@ -56,17 +52,12 @@ impl PasswordHasher<PasswordHash> for Hasher {
         password: &[u8],
         salt: &[u8],
     ) -> password_hash::Result<PasswordHash> {
-        let length = self
-            .params
-            .output_len()
-            .unwrap_or(Params::DEFAULT_OUTPUT_LEN);
+        let length = self.params.output_len().unwrap_or(Params::DEFAULT_OUTPUT_LEN);
         let used = self.params.block_count();
         let mut memory = Vec::with_capacity(used.max(RESERVED));
         memory.resize(used, Block::new());
         let mut output = [0; Output::MAX_LENGTH];
-        let output = output
-            .get_mut(..length)
-            .ok_or(password_hash::Error::OutputSize)?;
+        let output = output.get_mut(..length).ok_or(password_hash::Error::OutputSize)?;
         Argon2::new(self.algorithm, self.version, self.params.clone())
             .hash_password_into_with_memory(password, salt, output, &mut memory)?;
         Ok(PasswordHash {
@@ -121,11 +112,8 @@ pub fn hash(password: &str) -> Result<String, PasswordError> {
 #[must_use]
 pub fn verify(password: &str, hash: &str) -> bool {
     password.len() <= LONGEST
-        && PasswordHash::new(hash).is_ok_and(|hash| {
-            Hasher::new()
-                .verify_password(password.as_bytes(), &hash)
-                .is_ok()
-        })
+        && PasswordHash::new(hash)
+            .is_ok_and(|hash| Hasher::new().verify_password(password.as_bytes(), &hash).is_ok())
 }
 
 #[cfg(test)]

@@ -44,11 +44,7 @@ mod tests {
         assert!(permissions_of("operator").contains(&"devices.enroll"));
         assert!(!permissions_of("operator").contains(&"devices.manage"));
         assert!(permissions_of("owner").contains(&"devices.manage"));
-        assert!(
-            permissions_of("system-administrator")
-                .iter()
-                .all(|p| p.starts_with("ops."))
-        );
+        assert!(permissions_of("system-administrator").iter().all(|p| p.starts_with("ops.")));
         assert!(permissions_of("root").is_empty());
     }
 }

@@ -6,6 +6,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::{HeaderMap, Request, Response};
 use tokio::net::TcpListener;
@@ -26,23 +27,19 @@ use crate::{Caller, Verifier};
 /// Largest message either way, bytes.
 pub const LARGEST_MESSAGE: usize = 4 * 1024 * 1024;
 
+/// How often a silent peer is asked for a sign of life. One that vanished without a word would hold
+/// its streams, and what they hold, for ever.
+const KEEPALIVE: Duration = Duration::from_secs(20);
+
 /// Serves `routes` until the soft stop; calls in hand are finished.
 pub fn serve(runtime: &Runtime, listener: TcpListener, verifier: &Verifier, routes: Routes) {
-    let layer = AuthnLayer {
-        verifier: verifier.clone(),
-        ids: runtime.ids(),
-    };
+    let layer = AuthnLayer { verifier: verifier.clone(), ids: runtime.ids() };
     let soft = runtime.shutdown().soft().clone().cancelled_owned();
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    runtime
-        .tasks()
-        .spawn(TaskKind::Critical, "grpc", async move {
-            let mut server = Server::builder().layer(layer);
-            Ok(server
-                .add_routes(routes)
-                .serve_with_incoming_shutdown(incoming, soft)
-                .await?)
-        });
+    runtime.tasks().spawn(TaskKind::Critical, "grpc", async move {
+        let mut server = Server::builder().http2_keepalive_interval(Some(KEEPALIVE)).layer(layer);
+        Ok(server.add_routes(routes).serve_with_incoming_shutdown(incoming, soft).await?)
+    });
 }
 
 /// See the module.
@@ -56,10 +53,7 @@ impl<S> Layer<S> for AuthnLayer {
     type Service = Authn<S>;
 
     fn layer(&self, inner: S) -> Authn<S> {
-        Authn {
-            inner,
-            layer: self.clone(),
-        }
+        Authn { inner, layer: self.clone() }
     }
 }
 
@@ -104,9 +98,7 @@ where
             tracing::info!(target: "audit", method = path, subject, incident, "audited call");
         }
         let key = text(request.headers(), IDEMPOTENCY_KEY).map(str::to_owned);
-        request
-            .extensions_mut()
-            .insert(Call::new(caller, incident, key));
+        request.extensions_mut().insert(Call::new(caller, incident, key));
         let answer = self.inner.call(request);
         Box::pin(
             async move {
@@ -125,23 +117,19 @@ fn text<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
 
 fn count(path: &str, outcome: &'static str) {
     // Paths outside the contract would make as many series as an attacker likes.
-    let method = policy::methods()
-        .get(path)
-        .map_or("unknown", |m| m.path.as_str());
+    let method = policy::methods().get(path).map_or("unknown", |m| m.path.as_str());
     metrics::counter!("yard_grpc_calls_total", "method" => method, "outcome" => outcome)
         .increment(1);
 }
 
 fn admit(verifier: &Verifier, path: &str, headers: &HeaderMap) -> Result<(Caller, bool), Fault> {
-    let method = policy::methods()
-        .get(path)
-        .ok_or_else(|| Fault::new(Code::RouteMethodNotAllowed))?;
+    let method =
+        policy::methods().get(path).ok_or_else(|| Fault::new(Code::RouteMethodNotAllowed))?;
     let caller = match text(headers, "authorization") {
         None => Caller::anonymous(),
         Some(header) => {
-            let token = header
-                .strip_prefix("Bearer ")
-                .ok_or_else(|| Fault::new(Code::AuthTokenInvalid))?;
+            let token =
+                header.strip_prefix("Bearer ").ok_or_else(|| Fault::new(Code::AuthTokenInvalid))?;
             Caller::verified(verifier.verify(token)?)
         }
     };

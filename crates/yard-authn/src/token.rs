@@ -99,9 +99,7 @@ pub struct Signer {
 
 impl std::fmt::Debug for Signer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Signer")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("Signer").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
 
@@ -112,10 +110,7 @@ impl Signer {
     /// When the PEM holds no Ed25519 key.
     pub fn from_pem(pem: &[u8], kid: &str) -> Result<Self, TokenError> {
         let key = EncodingKey::from_ed_pem(pem).map_err(TokenError::Malformed)?;
-        Ok(Self {
-            key,
-            kid: kid.to_owned(),
-        })
+        Ok(Self { key, kid: kid.to_owned() })
     }
 
     /// Reads [`Signer::from_pem`] from a file.

@@ -57,9 +57,7 @@ pub struct Verifier {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier")
-            .field("keys", &self.keys.len())
-            .finish_non_exhaustive()
+        f.debug_struct("Verifier").field("keys", &self.keys.len()).finish_non_exhaustive()
     }
 }
 
@@ -78,25 +76,14 @@ impl Verifier {
                 || jwk.crv != "Ed25519"
                 || !matches!(kind, Some("service" | "issuer"))
             {
-                return Err(TrustError::Content(format!(
-                    "key {} is not one of ours",
-                    jwk.kid
-                )));
+                return Err(TrustError::Content(format!("key {} is not one of ours", jwk.kid)));
             }
             let key = DecodingKey::from_ed_components(&jwk.x)
                 .map_err(|e| TrustError::Content(format!("key {}: {e}", jwk.kid)))?;
             keys.insert(jwk.kid.clone(), key);
         }
-        let published = set
-            .keys
-            .into_iter()
-            .filter(|k| k.kid.starts_with("issuer:"))
-            .collect();
-        Ok(Self {
-            keys: Arc::new(keys),
-            published,
-            clock,
-        })
+        let published = set.keys.into_iter().filter(|k| k.kid.starts_with("issuer:")).collect();
+        Ok(Self { keys: Arc::new(keys), published, clock })
     }
 
     /// Reads the trust file.
@@ -104,10 +91,8 @@ impl Verifier {
     /// # Errors
     /// Names the file.
     pub fn from_file(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, TrustError> {
-        let json = std::fs::read(path).map_err(|source| TrustError::File {
-            path: path.display().to_string(),
-            source,
-        })?;
+        let json = std::fs::read(path)
+            .map_err(|source| TrustError::File { path: path.display().to_string(), source })?;
         Self::from_json(&json, clock)
     }
 
@@ -142,10 +127,7 @@ impl Verifier {
         if claims.exp <= now {
             return Err(TokenError::Expired);
         }
-        let life = claims
-            .exp
-            .checked_sub(claims.iat)
-            .ok_or(TokenError::Times)?;
+        let life = claims.exp.checked_sub(claims.iat).ok_or(TokenError::Times)?;
         if claims.iat > now + LEEWAY || !(1..=LONGEST).contains(&life) {
             return Err(TokenError::Times);
         }

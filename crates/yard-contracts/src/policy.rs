@@ -27,10 +27,7 @@ pub fn methods() -> &'static HashMap<String, MethodPolicy> {
     static METHODS: OnceLock<HashMap<String, MethodPolicy>> = OnceLock::new();
     METHODS.get_or_init(|| {
         let services = descriptors().services();
-        services
-            .flat_map(|s| s.methods().collect::<Vec<_>>())
-            .map(|m| of_method(&m))
-            .collect()
+        services.flat_map(|s| s.methods().collect::<Vec<_>>()).map(|m| of_method(&m)).collect()
     })
 }
 
@@ -39,14 +36,7 @@ fn of_method(method: &MethodDescriptor) -> (String, MethodPolicy) {
     let path = format!("/{}/{}", service.full_name(), method.name());
     let policy = declared(method).unwrap_or_else(|| missing(&path, "policy"));
     let owner = owner(service).unwrap_or_else(|| missing(&path, "owner"));
-    (
-        path.clone(),
-        MethodPolicy {
-            path,
-            owner,
-            policy,
-        },
-    )
+    (path.clone(), MethodPolicy { path, owner, policy })
 }
 
 #[expect(clippy::panic, reason = "an RPC without a policy must not start")]
@@ -59,9 +49,7 @@ fn missing<T>(path: &str, what: &str) -> T {
 pub fn declared(method: &MethodDescriptor) -> Option<Policy> {
     let options = method.options();
     let extension = descriptors().get_extension_by_name("yard.access.v1.policy")?;
-    let message = options
-        .has_extension(&extension)
-        .then(|| options.get_extension(&extension))?;
+    let message = options.has_extension(&extension).then(|| options.get_extension(&extension))?;
     let policy: Policy = message.as_message()?.transcode_to().ok()?;
     is_complete(&policy).then_some(policy)
 }
@@ -78,9 +66,7 @@ fn is_complete(policy: &Policy) -> bool {
 fn owner(service: &prost_reflect::ServiceDescriptor) -> Option<String> {
     let options: DynamicMessage = service.options();
     let extension = descriptors().get_extension_by_name("yard.access.v1.owner")?;
-    let value = options
-        .has_extension(&extension)
-        .then(|| options.get_extension(&extension))?;
+    let value = options.has_extension(&extension).then(|| options.get_extension(&extension))?;
     match value.as_ref() {
         Value::String(name) if !name.is_empty() => Some(name.clone()),
         _ => None,

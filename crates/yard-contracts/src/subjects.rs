@@ -9,11 +9,8 @@ pub const PARTS: u32 = 16;
 /// spread well), modulo [`PARTS`].
 #[must_use]
 pub fn part(device: DeviceId) -> u32 {
-    let hash = device
-        .uuid()
-        .as_bytes()
-        .iter()
-        .fold(0x811c_9dc5_u32, |hash, byte| {
+    let hash =
+        device.uuid().as_bytes().iter().fold(0x811c_9dc5_u32, |hash, byte| {
             (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
         });
     (hash ^ (hash >> 15)).wrapping_mul(0x2c1b_3c6d) >> 16 & (PARTS - 1)
@@ -142,18 +139,9 @@ mod tests {
                 report(tenant, device, "status"),
                 "rpt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002.status",
             ),
-            (
-                event("scheduler", "schedule", "fired"),
-                "evt.v1.scheduler.schedule.fired",
-            ),
-            (
-                job("default", "partition-maintenance"),
-                "job.v1.default.partition-maintenance",
-            ),
-            (
-                dead_letter("TELEMETRY", "telemetry-writer"),
-                "dlq.v1.TELEMETRY.telemetry-writer",
-            ),
+            (event("scheduler", "schedule", "fired"), "evt.v1.scheduler.schedule.fired"),
+            (job("default", "partition-maintenance"), "job.v1.default.partition-maintenance"),
+            (dead_letter("TELEMETRY", "telemetry-writer"), "dlq.v1.TELEMETRY.telemetry-writer"),
             (
                 live_device(tenant, device, live::COMMAND_CHANGED),
                 "rt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.device.0190a6f2-7c2a-7b52-9c11-000000000002.command.changed",
@@ -175,9 +163,6 @@ mod tests {
             let device = DeviceId::from_uuid(uuid::Uuid::from_u128(n << 64 | n));
             seen[part(device) as usize] += 1;
         }
-        assert!(
-            seen.iter().all(|count| (40..=200).contains(count)),
-            "{seen:?}"
-        );
+        assert!(seen.iter().all(|count| (40..=200).contains(count)), "{seen:?}");
     }
 }

@@ -75,9 +75,7 @@ impl Downlink {
 pub fn parse_uplink(topic: &str) -> Option<(DeviceId, Uplink)> {
     let rest = topic.strip_prefix("device/")?;
     let (device, suffix) = rest.split_once('/')?;
-    let kind = Uplink::ALL
-        .into_iter()
-        .find(|kind| kind.suffix() == suffix)?;
+    let kind = Uplink::ALL.into_iter().find(|kind| kind.suffix() == suffix)?;
     Some((device.parse().ok()?, kind))
 }
 

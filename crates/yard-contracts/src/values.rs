@@ -17,9 +17,7 @@ pub fn timestamp(at: OffsetDateTime) -> Timestamp {
 /// The moment a protobuf timestamp says; `None` outside the years 1 to 9999.
 #[must_use]
 pub fn moment(at: &Timestamp) -> Option<OffsetDateTime> {
-    let nanos = u32::try_from(at.nanos)
-        .ok()
-        .filter(|n| *n < 1_000_000_000)?;
+    let nanos = u32::try_from(at.nanos).ok().filter(|n| *n < 1_000_000_000)?;
     let at = OffsetDateTime::from_unix_timestamp(at.seconds).ok()?;
     at.replace_nanosecond(nanos).ok().filter(|at| at.year() > 0)
 }
@@ -27,9 +25,7 @@ pub fn moment(at: &Timestamp) -> Option<OffsetDateTime> {
 /// A JSON object as a protobuf `Struct`.
 #[must_use]
 pub fn to_struct(object: Map<String, Json>) -> Struct {
-    Struct {
-        fields: object.into_iter().map(|(k, v)| (k, to_value(v))).collect(),
-    }
+    Struct { fields: object.into_iter().map(|(k, v)| (k, to_value(v))).collect() }
 }
 
 fn to_value(json: Json) -> Value {
@@ -38,9 +34,9 @@ fn to_value(json: Json) -> Value {
         Json::Bool(b) => Kind::BoolValue(b),
         Json::Number(n) => Kind::NumberValue(n.as_f64().unwrap_or(f64::NAN)),
         Json::String(s) => Kind::StringValue(s),
-        Json::Array(items) => Kind::ListValue(ListValue {
-            values: items.into_iter().map(to_value).collect(),
-        }),
+        Json::Array(items) => {
+            Kind::ListValue(ListValue { values: items.into_iter().map(to_value).collect() })
+        }
         Json::Object(object) => Kind::StructValue(to_struct(object)),
     };
     Value { kind: Some(kind) }
@@ -50,11 +46,7 @@ fn to_value(json: Json) -> Value {
 /// schema's `integer` holds for them.
 #[must_use]
 pub fn from_struct(message: Struct) -> Map<String, Json> {
-    message
-        .fields
-        .into_iter()
-        .map(|(k, v)| (k, from_value(v)))
-        .collect()
+    message.fields.into_iter().map(|(k, v)| (k, from_value(v))).collect()
 }
 
 fn from_value(value: Value) -> Json {
@@ -84,9 +76,7 @@ mod tests {
     #[test]
     fn struct_round_trip_keeps_json() {
         let json = serde_json::json!({"a": 1, "b": 1.5, "c": [null, true, "x"], "d": {"e": -7}});
-        let Json::Object(object) = json.clone() else {
-            unreachable!()
-        };
+        let Json::Object(object) = json.clone() else { unreachable!() };
         assert_eq!(Json::Object(from_struct(to_struct(object))), json);
     }
 
@@ -94,19 +84,7 @@ mod tests {
     fn timestamp_round_trip_keeps_nanoseconds() {
         let at = OffsetDateTime::from_unix_timestamp_nanos(1_763_700_000_123_456_789).unwrap();
         assert_eq!(moment(&timestamp(at)), Some(at));
-        assert_eq!(
-            moment(&Timestamp {
-                seconds: 0,
-                nanos: -1
-            }),
-            None
-        );
-        assert_eq!(
-            moment(&Timestamp {
-                seconds: i64::MAX,
-                nanos: 0
-            }),
-            None
-        );
+        assert_eq!(moment(&Timestamp { seconds: 0, nanos: -1 }), None);
+        assert_eq!(moment(&Timestamp { seconds: i64::MAX, nanos: 0 }), None);
     }
 }

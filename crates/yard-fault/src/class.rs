@@ -163,7 +163,9 @@ impl Class {
     #[must_use]
     pub const fn from_grpc(code: tonic::Code) -> Self {
         match code {
-            tonic::Code::InvalidArgument | tonic::Code::OutOfRange => Self::Invalid,
+            tonic::Code::InvalidArgument => Self::Invalid,
+            // What tonic itself says of a message beyond a server's limit.
+            tonic::Code::OutOfRange => Self::TooLarge,
             tonic::Code::Unauthenticated => Self::Unauthenticated,
             tonic::Code::PermissionDenied => Self::Forbidden,
             tonic::Code::NotFound => Self::NotFound,

@@ -22,13 +22,7 @@ impl Fault {
     /// A fault whose public text is the code's title.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self {
-            code,
-            public: None,
-            pointer: None,
-            detail: None,
-            source: None,
-        }
+        Self { code, public: None, pointer: None, detail: None, source: None }
     }
 
     /// A fault of our own making. `detail` is never shown to a caller.

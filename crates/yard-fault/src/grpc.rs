@@ -14,14 +14,9 @@ impl Fault {
     #[must_use]
     pub fn to_status(&self, incident: &str) -> tonic::Status {
         let mut metadata = MetadataMap::new();
-        metadata.insert(
-            CODE_METADATA,
-            MetadataValue::from_static(self.code().as_str()),
-        );
-        for (key, text) in [
-            (INCIDENT_METADATA, Some(incident)),
-            (POINTER_METADATA, self.pointer()),
-        ] {
+        metadata.insert(CODE_METADATA, MetadataValue::from_static(self.code().as_str()));
+        for (key, text) in [(INCIDENT_METADATA, Some(incident)), (POINTER_METADATA, self.pointer())]
+        {
             if let Some(value) = text.and_then(|t| t.parse().ok()) {
                 metadata.insert(key, value);
             }

@@ -78,9 +78,7 @@ id_kind! {
 
 fn hyphenated(text: &str) -> Option<Uuid> {
     let lower = !text.bytes().any(|b| b.is_ascii_uppercase());
-    (text.len() == 36 && lower)
-        .then(|| Uuid::try_parse(text).ok())
-        .flatten()
+    (text.len() == 36 && lower).then(|| Uuid::try_parse(text).ok()).flatten()
 }
 
 #[cfg(test)]

@@ -30,10 +30,7 @@ impl SeededIds {
     /// Two sources of one seed give the same ids.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self {
-            seed,
-            next: AtomicU64::new(1),
-        }
+        Self { seed, next: AtomicU64::new(1) }
     }
 }
 

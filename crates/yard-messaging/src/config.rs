@@ -19,11 +19,7 @@ impl NatsConfig {
     /// For tests: one server.
     #[must_use]
     pub fn for_test(url: &str) -> Self {
-        Self {
-            url: Secret::new(url.to_owned()),
-            url_file: PathBuf::new(),
-            replicas: 1,
-        }
+        Self { url: Secret::new(url.to_owned()), url_file: PathBuf::new(), replicas: 1 }
     }
 
     /// The URL, from whichever of the two options has it.
@@ -35,10 +31,9 @@ impl NatsConfig {
             (false, true) => Ok(self.url.clone()),
             (true, false) => Secret::from_file("nats.url_file", &self.url_file),
             (true, true) => Err(ConfigError::new("nats.url", "give it, or nats.url_file")),
-            (false, false) => Err(ConfigError::new(
-                "nats.url",
-                "give it or nats.url_file, not both",
-            )),
+            (false, false) => {
+                Err(ConfigError::new("nats.url", "give it or nats.url_file, not both"))
+            }
         }
     }
 

@@ -38,11 +38,8 @@ impl Nats {
             .max_reconnects(None)
             .reconnect_delay_callback(reconnect_delay)
             .event_callback(|event| async move { note(&event) });
-        let servers: Vec<async_nats::ServerAddr> = url
-            .expose()
-            .split(',')
-            .map(str::parse)
-            .collect::<Result<_, _>>()?;
+        let servers: Vec<async_nats::ServerAddr> =
+            url.expose().split(',').map(str::parse).collect::<Result<_, _>>()?;
         let client = with_credentials(options, &servers).connect(servers).await?;
         refuse_old(&client.server_info().version)?;
         let jetstream = ContextBuilder::new()
@@ -95,10 +92,7 @@ impl Nats {
     /// # Errors
     /// When the connection is closed for good.
     pub async fn subscribe_live(&self, subject: String) -> Result<Subscriber, MessagingError> {
-        self.client
-            .subscribe(subject)
-            .await
-            .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+        self.client.subscribe(subject).await.map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
     }
 
     /// As [`Nats::subscribe_live`], but each message goes to one member of the group.
@@ -136,18 +130,13 @@ impl Nats {
     /// # Errors
     /// When the connection is closed for good.
     pub async fn flush(&self) -> Result<(), MessagingError> {
-        self.client
-            .flush()
-            .await
-            .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+        self.client.flush().await.map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
     }
 }
 
 /// The client does not take user and password from the URL by itself.
 fn with_credentials(options: ConnectOptions, servers: &[async_nats::ServerAddr]) -> ConnectOptions {
-    let found = servers
-        .iter()
-        .find_map(|server| server.username().zip(server.password()));
+    let found = servers.iter().find_map(|server| server.username().zip(server.password()));
     match found {
         Some((user, password)) => options.user_and_password(user.to_owned(), password.to_owned()),
         None => options,
@@ -171,15 +160,9 @@ fn note(event: &Event) {
 fn refuse_old(version: &str) -> Result<(), MessagingError> {
     let number = |part: Option<&str>| part.and_then(|p| p.parse::<u64>().ok()).unwrap_or(0);
     let mut parts = version.split(['.', '-']);
-    let found = (
-        number(parts.next()),
-        number(parts.next()),
-        number(parts.next()),
-    );
+    let found = (number(parts.next()), number(parts.next()), number(parts.next()));
     if found < OLDEST_SERVER {
-        return Err(MessagingError::TooOld {
-            found: version.to_owned(),
-        });
+        return Err(MessagingError::TooOld { found: version.to_owned() });
     }
     Ok(())
 }

@@ -115,15 +115,9 @@ async fn pull_until_broken<H: BatchHandler>(
         what: format!("consumer {}", spec.name),
         source,
     };
-    let stream = nats
-        .jetstream()
-        .get_stream(spec.stream)
-        .await
-        .map_err(|e| refused(Box::new(e)))?;
-    let consumer = stream
-        .create_consumer(config(spec))
-        .await
-        .map_err(|e| refused(Box::new(e)))?;
+    let stream =
+        nats.jetstream().get_stream(spec.stream).await.map_err(|e| refused(Box::new(e)))?;
+    let consumer = stream.create_consumer(config(spec)).await.map_err(|e| refused(Box::new(e)))?;
     let messages = consumer
         .stream()
         .max_messages_per_batch(spec.max_batch)
@@ -230,10 +224,7 @@ async fn settle(
                 AckKind::Nak(Some(retry_delay(delivery.attempt)))
             }
             AckDecision::RetryLater | AckDecision::DeadLetter => {
-                fault.log(
-                    delivery.message_id.as_deref().unwrap_or(""),
-                    "handle a message",
-                );
+                fault.log(delivery.message_id.as_deref().unwrap_or(""), "handle a message");
                 let reason = Reason::new(fault.code().as_str(), &fault.inside());
                 dead_letter::move_there(nats, spec, message, delivery.attempt, &reason).await;
                 return;

@@ -18,10 +18,7 @@ impl Reason {
     pub(crate) fn new(code: &str, text: &str) -> Self {
         // Header values are one line.
         let line = text.replace(['\r', '\n'], " ");
-        Self {
-            code: code.to_owned(),
-            text: line.chars().take(LONGEST_REASON).collect(),
-        }
+        Self { code: code.to_owned(), text: line.chars().take(LONGEST_REASON).collect() }
     }
 }
 
@@ -74,10 +71,8 @@ async fn copy(
     headers.insert("Yard-Reason-Code", reason.code.as_str());
     headers.insert("Yard-Reason", reason.text.as_str());
     let subject = subjects::dead_letter(spec.stream, spec.name);
-    let pending = nats
-        .jetstream()
-        .publish_with_headers(subject, headers, message.payload.clone())
-        .await?;
+    let pending =
+        nats.jetstream().publish_with_headers(subject, headers, message.payload.clone()).await?;
     pending.await?;
     Ok(())
 }

@@ -33,8 +33,7 @@ impl PendingAck {
     /// [`MessagingError::Unconfirmed`]: publish it again with the same id.
     pub async fn confirmed(self) -> Result<u64, MessagingError> {
         let ack = self.0.into_future().await;
-        ack.map(|ack| ack.sequence)
-            .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+        ack.map(|ack| ack.sequence).map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
     }
 }
 

@@ -43,13 +43,7 @@ impl Relay {
     /// `nudge` is notified after a commit that wrote an entry.
     #[must_use]
     pub fn new(runtime: &Runtime, pg: Pg, nats: Nats, outbox: Outbox, nudge: Arc<Notify>) -> Self {
-        Self {
-            pg,
-            nats,
-            outbox,
-            nudge,
-            clock: runtime.clock(),
-        }
+        Self { pg, nats, outbox, nudge, clock: runtime.clock() }
     }
 
     /// Runs until `stop`. Any number of instances may; rows are locked while they are sent.
@@ -116,10 +110,7 @@ impl Relay {
         let mut again = 0;
         for (name, prefix) in prefixes() {
             let info = self.nats.jetstream().get_stream(name).await.map_err(|e| {
-                MessagingError::SetUp {
-                    what: format!("stream {name}"),
-                    source: Box::new(e),
-                }
+                MessagingError::SetUp { what: format!("stream {name}"), source: Box::new(e) }
             })?;
             let last = i64::try_from(info.cached_info().state.last_sequence).unwrap_or(i64::MAX);
             again += outbox::resend_above(&self.pg, self.outbox, prefix, last).await?;

@@ -9,13 +9,9 @@ use crate::MessagingError;
 /// Makes every stream that is missing and updates the others. A stream is never made anew.
 pub(crate) async fn ensure(context: &Context, replicas: usize) -> Result<(), MessagingError> {
     for spec in &ALL {
-        context
-            .create_or_update_stream(config(spec, replicas))
-            .await
-            .map_err(|e| MessagingError::SetUp {
-                what: format!("stream {}", spec.name),
-                source: Box::new(e),
-            })?;
+        context.create_or_update_stream(config(spec, replicas)).await.map_err(|e| {
+            MessagingError::SetUp { what: format!("stream {}", spec.name), source: Box::new(e) }
+        })?;
     }
     Ok(())
 }
@@ -28,11 +24,7 @@ fn config(spec: &StreamSpec, replicas: usize) -> Config {
             Retention::WorkQueue => RetentionPolicy::WorkQueue,
             Retention::Limits => RetentionPolicy::Limits,
         },
-        discard: if spec.discard_old {
-            DiscardPolicy::Old
-        } else {
-            DiscardPolicy::New
-        },
+        discard: if spec.discard_old { DiscardPolicy::Old } else { DiscardPolicy::New },
         storage: StorageType::File,
         max_bytes: spec.max_bytes,
         max_age: Duration::from_secs(spec.max_age_seconds),

@@ -43,14 +43,10 @@ impl PostgresConfig {
         match (self.url.is_empty(), self.url_file.as_os_str().is_empty()) {
             (false, true) => Ok(self.url.clone()),
             (true, false) => Secret::from_file("postgres.url_file", &self.url_file),
-            (true, true) => Err(ConfigError::new(
-                "postgres.url",
-                "give it, or postgres.url_file",
-            )),
-            (false, false) => Err(ConfigError::new(
-                "postgres.url",
-                "give it or postgres.url_file, not both",
-            )),
+            (true, true) => Err(ConfigError::new("postgres.url", "give it, or postgres.url_file")),
+            (false, false) => {
+                Err(ConfigError::new("postgres.url", "give it or postgres.url_file, not both"))
+            }
         }
     }
 
@@ -61,10 +57,7 @@ impl PostgresConfig {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.resolve_url()?;
         if !(1..=200).contains(&self.max_connections) {
-            return Err(ConfigError::new(
-                "postgres.max_connections",
-                "has to be 1 to 200",
-            ));
+            return Err(ConfigError::new("postgres.max_connections", "has to be 1 to 200"));
         }
         Ok(())
     }

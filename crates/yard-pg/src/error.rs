@@ -49,10 +49,7 @@ impl PgError {
     fn of_sqlstate(state: &str, constraint: String, error: sqlx::Error) -> Self {
         // Appendix A of the PostgreSQL manual lists the classes.
         match state.get(..2) {
-            Some("23") if state == "23505" => Self::Taken {
-                constraint,
-                source: error,
-            },
+            Some("23") if state == "23505" => Self::Taken { constraint, source: error },
             Some("22" | "23") => Self::Refused(error),
             Some("08" | "53" | "57" | "40" | "55") => Self::Unavailable(error),
             _ => Self::Other(error),

@@ -26,12 +26,7 @@ impl Lease {
     /// `holder` is one per process start, not a host name.
     #[must_use]
     pub fn new(pg: Pg, name: &'static str, holder: &str, ttl: Duration) -> Self {
-        Self {
-            pg,
-            name,
-            holder: holder.to_owned(),
-            ttl,
-        }
+        Self { pg, name, holder: holder.to_owned(), ttl }
     }
 
     /// Takes the lease if it is free or expired, renews it if it is ours; `None` while another

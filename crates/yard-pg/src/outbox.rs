@@ -82,10 +82,7 @@ pub async fn claim(tx: &mut PlatformTx, outbox: Outbox, most: i64) -> Result<Vec
              where sent_at is null order by created_at, id limit $1 for update skip locked"
         }
     };
-    let rows: Vec<Row> = sqlx::query_as(statement)
-        .bind(most)
-        .fetch_all(&mut **tx)
-        .await?;
+    let rows: Vec<Row> = sqlx::query_as(statement).bind(most).fetch_all(&mut **tx).await?;
     Ok(rows
         .into_iter()
         .map(|(id, tenant, subject, payload, traceparent)| Entry {
@@ -119,12 +116,7 @@ pub async fn mark_sent(
              from unnest($1::uuid[], $2::bigint[]) as s(id, sequence) where o.id = s.id"
         }
     };
-    sqlx::query(statement)
-        .bind(ids)
-        .bind(sequences)
-        .bind(now)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(statement).bind(ids).bind(sequences).bind(now).execute(&mut **tx).await?;
     Ok(())
 }
 
@@ -139,10 +131,7 @@ pub async fn prune(pg: &Pg, outbox: Outbox, before: OffsetDateTime) -> Result<u6
         Outbox::Scheduler => "delete from platform.scheduler_outbox where sent_at < $1",
     };
     let mut tx = PlatformTx::begin(pg, &Actor::service("outbox")).await?;
-    let done = sqlx::query(statement)
-        .bind(before)
-        .execute(&mut *tx)
-        .await?;
+    let done = sqlx::query(statement).bind(before).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(done.rows_affected())
 }
@@ -169,11 +158,8 @@ pub async fn resend_above(
         }
     };
     let mut tx = PlatformTx::begin(pg, &Actor::service("outbox")).await?;
-    let done = sqlx::query(statement)
-        .bind(last_sequence)
-        .bind(subject_prefix)
-        .execute(&mut *tx)
-        .await?;
+    let done =
+        sqlx::query(statement).bind(last_sequence).bind(subject_prefix).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(done.rows_affected())
 }

@@ -42,9 +42,7 @@ pub fn parts<const N: usize>(token: &str) -> Result<Option<[String; N]>, Fault> 
         return Err(wrong());
     }
     let bytes: Option<Vec<u8>> = digits.chunks(2).map(byte).collect();
-    let text = bytes
-        .and_then(|bytes| String::from_utf8(bytes).ok())
-        .ok_or_else(wrong)?;
+    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)?;
     let parts: Vec<String> = text.split('\n').map(str::to_owned).collect();
     parts.try_into().map(Some).map_err(|_parts| wrong())
 }
@@ -52,9 +50,7 @@ pub fn parts<const N: usize>(token: &str) -> Result<Option<[String; N]>, Fault> 
 fn byte(pair: &[u8]) -> Option<u8> {
     // `from_str_radix` takes a sign as well.
     let hex = pair.iter().all(u8::is_ascii_hexdigit).then_some(pair)?;
-    std::str::from_utf8(hex)
-        .ok()
-        .and_then(|pair| u8::from_str_radix(pair, 16).ok())
+    std::str::from_utf8(hex).ok().and_then(|pair| u8::from_str_radix(pair, 16).ok())
 }
 
 #[cfg(test)]
@@ -68,10 +64,7 @@ mod tests {
         assert_eq!(read, Some(["pump 7".to_owned(), "0190a6f2".to_owned()]));
         assert_eq!(parts::<1>("").unwrap(), None);
         for foreign in ["x", "zz", "0", "+1", &made] {
-            assert_eq!(
-                parts::<1>(foreign).unwrap_err().code(),
-                Code::PageTokenInvalid
-            );
+            assert_eq!(parts::<1>(foreign).unwrap_err().code(), Code::PageTokenInvalid);
         }
     }
 

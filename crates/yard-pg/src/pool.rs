@@ -21,10 +21,7 @@ impl Pg {
         let options = PgConnectOptions::from_str(url.expose())
             .map_err(|e| ConfigError::new("postgres.url", e.to_string()))?
             .application_name(service)
-            .options([(
-                "statement_timeout",
-                format!("{}", config.statement_timeout.as_millis()),
-            )]);
+            .options([("statement_timeout", format!("{}", config.statement_timeout.as_millis()))]);
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
             .acquire_timeout(config.acquire_timeout)

@@ -19,10 +19,7 @@ struct Admin {
 
 /// Serves until the soft stop, so that probes see the service drain.
 pub(crate) fn serve(runtime: &Runtime, listener: TcpListener, log: Option<LogHandle>) {
-    let admin = Admin {
-        runtime: runtime.clone(),
-        log,
-    };
+    let admin = Admin { runtime: runtime.clone(), log };
     let router = Router::new()
         .route("/livez", get(|| async { "ok\n" }))
         .route("/readyz", get(readyz))
@@ -32,30 +29,18 @@ pub(crate) fn serve(runtime: &Runtime, listener: TcpListener, log: Option<LogHan
         .route("/log-level", put(log_level))
         .with_state(admin);
     let soft = runtime.shutdown().soft().clone();
-    runtime
-        .tasks()
-        .spawn(TaskKind::Background, "admin", async move {
-            let stop = async move { soft.cancelled().await };
-            Ok(axum::serve(listener, router)
-                .with_graceful_shutdown(stop)
-                .await?)
-        });
+    runtime.tasks().spawn(TaskKind::Background, "admin", async move {
+        let stop = async move { soft.cancelled().await };
+        Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?)
+    });
 }
 
 /// 200 or 503, without internals.
 async fn readyz(State(admin): State<Admin>) -> Response {
-    let health = admin.runtime.health();
     if admin.runtime.shutdown().is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
-    let started = health.waiting().is_empty();
-    if started
-        && health
-            .run_checks()
-            .await
-            .iter()
-            .all(|check| check.ok || check.advisory)
-    {
+    if admin.runtime.health().is_ready().await {
         "ready\n".into_response()
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not ready\n").into_response()
@@ -68,11 +53,7 @@ async fn health(State(admin): State<Admin>) -> Response {
     let (waiting, checks) = (health.waiting(), health.run_checks().await);
     let draining = admin.runtime.shutdown().is_draining();
     let ok = !draining && waiting.is_empty() && checks.iter().all(|check| check.ok);
-    let status = if ok {
-        StatusCode::OK
-    } else {
-        StatusCode::SERVICE_UNAVAILABLE
-    };
+    let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let body = json!({
         "service": admin.runtime.service(),
         "instance": admin.runtime.instance(),
@@ -85,10 +66,7 @@ async fn health(State(admin): State<Admin>) -> Response {
 }
 
 async fn metrics() -> Response {
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        telemetry::metrics_text(),
-    )
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], telemetry::metrics_text())
         .into_response()
 }
 
@@ -98,11 +76,7 @@ async fn build(State(admin): State<Admin>) -> Response {
 
 async fn log_level(State(admin): State<Admin>, filter: String) -> Response {
     let Some(log) = &admin.log else {
-        return (
-            StatusCode::CONFLICT,
-            "logging is not ours in this process\n",
-        )
-            .into_response();
+        return (StatusCode::CONFLICT, "logging is not ours in this process\n").into_response();
     };
     match log.set(filter.trim()) {
         Ok(()) => {

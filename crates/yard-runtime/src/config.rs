@@ -22,10 +22,7 @@ impl ConfigError {
     /// `option` as written in the file, for example `grpc.listen`.
     #[must_use]
     pub fn new(option: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self {
-            option: option.into(),
-            problem: problem.into(),
-        }
+        Self { option: option.into(), problem: problem.into() }
     }
 }
 
@@ -114,10 +111,7 @@ pub fn load<C: ServiceConfig>(
     let mut figment = Figment::from(Toml::string(defaults));
     if let Some(path) = file {
         if !path.is_file() {
-            return Err(ConfigError::new(
-                "--config",
-                format!("no file {}", path.display()),
-            ));
+            return Err(ConfigError::new("--config", format!("no file {}", path.display())));
         }
         figment = figment.merge(Toml::file_exact(path));
     }
@@ -146,11 +140,7 @@ fn env_prefix(service: &str) -> String {
 }
 
 fn first_problem(error: &figment::Error) -> ConfigError {
-    let first = error
-        .clone()
-        .into_iter()
-        .next()
-        .unwrap_or_else(|| error.clone());
+    let first = error.clone().into_iter().next().unwrap_or_else(|| error.clone());
     let option = match first.path.join(".") {
         path if path.is_empty() => "(top level)".to_owned(),
         path => path,
@@ -193,9 +183,7 @@ mod tests {
     "#;
 
     fn refused(text: &str) -> String {
-        load::<Sample>("sample", text, None)
-            .unwrap_err()
-            .to_string()
+        load::<Sample>("sample", text, None).unwrap_err().to_string()
     }
 
     #[test]

@@ -21,9 +21,7 @@ pub struct Check {
 
 impl fmt::Debug for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Check")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Check").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -34,11 +32,7 @@ impl Check {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
-        Self {
-            name,
-            probe: Arc::new(move || Box::pin(probe())),
-            advisory: false,
-        }
+        Self { name, probe: Arc::new(move || Box::pin(probe())), advisory: false }
     }
 
     /// Shown to operators, but the service works without it: it does not decide readiness.
@@ -54,12 +48,7 @@ impl Check {
             Err(_elapsed) => Err("no answer within 2 s".to_owned()),
         };
         let (ok, problem) = (outcome.is_ok(), outcome.err());
-        CheckResult {
-            name: self.name,
-            ok,
-            advisory: self.advisory,
-            problem,
-        }
+        CheckResult { name: self.name, ok, advisory: self.advisory, problem }
     }
 }
 
@@ -100,42 +89,27 @@ impl Health {
     /// Registers something that has to come up first; drop the handle when it has.
     #[must_use]
     pub fn await_start(&self, name: &'static str) -> ReadyHandle {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(name);
-        ReadyHandle {
-            name,
-            waiting: Arc::clone(&self.waiting),
-        }
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(name);
+        ReadyHandle { name, waiting: Arc::clone(&self.waiting) }
     }
 
     /// Adds a check of a dependency.
     pub fn register(&self, check: Check) {
-        self.checks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(check);
+        self.checks.lock().unwrap_or_else(PoisonError::into_inner).push(check);
     }
 
-    /// Whether all that had to come up has, and every check is well.
+    /// Whether all that had to come up has, and every check that decides it is well.
     pub async fn is_ready(&self) -> bool {
-        self.waiting().is_empty() && self.run_checks().await.iter().all(|check| check.ok)
+        let well = |check: &CheckResult| check.ok || check.advisory;
+        self.waiting().is_empty() && self.run_checks().await.iter().all(well)
     }
 
     pub(crate) fn waiting(&self) -> Vec<&'static str> {
-        self.waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(crate) async fn run_checks(&self) -> Vec<CheckResult> {
-        let checks = self
-            .checks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner).clone();
         futures::future::join_all(checks.iter().map(Check::run)).await
     }
 }

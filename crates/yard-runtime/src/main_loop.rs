@@ -87,14 +87,15 @@ where
     F: FnOnce(C, Runtime) -> Fut + Send + 'static,
     Fut: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
-    let executor = match tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-    {
+    let executor = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(executor) => executor,
         Err(error) => return complain(info.name, &error.to_string()),
     };
-    match executor.block_on(live(info, config, run)) {
+    let left = executor.block_on(live(info, config, run));
+    // All had their time. Waiting for a thread that hangs, in a look-up of a name for example,
+    // would only end in a kill.
+    executor.shutdown_background();
+    match left {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => complain(info.name, &format!("{error:#}")),
@@ -111,19 +112,13 @@ where
     let runtime = Runtime::builder(info.name, info.version).build();
     let telemetry = telemetry::install(&settings, runtime.build())?;
     // Caught here as well as by the tasks, so that a panic is a log line and not stray text.
-    std::panic::set_hook(Box::new(
-        |panic| tracing::error!(panic = %panic, "panicked"),
-    ));
+    std::panic::set_hook(Box::new(|panic| tracing::error!(panic = %panic, "panicked")));
     let listener = runtime.bind("admin", settings.admin_listen).await?;
     admin::serve(&runtime, listener, Some(telemetry.log.clone()));
     let upkeep = telemetry::keep_up(runtime.shutdown().soft().clone());
     runtime.tasks().spawn(TaskKind::Background, "metrics upkeep", upkeep);
 
-    tracing::info!(
-        version = info.version,
-        instance = runtime.instance(),
-        "starting"
-    );
+    tracing::info!(version = info.version, instance = runtime.instance(), "starting");
     let started = tokio::select! {
         started = run(config, runtime.clone()) => started.context("start"),
         signal = stop_signal() => { runtime.shutdown().begin(); signal }
@@ -152,10 +147,7 @@ async fn wait_for_end(runtime: &Runtime) -> anyhow::Result<()> {
 }
 
 async fn stop_signal() -> anyhow::Result<()> {
-    let (mut term, mut int) = (
-        signal(SignalKind::terminate())?,
-        signal(SignalKind::interrupt())?,
-    );
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}

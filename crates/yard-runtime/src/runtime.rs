@@ -55,11 +55,7 @@ impl RuntimeBuilder {
         crate::install_crypto_provider();
         let shutdown = Shutdown::default();
         let instance = self.ids.uuid7().as_hyphenated().to_string();
-        let build = BuildInfo {
-            service: self.service,
-            version: self.version,
-            instance,
-        };
+        let build = BuildInfo { service: self.service, version: self.version, instance };
         Runtime {
             inner: Arc::new(Inner {
                 build,
@@ -78,12 +74,7 @@ impl Runtime {
     /// A runtime on the system's clock and randomness.
     #[must_use]
     pub fn builder(service: &'static str, version: &'static str) -> RuntimeBuilder {
-        RuntimeBuilder {
-            service,
-            version,
-            clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds),
-        }
+        RuntimeBuilder { service, version, clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
     }
 
     /// The service's name, for example `device-ingest`.
@@ -137,16 +128,11 @@ impl Runtime {
     /// # Errors
     /// Names the listener and the address.
     pub async fn bind(&self, name: &'static str, at: SocketAddr) -> anyhow::Result<TcpListener> {
-        let listener = TcpListener::bind(at)
-            .await
-            .with_context(|| format!("bind {name} listener to {at}"))?;
+        let listener =
+            TcpListener::bind(at).await.with_context(|| format!("bind {name} listener to {at}"))?;
         let address = listener.local_addr()?;
         tracing::info!(listener = name, address = %address, "listening");
-        let mut addresses = self
-            .inner
-            .addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut addresses = self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.insert(name, address);
         Ok(listener)
     }
@@ -154,11 +140,7 @@ impl Runtime {
     /// The address of a listener bound before; for tests that asked for any port.
     #[must_use]
     pub fn address(&self, name: &str) -> Option<SocketAddr> {
-        let addresses = self
-            .inner
-            .addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let addresses = self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner);
         addresses.get(name).copied()
     }
 
@@ -168,9 +150,7 @@ impl Runtime {
         tokio::time::sleep(drain_delay).await;
         self.inner.shutdown.stop_softly();
         let tasks = &self.inner.tasks;
-        let in_time = tokio::time::timeout(deadline, tasks.finished())
-            .await
-            .is_ok();
+        let in_time = tokio::time::timeout(deadline, tasks.finished()).await.is_ok();
         if !in_time {
             tracing::warn!(tasks = tasks.alive(), "tasks did not finish in time");
             self.inner.shutdown.stop_hard();

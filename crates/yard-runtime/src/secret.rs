@@ -26,10 +26,7 @@ impl Secret {
             .map_err(|e| ConfigError::new(option, format!("{}: {e}", path.display())))?;
         let text = text.strip_suffix('\n').unwrap_or(&text).to_owned();
         if text.is_empty() {
-            return Err(ConfigError::new(
-                option,
-                format!("{}: is empty", path.display()),
-            ));
+            return Err(ConfigError::new(option, format!("{}: is empty", path.display())));
         }
         Ok(Self(text))
     }

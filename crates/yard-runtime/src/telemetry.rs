@@ -18,9 +18,8 @@ use crate::build_info::BuildInfo;
 use crate::config::{LogFormat, RuntimeConfig};
 
 /// Bucket bounds in seconds for every histogram whose name ends in `_seconds`.
-const SECONDS: &[f64] = &[
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-];
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
 const UPKEEP: std::time::Duration = std::time::Duration::from_secs(5);
 
@@ -66,16 +65,9 @@ pub(crate) fn install(config: &RuntimeConfig, build: &BuildInfo) -> anyhow::Resu
     let spans = traces
         .as_ref()
         .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer(build.service)));
-    tracing_subscriber::registry()
-        .with(filter)
-        .with(output)
-        .with(spans)
-        .try_init()?;
+    tracing_subscriber::registry().with(filter).with(output).with(spans).try_init()?;
     metrics_handle();
-    Ok(Telemetry {
-        log: LogHandle(handle),
-        traces,
-    })
+    Ok(Telemetry { log: LogHandle(handle), traces })
 }
 
 fn trace_provider(
@@ -95,10 +87,7 @@ fn trace_provider(
         .with_service_name(build.service)
         .with_attribute(KeyValue::new("service.version", build.version))
         .with_attribute(KeyValue::new("service.instance.id", build.instance.clone()))
-        .with_attribute(KeyValue::new(
-            "deployment.environment",
-            config.environment.clone(),
-        ))
+        .with_attribute(KeyValue::new("deployment.environment", config.environment.clone()))
         .build();
     let ratio = Sampler::TraceIdRatioBased(config.sample_ratio);
     Ok(Some(

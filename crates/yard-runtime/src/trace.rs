@@ -24,11 +24,7 @@ impl Injector for Carrier {
 
 impl Extractor for Carrier {
     fn get(&self, key: &str) -> Option<&str> {
-        if key == TRACEPARENT {
-            self.0.as_deref()
-        } else {
-            None
-        }
+        if key == TRACEPARENT { self.0.as_deref() } else { None }
     }
 
     fn keys(&self) -> Vec<&str> {

@@ -18,17 +18,9 @@ pub enum StackError {
     /// A helper program ran and failed; `output` is the end of what it printed.
     Command { command: String, output: String },
     /// A child process ended before it was ready.
-    Exited {
-        name: String,
-        status: String,
-        log_tail: String,
-    },
+    Exited { name: String, status: String, log_tail: String },
     /// A child process is alive but did not become ready in time.
-    NotReady {
-        name: String,
-        waited: Duration,
-        log_tail: String,
-    },
+    NotReady { name: String, waited: Duration, log_tail: String },
     /// A file that the caller promised is not there.
     NoFile { what: &'static str, path: PathBuf },
     /// Every port that was tried is taken.
@@ -41,25 +33,11 @@ impl fmt::Display for StackError {
             Self::Missing { tool, remedy } => write!(f, "{tool} is missing; {remedy}"),
             Self::Io { doing, .. } => write!(f, "could not {doing}"),
             Self::Command { command, output } => write!(f, "`{command}` failed:\n{output}"),
-            Self::Exited {
-                name,
-                status,
-                log_tail,
-            } => {
-                write!(
-                    f,
-                    "{name} ended before it was ready ({status}); its log ends:\n{log_tail}"
-                )
+            Self::Exited { name, status, log_tail } => {
+                write!(f, "{name} ended before it was ready ({status}); its log ends:\n{log_tail}")
             }
-            Self::NotReady {
-                name,
-                waited,
-                log_tail,
-            } => {
-                write!(
-                    f,
-                    "{name} was not ready after {waited:?}; its log ends:\n{log_tail}"
-                )
+            Self::NotReady { name, waited, log_tail } => {
+                write!(f, "{name} was not ready after {waited:?}; its log ends:\n{log_tail}")
             }
             Self::NoFile { what, path } => write!(f, "{what} is not at {}", path.display()),
             Self::NoFreePort => write!(f, "no free port between 20000 and 32000"),
@@ -83,10 +61,7 @@ pub(crate) trait Doing<T> {
 
 impl<T> Doing<T> for io::Result<T> {
     fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|source| StackError::Io {
-            doing: what(),
-            source,
-        })
+        self.map_err(|source| StackError::Io { doing: what(), source })
     }
 }
 

@@ -24,10 +24,7 @@ fn request(addr: SocketAddr, path: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n"
-    )?;
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {addr}\r\nConnection: close\r\n\r\n")?;
     let mut raw = Vec::new();
     stream.read_to_end(&mut raw)?;
     Ok(parse(&String::from_utf8_lossy(&raw)))
@@ -35,15 +32,8 @@ fn request(addr: SocketAddr, path: &str) -> std::io::Result<Answer> {
 
 fn parse(raw: &str) -> Answer {
     let (head, body) = raw.split_once("\r\n\r\n").unwrap_or((raw, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .unwrap_or(0);
-    Answer {
-        status,
-        body: body.to_owned(),
-    }
+    let status = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    Answer { status, body: body.to_owned() }
 }
 
 #[cfg(test)]
@@ -53,13 +43,7 @@ mod tests {
     #[test]
     fn an_answer_is_split_into_status_and_body() {
         let answer = parse("HTTP/1.1 503 Service Unavailable\r\nX: y\r\n\r\nnot yet");
-        assert_eq!(
-            answer,
-            Answer {
-                status: 503,
-                body: "not yet".into()
-            }
-        );
+        assert_eq!(answer, Answer { status: 503, body: "not yet".into() });
     }
 
     #[test]

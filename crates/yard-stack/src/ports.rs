@@ -62,11 +62,7 @@ impl PortLease {
         let folder = lock_folder()?;
         let path = folder.join(format!("{port}.lock"));
         // A file of another user is that user's port: go on to the next candidate.
-        let Ok(lock) = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(path)
+        let Ok(lock) = OpenOptions::new().create(true).truncate(false).write(true).open(path)
         else {
             return Ok(None);
         };
@@ -83,10 +79,7 @@ fn lock_folder() -> Result<PathBuf> {
     if !folder.is_dir() {
         fs::create_dir_all(&folder).doing(|| format!("create {}", folder.display()))?;
         // Shared by all users, like the temporary folder it stands in.
-        best_effort(fs::set_permissions(
-            &folder,
-            fs::Permissions::from_mode(0o1777),
-        ));
+        best_effort(fs::set_permissions(&folder, fs::Permissions::from_mode(0o1777)));
     }
     Ok(folder)
 }

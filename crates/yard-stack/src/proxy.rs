@@ -76,10 +76,7 @@ impl Drop for ChaosProxy {
         self.line.closed.store(true, Ordering::SeqCst);
         self.cut();
         // Wakes the accepting thread so that it sees that it is closed.
-        best_effort(TcpStream::connect_timeout(
-            &self.addr(),
-            Duration::from_millis(200),
-        ));
+        best_effort(TcpStream::connect_timeout(&self.addr(), Duration::from_millis(200)));
     }
 }
 
@@ -95,13 +92,9 @@ impl Line {
                 continue;
             }
             let line = Arc::clone(&self);
-            best_effort(
-                thread::Builder::new()
-                    .name("chaos-link".into())
-                    .spawn(move || {
-                        best_effort(line.link(client));
-                    }),
-            );
+            best_effort(thread::Builder::new().name("chaos-link".into()).spawn(move || {
+                best_effort(line.link(client));
+            }));
         }
     }
 

@@ -43,9 +43,7 @@ impl TestBroker {
     /// # Panics
     /// When the list cannot be read.
     pub fn refresh_crl(&self) {
-        self.server
-            .refresh_crl(&self.home)
-            .expect("the revocation list can be read");
+        self.server.refresh_crl(&self.home).expect("the revocation list can be read");
     }
 
     /// `kill -9`.
@@ -53,10 +51,7 @@ impl TestBroker {
     /// # Panics
     /// When the kernel refuses.
     pub fn kill(&mut self) {
-        self.server
-            .process()
-            .kill()
-            .expect("our own child can be killed");
+        self.server.process().kill().expect("our own child can be killed");
     }
 
     /// Starts it again on the same port and data.
@@ -64,9 +59,6 @@ impl TestBroker {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        self.server
-            .process()
-            .start_again()
-            .expect("mosquitto starts again");
+        self.server.process().start_again().expect("mosquitto starts again");
     }
 }

@@ -21,17 +21,13 @@ impl TestDb {
     /// When PostgreSQL refuses.
     pub async fn create() -> Self {
         let made = tokio::task::spawn_blocking(|| Self::copy(TestStack::shared()));
-        made.await
-            .expect("the copying thread ends")
-            .expect("PostgreSQL copies the template")
+        made.await.expect("the copying thread ends").expect("PostgreSQL copies the template")
     }
 
     /// A service role's connection string, for example of `yard_ingest`.
     #[must_use]
     pub fn url(&self, role: &str) -> String {
-        self.stack
-            .postgres
-            .role_url(role, &self.stack.role_password, &self.name)
+        self.stack.postgres.role_url(role, &self.stack.role_password, &self.name)
     }
 
     /// The superuser's connection string. Row level security does not bind it.
@@ -60,11 +56,7 @@ impl TestDb {
     /// # Panics
     /// When its migrations fail.
     pub async fn tenant(&self, id: TenantId, slug: &str) -> TenantId {
-        let tenant = NewTenant {
-            id,
-            slug: slug.to_owned(),
-            name: slug.to_owned(),
-        };
+        let tenant = NewTenant { id, slug: slug.to_owned(), name: slug.to_owned() };
         let made = yard_migrations::create_tenant(&self.admin_url(), &tenant).await;
         made.expect("the tenant's schema is made");
         id
@@ -78,9 +70,7 @@ impl TestDb {
     pub async fn sql(&self, statement: &str) -> String {
         let (stack, name, statement) = (self.stack, self.name.clone(), statement.to_owned());
         let run = tokio::task::spawn_blocking(move || stack.postgres.sql(&name, &statement));
-        run.await
-            .expect("psql ends")
-            .expect("PostgreSQL takes the statement")
+        run.await.expect("psql ends").expect("PostgreSQL takes the statement")
     }
 
     fn copy(stack: &'static TestStack) -> Result<Self> {

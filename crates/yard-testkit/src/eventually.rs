@@ -20,11 +20,7 @@ impl Settled for bool {
     type Found = ();
 
     fn settled(self) -> Result<(), String> {
-        if self {
-            Ok(())
-        } else {
-            Err("the condition is false".to_owned())
-        }
+        if self { Ok(()) } else { Err("the condition is false".to_owned()) }
     }
 }
 

@@ -30,29 +30,17 @@ struct Line {
 /// Begins to watch the log.
 pub fn capture() -> LogCapture {
     let lines = Arc::new(Mutex::new(Vec::new()));
-    let shown = fmt::layer()
-        .with_test_writer()
-        .with_ansi(false)
-        .with_filter(LevelFilter::INFO);
-    let collected = Collector {
-        lines: Arc::clone(&lines),
-    };
+    let shown = fmt::layer().with_test_writer().with_ansi(false).with_filter(LevelFilter::INFO);
+    let collected = Collector { lines: Arc::clone(&lines) };
     let subscriber = tracing_subscriber::registry().with(shown).with(collected);
     let guard = tracing::subscriber::set_default(subscriber);
-    LogCapture {
-        lines,
-        expected: Mutex::default(),
-        _guard: guard,
-    }
+    LogCapture { lines, expected: Mutex::default(), _guard: guard }
 }
 
 impl LogCapture {
     /// Announces that warnings and errors which contain `part` are meant to come.
     pub fn expect(&self, part: &str) -> &Self {
-        self.expected
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(part.to_owned());
+        self.expected.lock().unwrap_or_else(PoisonError::into_inner).push(part.to_owned());
         self
     }
 
@@ -68,18 +56,11 @@ impl LogCapture {
         let expected = self.expected.lock().unwrap_or_else(PoisonError::into_inner);
         let announced = |line: &Line| expected.iter().any(|part| line.text.contains(part));
         let bad = |line: &Line| line.level <= Level::WARN && !announced(line);
-        self.all()
-            .into_iter()
-            .filter(bad)
-            .map(|line| line.text)
-            .collect()
+        self.all().into_iter().filter(bad).map(|line| line.text).collect()
     }
 
     fn all(&self) -> Vec<Line> {
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -87,10 +68,7 @@ impl Drop for LogCapture {
     fn drop(&mut self) {
         if !std::thread::panicking() {
             let unexpected = self.unexpected();
-            assert!(
-                unexpected.is_empty(),
-                "unexpected in the log: {unexpected:#?}"
-            );
+            assert!(unexpected.is_empty(), "unexpected in the log: {unexpected:#?}");
         }
     }
 }
@@ -108,28 +86,15 @@ impl<S: Subscriber> Layer<S> for Collector {
         }
         let mut text = Text(format!("{} {}:", metadata.level(), metadata.target()));
         event.record(&mut text);
-        let line = Line {
-            level: *metadata.level(),
-            text: text.0,
-        };
-        self.lines
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(line);
+        let line = Line { level: *metadata.level(), text: text.0 };
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
     }
 }
 
 fn is_ours(target: &str) -> bool {
     let root = target.split("::").next().unwrap_or_default();
-    let services = [
-        "api_gateway",
-        "auth",
-        "comms_websocket",
-        "device_ingest",
-        "scheduler",
-        "worker",
-        "it",
-    ];
+    let services =
+        ["api_gateway", "auth", "comms_websocket", "device_ingest", "scheduler", "worker", "it"];
     root.starts_with("yard") || services.contains(&root)
 }
 

@@ -22,10 +22,7 @@ impl TestNats {
             let home = ServerHome::throwaway().expect("a temporary folder can be made");
             let tools = TestStack::shared().tools();
             let server = Nats::start(tools, &home, "nats").expect("nats-server starts");
-            Self {
-                server,
-                _home: home,
-            }
+            Self { server, _home: home }
         })
         .await
         .expect("the starting thread ends")
@@ -58,10 +55,7 @@ impl TestNats {
     /// # Panics
     /// When the kernel refuses.
     pub fn kill(&mut self) {
-        self.server
-            .process()
-            .kill()
-            .expect("our own child can be killed");
+        self.server.process().kill().expect("our own child can be killed");
     }
 
     /// Starts it again on the same port and data.
@@ -69,9 +63,6 @@ impl TestNats {
     /// # Panics
     /// When it does not start.
     pub fn start_again(&mut self) {
-        self.server
-            .process()
-            .start_again()
-            .expect("nats-server starts again");
+        self.server.process().start_again().expect("nats-server starts again");
     }
 }

@@ -23,9 +23,7 @@ impl TestRedis {
     /// When Redis does not answer.
     pub async fn create() -> Self {
         let made = tokio::task::spawn_blocking(|| Self::take(&TestStack::shared().redis_url));
-        made.await
-            .expect("the asking thread ends")
-            .expect("the shared Redis answers")
+        made.await.expect("the asking thread ends").expect("the shared Redis answers")
     }
 
     /// The connection string, with password and database number.
@@ -38,22 +36,12 @@ impl TestRedis {
         let (user, rest) = server.rsplit_once('@').context("a password in the URL")?;
         let password = user.rsplit(':').next().context("a password in the URL")?;
         let address = rest.split('/').next().context("an address in the URL")?;
-        let counted = ask(
-            address,
-            &format!("AUTH {password}\r\nINCR test:database\r\n"),
-        )?;
-        let count = counted
-            .lines()
-            .find_map(|line| line.strip_prefix(':')?.parse::<u64>().ok());
+        let counted = ask(address, &format!("AUTH {password}\r\nINCR test:database\r\n"))?;
+        let count = counted.lines().find_map(|line| line.strip_prefix(':')?.parse::<u64>().ok());
         let database = count.context("Redis counts")? % NUMBERED + 1;
-        ask(
-            address,
-            &format!("AUTH {password}\r\nSELECT {database}\r\nFLUSHDB\r\n"),
-        )?;
+        ask(address, &format!("AUTH {password}\r\nSELECT {database}\r\nFLUSHDB\r\n"))?;
         let base = server.trim_end_matches("/0");
-        Ok(Self {
-            url: format!("{base}/{database}"),
-        })
+        Ok(Self { url: format!("{base}/{database}") })
     }
 }
 
@@ -63,9 +51,6 @@ fn ask(address: &str, commands: &str) -> Result<String> {
     stream.write_all(b"QUIT\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    anyhow::ensure!(
-        !answer.lines().any(|line| line.starts_with('-')),
-        "{answer}"
-    );
+    anyhow::ensure!(!answer.lines().any(|line| line.starts_with('-')), "{answer}");
     Ok(answer)
 }

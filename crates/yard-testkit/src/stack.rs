@@ -53,9 +53,7 @@ impl TestStack {
     /// # Panics
     /// As [`TestStack::shared`].
     pub async fn get() -> &'static Self {
-        tokio::task::spawn_blocking(Self::shared)
-            .await
-            .expect("the test servers are there")
+        tokio::task::spawn_blocking(Self::shared).await.expect("the test servers are there")
     }
 
     /// Where the servers' programs are.
@@ -69,10 +67,7 @@ impl TestStack {
         let facts: Value = serde_json::from_str(&text)?;
         let part = |key: &str| facts.get(key).with_context(|| format!("no `{key}`"));
         let string = |key: &str| -> Result<String> {
-            Ok(part(key)?
-                .as_str()
-                .with_context(|| format!("`{key}` is no string"))?
-                .to_owned())
+            Ok(part(key)?.as_str().with_context(|| format!("`{key}` is no string"))?.to_owned())
         };
         Ok(Self {
             tools: Tools::from_json(part("tools")?).context("`tools` is incomplete")?,
@@ -98,11 +93,7 @@ impl TestStack {
             template: OWN_TEMPLATE.to_owned(),
             role_password,
             redis_url: redis.url(0),
-            _own: Some(Own {
-                _redis: redis,
-                _postgres: postgres,
-                _home: home,
-            }),
+            _own: Some(Own { _redis: redis, _postgres: postgres, _home: home }),
         })
     }
 }
@@ -110,9 +101,7 @@ impl TestStack {
 fn migrate_template(admin: &PostgresAdmin, role_password: &str) -> Result<()> {
     admin.sql("postgres", &format!("create database {OWN_TEMPLATE}"))?;
     let url = admin.url(OWN_TEMPLATE);
-    let executor = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     executor.block_on(async {
         yard_migrations::migrate(&url).await?;
         yard_migrations::set_role_passwords(&url, role_password).await

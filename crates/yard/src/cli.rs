@@ -82,10 +82,7 @@ pub fn main() -> ExitCode {
 
 /// Help and version are answers, everything else is a usage error.
 fn explain(error: &clap::Error) -> ExitCode {
-    let asked = matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    );
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     match (error.print(), asked) {
         (Ok(()), true) => ExitCode::SUCCESS,
         (Ok(()), false) => ExitCode::from(USAGE),
@@ -95,9 +92,7 @@ fn explain(error: &clap::Error) -> ExitCode {
 
 fn start(cli: Cli, out: Output) -> Outcome {
     // One provider for HTTPS and MQTT; it can only be there already when this runs in a test.
-    let _already_there = rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .err();
+    let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default().err();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         // Only name look-ups block; a fleet need not have a thread for each.

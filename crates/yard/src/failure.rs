@@ -53,10 +53,7 @@ impl Failure {
 
     /// For `map_err` on file operations.
     pub fn file(path: &Path) -> impl FnOnce(std::io::Error) -> Self + use<'_> {
-        move |source| Self::File {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Self::File { path: path.to_owned(), source }
     }
 
     /// The stable code, when the platform gave one.

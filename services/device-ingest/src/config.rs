@@ -117,34 +117,20 @@ pub struct PresenceConfig {
 impl MqttConfig {
     fn validate(&self) -> Result<(), ConfigError> {
         if self.host.is_empty() || self.port == 0 {
-            return Err(ConfigError::new(
-                "mqtt.host",
-                "host and port have to be given",
-            ));
+            return Err(ConfigError::new("mqtt.host", "host and port have to be given"));
         }
         let plain = |text: &str| {
             let fits = !text.is_empty() && text.len() <= 128;
-            fits && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+            fits && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         };
         if !plain(&self.client_id) {
-            return Err(ConfigError::new(
-                "mqtt.client_id",
-                "letters, digits, - _ . only",
-            ));
+            return Err(ConfigError::new("mqtt.client_id", "letters, digits, - _ . only"));
         }
         if !plain(&self.share_group) {
-            return Err(ConfigError::new(
-                "mqtt.share_group",
-                "letters, digits, - _ . only",
-            ));
+            return Err(ConfigError::new("mqtt.share_group", "letters, digits, - _ . only"));
         }
         if self.receive_maximum < 16 {
-            return Err(ConfigError::new(
-                "mqtt.receive_maximum",
-                "has to be 16 to 65535",
-            ));
+            return Err(ConfigError::new("mqtt.receive_maximum", "has to be 16 to 65535"));
         }
         // Shorter, and a restart would lose what the broker kept meanwhile.
         if self.session_expiry < Duration::from_secs(60) {
@@ -173,32 +159,12 @@ impl ServiceConfig for Config {
         self.postgres.validate()?;
         self.nats.validate()?;
         self.mqtt.validate()?;
-        interval(
-            "telemetry.lookup_patience",
-            self.telemetry.lookup_patience,
-            MINUTE,
-        )?;
-        interval(
-            "commands.sweep_interval",
-            self.commands.sweep_interval,
-            MINUTE,
-        )?;
-        interval(
-            "commands.puback_timeout",
-            self.commands.puback_timeout,
-            MINUTE,
-        )?;
+        interval("telemetry.lookup_patience", self.telemetry.lookup_patience, MINUTE)?;
+        interval("commands.sweep_interval", self.commands.sweep_interval, MINUTE)?;
+        interval("commands.puback_timeout", self.commands.puback_timeout, MINUTE)?;
         interval("commands.resend_after", self.commands.resend_after, MINUTE)?;
-        interval(
-            "presence.lease",
-            self.presence.lease,
-            Duration::from_secs(86_400),
-        )?;
-        interval(
-            "presence.flush_interval",
-            self.presence.flush_interval,
-            MINUTE,
-        )?;
+        interval("presence.lease", self.presence.lease, Duration::from_secs(86_400))?;
+        interval("presence.flush_interval", self.presence.flush_interval, MINUTE)?;
         // Else a device that sends would look silent.
         if self.presence.flush_interval > self.presence.lease {
             let text = "has to be at most presence.lease";
@@ -215,9 +181,7 @@ mod tests {
     use super::*;
 
     fn refused(text: &str) -> String {
-        load::<Config>("device-ingest", text, None)
-            .unwrap_err()
-            .to_string()
+        load::<Config>("device-ingest", text, None).unwrap_err().to_string()
     }
 
     fn complete() -> String {
@@ -233,23 +197,11 @@ mod tests {
     fn missing_and_wrong_options_are_named_in_one_line() {
         for (text, option) in [
             (DEFAULT_CONFIG.to_owned(), "postgres.url"),
-            (
-                complete().replace("\"24h\"", "\"1s\""),
-                "mqtt.session_expiry",
-            ),
+            (complete().replace("\"24h\"", "\"1s\""), "mqtt.session_expiry"),
             (complete().replace("= 2000", "= 0"), "mqtt.receive_maximum"),
-            (
-                complete().replace("\"ingest\"", "\"a/b\""),
-                "mqtt.share_group",
-            ),
-            (
-                complete().replace("lease = \"60s\"", "lease = \"2s\""),
-                "presence.flush_interval",
-            ),
-            (
-                complete().replace("\"5s\"", "\"0s\""),
-                "commands.puback_timeout",
-            ),
+            (complete().replace("\"ingest\"", "\"a/b\""), "mqtt.share_group"),
+            (complete().replace("lease = \"60s\"", "lease = \"2s\""), "presence.flush_interval"),
+            (complete().replace("\"5s\"", "\"0s\""), "commands.puback_timeout"),
             (complete().replace("share_group", "group"), "group"),
         ] {
             let problem = refused(&text);

@@ -18,10 +18,7 @@ pub(crate) fn cut<T>(rows: &mut Vec<T>, size: i64, token: impl Fn(&T) -> String)
 
 /// A key of a moment and an id.
 pub(crate) fn moment_token(at: OffsetDateTime, id: Uuid) -> String {
-    page::token(&[
-        &at.unix_timestamp_nanos().to_string(),
-        &id.as_hyphenated().to_string(),
-    ])
+    page::token(&[&at.unix_timestamp_nanos().to_string(), &id.as_hyphenated().to_string()])
 }
 
 /// Reads [`moment_token`]; `None` for the first page.
@@ -32,10 +29,7 @@ pub(crate) fn moment_key(token: &str) -> Result<Option<(OffsetDateTime, Uuid)>, 
     };
     let nanos: i128 = at.parse().map_err(|_unreadable| wrong())?;
     let at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_unreadable| wrong())?;
-    Ok(Some((
-        at,
-        Uuid::try_parse(&id).map_err(|_unreadable| wrong())?,
-    )))
+    Ok(Some((at, Uuid::try_parse(&id).map_err(|_unreadable| wrong())?)))
 }
 
 /// A key of a name and an id.
@@ -59,16 +53,8 @@ mod tests {
         assert_eq!(rows.len(), 2);
         assert_eq!(moment_key(&token).unwrap(), Some((at, Uuid::from_u128(2))));
         assert_eq!(cut(&mut rows, 2, |last| moment_token(at, *last)), "");
-        for foreign in [
-            "zz",
-            "00",
-            &page::token(&["1", "x"]),
-            &page::token(&["x", "y"]),
-        ] {
-            assert_eq!(
-                moment_key(foreign).unwrap_err().code(),
-                Code::PageTokenInvalid
-            );
+        for foreign in ["zz", "00", &page::token(&["1", "x"]), &page::token(&["x", "y"])] {
+            assert_eq!(moment_key(foreign).unwrap_err().code(), Code::PageTokenInvalid);
         }
     }
 }

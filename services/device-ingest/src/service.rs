@@ -61,12 +61,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     parts.keep_presence();
     parts.move_commands(&downlink);
     parts.pass_receipts_on(downlink);
-    server::serve(
-        &parts.runtime,
-        listener,
-        identity.verifier(),
-        parts.routes(auth),
-    );
+    server::serve(&parts.runtime, listener, identity.verifier(), parts.routes(auth));
     Ok(())
 }
 
@@ -100,10 +95,7 @@ impl Parts {
 
     fn consume<H: BatchHandler>(&self, spec: ConsumerSpec, handler: H) {
         let name = spec.name;
-        self.spawn(
-            name,
-            consume(self.nats.clone(), spec, handler, self.stop.clone()),
-        );
+        self.spawn(name, consume(self.nats.clone(), spec, handler, self.stop.clone()));
     }
 
     /// Not ready before the directory is in memory: each miss costs a look-up.
@@ -112,20 +104,15 @@ impl Parts {
         let (registry, stop) = (self.registry.clone(), self.stop.clone());
         let changes = registry::follow_changes(registry.clone(), self.nats.clone(), stop.clone());
         self.spawn("directory changes", changes);
-        self.runtime
-            .tasks()
-            .spawn(TaskKind::Background, "directory", async move {
-                registry::preload(&registry, &stop).await;
-                drop(starting);
-                Ok(())
-            });
+        self.runtime.tasks().spawn(TaskKind::Background, "directory", async move {
+            registry::preload(&registry, &stop).await;
+            drop(starting);
+            Ok(())
+        });
     }
 
     fn take_messages(&self) -> anyhow::Result<Downlink> {
-        let stop = LinkStop {
-            soft: self.stop.clone(),
-            drained: CancellationToken::new(),
-        };
+        let stop = LinkStop { soft: self.stop.clone(), drained: CancellationToken::new() };
         let link = mqtt::open(&self.config.mqtt, &self.runtime, stop.clone())?;
         let downlink = link.downlink.clone();
         let (notices, waiting) = Notices::new();
@@ -142,34 +129,18 @@ impl Parts {
         };
         Pipeline::start(&self.runtime, link, wiring);
         let spec = consumer(&QUARANTINE, "quarantine-keeper", String::new(), 200);
-        self.consume(
-            spec,
-            Keeper {
-                pg: self.pg.clone(),
-            },
-        );
+        self.consume(spec, Keeper { pg: self.pg.clone() });
         Ok(downlink)
     }
 
     fn keep_presence(&self) {
         let redispatch = Redispatch::default();
         let resend_after = self.config.commands.resend_after;
-        let again = redispatch
-            .clone()
-            .run(self.desk.clone(), resend_after, self.stop.clone());
+        let again = redispatch.clone().run(self.desk.clone(), resend_after, self.stop.clone());
         self.spawn("redispatch", again);
-        let status = StatusReports {
-            pg: self.pg.clone(),
-            nats: self.nats.clone(),
-            redispatch,
-        };
+        let status = StatusReports { pg: self.pg.clone(), nats: self.nats.clone(), redispatch };
         self.consume(
-            consumer(
-                &REPORTS,
-                "status-reports",
-                subjects::report_any("status"),
-                200,
-            ),
+            consumer(&REPORTS, "status-reports", subjects::report_any("status"), 200),
             status,
         );
         let sweeps = Sweeps {
@@ -179,10 +150,7 @@ impl Parts {
             lease: self.config.presence.lease,
             clock: self.runtime.clock(),
         };
-        self.consume(
-            consumer(&JOBS, "ingest-jobs", subjects::job("ingest", ">"), 20),
-            sweeps,
-        );
+        self.consume(consumer(&JOBS, "ingest-jobs", subjects::job("ingest", ">"), 20), sweeps);
         let write_down = presence::write_down(
             self.heard.clone(),
             self.pg.clone(),
@@ -213,19 +181,11 @@ impl Parts {
         let spec = consumer(&COMMANDS, "command-dispatcher", String::new(), 32);
         self.consume(spec, dispatcher);
         self.consume(
-            consumer(
-                &REPORTS,
-                "command-reports",
-                subjects::report_any("command"),
-                64,
-            ),
+            consumer(&REPORTS, "command-reports", subjects::report_any("command"), 64),
             CommandReports { desk: desk.clone() },
         );
         let deadlines = Deadlines { desk: desk.clone() };
-        self.spawn(
-            "deadlines",
-            deadlines.run(config.sweep_interval, self.stop.clone()),
-        );
+        self.spawn("deadlines", deadlines.run(config.sweep_interval, self.stop.clone()));
     }
 
     fn pass_receipts_on(&self, downlink: Downlink) {
@@ -235,11 +195,8 @@ impl Parts {
 
     fn routes(&self, auth: ServiceChannel) -> Routes {
         let (clock, ids) = (self.runtime.clock(), self.runtime.ids());
-        let contracts = Contracts {
-            pg: self.pg.clone(),
-            clock: Arc::clone(&clock),
-            ids: Arc::clone(&ids),
-        };
+        let contracts =
+            Contracts { pg: self.pg.clone(), clock: Arc::clone(&clock), ids: Arc::clone(&ids) };
         let registrar = Registrar {
             pg: self.pg.clone(),
             nats: self.nats.clone(),
@@ -248,10 +205,7 @@ impl Parts {
             clock,
             ids,
         };
-        let commands = Commands {
-            desk: self.desk.clone(),
-            registry: self.registry.clone(),
-        };
+        let commands = Commands { desk: self.desk.clone(), registry: self.registry.clone() };
         Routes::new(DeviceServiceServer::new(Devices { registrar }))
             .add_service(ContractServiceServer::new(contracts))
             .add_service(CommandServiceServer::new(commands))

@@ -99,9 +99,7 @@ mod tests {
             ("127.0.0.1:7401", "here", "grpc.listen"),
         ] {
             let text = complete().replace(from, to);
-            let refusal = load::<Config>("scheduler", &text, None)
-                .unwrap_err()
-                .to_string();
+            let refusal = load::<Config>("scheduler", &text, None).unwrap_err().to_string();
             assert!(refusal.contains(named), "{refusal}");
             assert_eq!(refusal.lines().count(), 1, "{refusal}");
         }

@@ -39,22 +39,14 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
 
     let soft = rt.shutdown().soft();
     let written = Arc::new(Notify::new());
-    let relay = Relay::new(
-        &rt,
-        pg.clone(),
-        nats,
-        Outbox::Scheduler,
-        Arc::clone(&written),
-    );
-    rt.tasks()
-        .spawn(TaskKind::Critical, "outbox relay", relay.run(soft.clone()));
+    let relay = Relay::new(&rt, pg.clone(), nats, Outbox::Scheduler, Arc::clone(&written));
+    rt.tasks().spawn(TaskKind::Critical, "outbox relay", relay.run(soft.clone()));
 
     let leadership = Arc::new(Leadership::new(&pg, rt.instance(), config.leader));
     let lead = Arc::clone(&leadership).run(soft.clone());
     rt.tasks().spawn(TaskKind::Critical, "leadership", lead);
     let ticker = Ticker::new(pg.clone(), leadership, Arc::clone(&written));
-    rt.tasks()
-        .spawn(TaskKind::Critical, "ticker", ticker.run(soft.clone()));
+    rt.tasks().spawn(TaskKind::Critical, "ticker", ticker.run(soft.clone()));
 
     let routes = Routes::new(ScheduleServiceServer::new(ScheduleApi::new(pg, written)));
     server::serve(&rt, listener, identity.verifier(), routes);

@@ -119,16 +119,8 @@ impl WriterConfig {
     fn validate(&self) -> Result<(), ConfigError> {
         within("telemetry_writer.tasks", self.tasks, 1..=16)?;
         within("telemetry_writer.max_batch", self.max_batch, 1..=5_000)?;
-        within(
-            "telemetry_writer.max_ack_pending",
-            self.max_ack_pending,
-            100..=1_000_000,
-        )?;
-        within(
-            "telemetry_writer.live_per_second",
-            self.live_per_second,
-            1..=1_000,
-        )?;
+        within("telemetry_writer.max_ack_pending", self.max_ack_pending, 100..=1_000_000)?;
+        within("telemetry_writer.live_per_second", self.live_per_second, 1..=1_000)?;
         lasts("telemetry_writer.ack_wait", self.ack_wait, 10_000..=600_000)
     }
 }
@@ -174,18 +166,13 @@ mod tests {
     }
 
     fn refused(text: &str) -> String {
-        load::<Config>("worker", text, None)
-            .unwrap_err()
-            .to_string()
+        load::<Config>("worker", text, None).unwrap_err().to_string()
     }
 
     #[test]
     fn defaults_with_the_two_urls_are_usable_and_as_in_code() {
         let config: Config = load("worker", &complete(), None).unwrap();
-        assert_eq!(
-            format!("{:?}", config.jobs),
-            format!("{:?}", JobsConfig::default())
-        );
+        assert_eq!(format!("{:?}", config.jobs), format!("{:?}", JobsConfig::default()));
         let writer = format!("{:?}", WriterConfig::default());
         assert_eq!(format!("{:?}", config.telemetry_writer), writer);
     }
@@ -196,22 +183,10 @@ mod tests {
         assert!(missing.contains("postgres.url"), "{missing}");
         for (from, to, named) in [
             ("tasks = 2", "tasks = 0", "telemetry_writer.tasks"),
-            (
-                "max_batch = 2000",
-                "max_batch = 9999",
-                "telemetry_writer.max_batch",
-            ),
-            (
-                "ack_wait = \"30s\"",
-                "ack_wait = \"1s\"",
-                "telemetry_writer.ack_wait",
-            ),
+            ("max_batch = 2000", "max_batch = 9999", "telemetry_writer.max_batch"),
+            ("ack_wait = \"30s\"", "ack_wait = \"1s\"", "telemetry_writer.ack_wait"),
             ("lease = \"30s\"", "lease = \"soon\"", "jobs.lease"),
-            (
-                "max_connections = 12",
-                "max_connections = 6",
-                "postgres.max_connections",
-            ),
+            ("max_connections = 12", "max_connections = 6", "postgres.max_connections"),
             ("slots = 4", "slot = 4", "slot"),
         ] {
             let refusal = refused(&complete().replace(from, to));

@@ -43,9 +43,8 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     start_jobs(&rt, &pg, &nats, &config.jobs);
 
     let telemetry = telemetry::queries::TelemetryApi::new(pg.clone(), rt.clock());
-    let routes = Routes::new(TelemetryServiceServer::new(telemetry)).add_service(
-        JobServiceServer::new(jobs::JobApi::new(pg, nats, rt.clock())),
-    );
+    let routes = Routes::new(TelemetryServiceServer::new(telemetry))
+        .add_service(JobServiceServer::new(jobs::JobApi::new(pg, nats, rt.clock())));
     server::serve(&rt, listener, identity.verifier(), routes);
     Ok(())
 }
@@ -58,6 +57,5 @@ fn start_jobs(rt: &Runtime, pg: &Pg, nats: &Nats, config: &JobsConfig) {
     let rescue = jobs::rescue::run(pg.clone(), config.rescue, Arc::clone(&wake), soft.clone());
     rt.tasks().spawn(TaskKind::Critical, "job rescue", rescue);
     let runner = jobs::runner::Runner::new(pg.clone(), config, rt.ids(), wake);
-    rt.tasks()
-        .spawn(TaskKind::Critical, "job runner", runner.run(soft, hard));
+    rt.tasks().spawn(TaskKind::Critical, "job runner", runner.run(soft, hard));
 }

@@ -39,9 +39,8 @@ pub(crate) struct FillArgs {
 pub(crate) async fn run(args: &FillArgs) -> Result<Value> {
     let context = connect(&args.nats_url_file).await?;
     let tenant = TenantId::from_uuid(args.tenant);
-    let devices: Vec<_> = (0..args.devices.max(1))
-        .map(|_| DeviceId::from_uuid(RandomIds.uuid7()))
-        .collect();
+    let devices: Vec<_> =
+        (0..args.devices.max(1)).map(|_| DeviceId::from_uuid(RandomIds.uuid7())).collect();
     let begun = Instant::now();
     let mut waiting = Vec::new();
     for number in 0..args.readings {
@@ -53,11 +52,7 @@ pub(crate) async fn run(args: &FillArgs) -> Result<Value> {
         headers.insert("Nats-Msg-Id", record.message_id.as_str());
         let subject = subjects::telemetry(tenant, *device, "reading");
         let payload = record.encode_to_vec().into();
-        waiting.push(
-            context
-                .publish_with_headers(subject, headers, payload)
-                .await?,
-        );
+        waiting.push(context.publish_with_headers(subject, headers, payload).await?);
         if (number + 1) % WINDOW == 0 {
             for ack in waiting.drain(..) {
                 ack.into_future().await?;

@@ -44,9 +44,7 @@ pub(crate) async fn run(args: &FloorArgs) -> Result<Value> {
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
     options
-        .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls(
-            args,
-        )?)))
+        .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls(args)?)))
         .set_network_options(network)
         .set_keep_alive(15)
         .set_clean_start(true)
@@ -65,10 +63,7 @@ pub(crate) async fn run(args: &FloorArgs) -> Result<Value> {
             counted += 1;
         }
     }
-    ensure!(
-        counted > 0,
-        "the broker handed out nothing: is anybody sending?"
-    );
+    ensure!(counted > 0, "the broker handed out nothing: is anybody sending?");
     Ok(json!({ "counted": counted, "per_second": counted / args.seconds.max(1) }))
 }
 
@@ -81,8 +76,7 @@ fn tls(args: &FloorArgs) -> Result<Arc<ClientConfig>> {
         .collect();
     let key = PrivateKeyDer::from_pem_file(file("mqtt-device-ingest.key"))
         .context("mqtt-device-ingest.key")?;
-    let tls = ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(chain?, key)?;
+    let tls =
+        ClientConfig::builder().with_root_certificates(roots).with_client_auth_cert(chain?, key)?;
     Ok(Arc::new(tls))
 }

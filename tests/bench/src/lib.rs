@@ -29,12 +29,8 @@ enum What {
 /// # Errors
 /// When its server does not answer.
 pub fn main() -> Result<()> {
-    let _already_there = rustls::crypto::aws_lc_rs::default_provider()
-        .install_default()
-        .err();
-    let executor = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
+    let _already_there = rustls::crypto::aws_lc_rs::default_provider().install_default().err();
+    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let figures = executor.block_on(async {
         match Cli::parse().what {
             What::Floor(args) => floor::run(&args).await,

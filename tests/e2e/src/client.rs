@@ -28,14 +28,9 @@ impl Client {
     /// # Errors
     /// When TLS cannot be set up.
     pub fn anonymous(base: &str) -> anyhow::Result<Self> {
-        let http = reqwest::Client::builder()
-            .timeout(std::time::Duration::from_secs(15))
-            .build()?;
-        Ok(Self {
-            http,
-            base: base.to_owned(),
-            token: None,
-        })
+        let http =
+            reqwest::Client::builder().timeout(std::time::Duration::from_secs(15)).build()?;
+        Ok(Self { http, base: base.to_owned(), token: None })
     }
 
     /// Signs in.
@@ -64,10 +59,7 @@ impl Client {
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
         let url = format!("{}{path}", self.base);
-        let mut request = self
-            .http
-            .request(method.parse()?, url)
-            .header("X-Yard-Csrf", "1");
+        let mut request = self.http.request(method.parse()?, url).header("X-Yard-Csrf", "1");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
@@ -82,17 +74,9 @@ impl Client {
             .get("content-type")
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
         // A stream that is open has no end; its first bytes are what there is to see.
-        let text = if streams {
-            String::new()
-        } else {
-            read(&mut response).await?
-        };
+        let text = if streams { String::new() } else { read(&mut response).await? };
         bytes.push_str(&text);
-        Ok(Answer {
-            status,
-            bytes,
-            json: serde_json::from_str(&text).unwrap_or(Value::Null),
-        })
+        Ok(Answer { status, bytes, json: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
 
     /// A request that has to succeed; its body.
@@ -106,12 +90,7 @@ impl Client {
         body: Option<&Value>,
     ) -> anyhow::Result<Value> {
         let answer = self.call(method, path, body).await?;
-        anyhow::ensure!(
-            answer.status < 300,
-            "{method} {path}: {} {}",
-            answer.status,
-            answer.bytes
-        );
+        anyhow::ensure!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.bytes);
         Ok(answer.json)
     }
 }

@@ -30,22 +30,14 @@ pub struct Enrolled {
 
 pub(crate) async fn enroll(owner: &Client, device: &str) -> anyhow::Result<Enrolled> {
     let path = format!("/api/v1/devices/{device}/claim-codes");
-    let code = owner
-        .expect("POST", &path, Some(&json!({"valid_for_seconds": 600})))
-        .await?;
+    let code = owner.expect("POST", &path, Some(&json!({"valid_for_seconds": 600}))).await?;
     let key = KeyPair::generate()?;
-    let csr_pem = CertificateParams::new(Vec::new())?
-        .serialize_request(&key)?
-        .pem()?;
+    let csr_pem = CertificateParams::new(Vec::new())?.serialize_request(&key)?.pem()?;
     let body = json!({"claim_code": text(&code, "code")?, "csr_pem": csr_pem});
-    let made = owner
-        .expect("POST", "/api/v1/enrollments", Some(&body))
-        .await?;
+    let made = owner.expect("POST", "/api/v1/enrollments", Some(&body)).await?;
     let path = format!("/api/v1/devices/{device}/certificates");
     let listed = owner.expect("GET", &path, None).await?;
-    let newest = listed
-        .pointer("/certificates/0")
-        .context("a certificate is listed")?;
+    let newest = listed.pointer("/certificates/0").context("a certificate is listed")?;
     let certificate_pem = text(&made, "certificate_pem")?;
     parse_x509_pem(certificate_pem.as_bytes())?;
     Ok(Enrolled {

@@ -18,14 +18,8 @@ use crate::device::{self, Enrolled};
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
 
-const OWNERS: [&str; 6] = [
-    "auth",
-    "device-ingest",
-    "worker",
-    "scheduler",
-    "comms-websocket",
-    "api-gateway",
-];
+const OWNERS: [&str; 6] =
+    ["auth", "device-ingest", "worker", "scheduler", "comms-websocket", "api-gateway"];
 
 /// Everything, running. Call [`Platform::stop`] at the end.
 pub struct Platform {
@@ -68,23 +62,9 @@ impl Platform {
         };
         bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
         let runtimes = start_services(&places).await?;
-        let Places {
-            db,
-            nats,
-            redis,
-            broker,
-            folder,
-            pki,
-        } = places;
-        let platform = Self {
-            runtimes,
-            pki,
-            broker,
-            db,
-            _nats: nats,
-            _redis: redis,
-            _folder: folder,
-        };
+        let Places { db, nats, redis, broker, folder, pki } = places;
+        let platform =
+            Self { runtimes, pki, broker, db, _nats: nats, _redis: redis, _folder: folder };
         platform.await_answer().await?;
         Ok(platform)
     }
@@ -115,10 +95,7 @@ impl Platform {
     pub fn person_token(&self) -> anyhow::Result<String> {
         let trust = std::fs::read_to_string(self.pki.join("trust.json"))?;
         let trust: serde_json::Value = serde_json::from_str(&trust)?;
-        let kids = trust
-            .get("keys")
-            .and_then(|k| k.as_array())
-            .context("keys")?;
+        let kids = trust.get("keys").and_then(|k| k.as_array()).context("keys")?;
         let issuer = kids
             .iter()
             .filter_map(|key| key.get("kid")?.as_str())
@@ -178,10 +155,8 @@ impl Platform {
 }
 
 async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Runtime)>> {
-    let runtimes: Vec<_> = OWNERS
-        .into_iter()
-        .map(|name| (name, Runtime::builder(name, "test").build()))
-        .collect();
+    let runtimes: Vec<_> =
+        OWNERS.into_iter().map(|name| (name, Runtime::builder(name, "test").build())).collect();
     let runtime = |name: &str| {
         let found = runtimes.iter().find(|(owner, _)| *owner == name);
         found.expect("made above").1.clone()
@@ -192,46 +167,27 @@ async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Ru
     };
     let config = load_over(auth::DEFAULT_CONFIG, &auth_over(places))?;
     auth::run(config, runtime("auth")).await.context("auth")?;
-    let config = load_over(
-        device_ingest::DEFAULT_CONFIG,
-        &ingest_over(places, &port("auth")),
-    )?;
-    device_ingest::run(config, runtime("device-ingest"))
-        .await
-        .context("device-ingest")?;
+    let config = load_over(device_ingest::DEFAULT_CONFIG, &ingest_over(places, &port("auth")))?;
+    device_ingest::run(config, runtime("device-ingest")).await.context("device-ingest")?;
     let config = load_over(worker::DEFAULT_CONFIG, &database_over(places, "worker"))?;
-    worker::run(config, runtime("worker"))
-        .await
-        .context("worker")?;
-    let config = load_over(
-        scheduler::DEFAULT_CONFIG,
-        &database_over(places, "scheduler"),
-    )?;
-    scheduler::run(config, runtime("scheduler"))
-        .await
-        .context("scheduler")?;
+    worker::run(config, runtime("worker")).await.context("worker")?;
+    let config = load_over(scheduler::DEFAULT_CONFIG, &database_over(places, "scheduler"))?;
+    scheduler::run(config, runtime("scheduler")).await.context("scheduler")?;
     let config = load_over(comms_websocket::DEFAULT_CONFIG, &comms_over(places))?;
-    comms_websocket::run(config, runtime("comms-websocket"))
-        .await
-        .context("comms-websocket")?;
+    comms_websocket::run(config, runtime("comms-websocket")).await.context("comms-websocket")?;
     let upstreams: String = OWNERS
         .iter()
         .filter(|owner| **owner != "api-gateway")
         .map(|owner| format!("{} = \"{}\"\n", owner.replace('-', "_"), port(owner)))
         .collect();
-    let socket = runtime("comms-websocket")
-        .address("socket")
-        .context("socket listener")?;
+    let socket = runtime("comms-websocket").address("socket").context("socket listener")?;
     let over = format!(
         "{}http.listen = \"127.0.0.1:0\"\n[upstreams]\n{upstreams}socket = \"{socket}\"\n",
         common(places, "api-gateway")
     );
-    api_gateway::run(
-        load_over(api_gateway::DEFAULT_CONFIG, &over)?,
-        runtime("api-gateway"),
-    )
-    .await
-    .context("api-gateway")?;
+    api_gateway::run(load_over(api_gateway::DEFAULT_CONFIG, &over)?, runtime("api-gateway"))
+        .await
+        .context("api-gateway")?;
     Ok(runtimes)
 }
 
@@ -245,23 +201,12 @@ fn common(places: &Places, service: &str) -> String {
 }
 
 fn database_over(places: &Places, service: &str) -> String {
-    let role = format!(
-        "yard_{}",
-        if service == "device-ingest" {
-            "ingest"
-        } else {
-            service
-        }
-    );
+    let role = format!("yard_{}", if service == "device-ingest" { "ingest" } else { service });
     format!(
         "{}grpc.listen = \"127.0.0.1:0\"\npostgres.url = \"{}\"\npostgres.max_connections = 10\n{}",
         common(places, service),
         places.db.url(&role),
-        if service == "auth" {
-            String::new()
-        } else {
-            nats_over(places)
-        },
+        if service == "auth" { String::new() } else { nats_over(places) },
     )
 }
 
@@ -322,10 +267,7 @@ fn people() -> Bootstrap {
     let tenant = |slug: &str| Tenant {
         slug: slug.to_owned(),
         name: format!("Tenant {slug}"),
-        people: vec![
-            person("Owner", slug, "owner"),
-            person("Viewer", slug, "viewer"),
-        ],
+        people: vec![person("Owner", slug, "owner"), person("Viewer", slug, "viewer")],
     };
     Bootstrap {
         tenants: vec![tenant("a"), tenant("b")],

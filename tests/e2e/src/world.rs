@@ -92,17 +92,13 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
             "type": "object", "properties": {"position": {"type": "integer"}, "note": {"type": "string"}},
         }}],
     });
-    let contract = owner
-        .expect("POST", "/api/v1/contracts", Some(&contract))
-        .await?;
+    let contract = owner.expect("POST", "/api/v1/contracts", Some(&contract)).await?;
     let contract_id = text(&contract, "contract_id")?;
     let device = json!({
         "name": "pump 1", "external_id": "SN-1", "contract_id": contract_id,
         "labels": {"site": canary},
     });
-    let device = owner
-        .expect("POST", "/api/v1/devices", Some(&device))
-        .await?;
+    let device = owner.expect("POST", "/api/v1/devices", Some(&device)).await?;
     let device_id = text(&device, "device_id")?;
 
     let mut serials = Vec::new();
@@ -113,9 +109,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         enrolled = Some(made);
     }
     let enrolled = enrolled.context("a device was enrolled")?;
-    platform
-        .publish_reading(&device_id, &enrolled, &canary)
-        .await?;
+    platform.publish_reading(&device_id, &enrolled, &canary).await?;
     await_reading(&owner, &device_id).await?;
 
     let mut commands = Vec::new();
@@ -145,10 +139,7 @@ async fn send_command(owner: &Client, device: &str, canary: &str) -> anyhow::Res
     let body = json!({
         "name": "set_valve", "arguments": {"position": 1, "note": canary}, "deadline_seconds": 3600,
     });
-    text(
-        &owner.expect("POST", &path, Some(&body)).await?,
-        "command_id",
-    )
+    text(&owner.expect("POST", &path, Some(&body)).await?, "command_id")
 }
 
 async fn await_reading(owner: &Client, device: &str) -> anyhow::Result<()> {
@@ -168,7 +159,5 @@ async fn await_reading(owner: &Client, device: &str) -> anyhow::Result<()> {
 /// When it is not there.
 pub fn text(json: &Value, field: &str) -> anyhow::Result<String> {
     let text = json.get(field).and_then(Value::as_str);
-    Ok(text
-        .with_context(|| format!("no {field} in {json}"))?
-        .to_owned())
+    Ok(text.with_context(|| format!("no {field} in {json}"))?.to_owned())
 }

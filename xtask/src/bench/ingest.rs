@@ -53,14 +53,8 @@ pub(super) fn measure(
 }
 
 fn plan(args: &BenchArgs) -> Plan {
-    let pace = args
-        .rate
-        .map_or(Pace::Flood, |rate| Pace::PerSecond(rate / 2.0));
-    Plan {
-        devices: args.devices.div_ceil(2),
-        pace,
-        receipts: Receipts::None,
-    }
+    let pace = args.rate.map_or(Pace::Flood, |rate| Pace::PerSecond(rate / 2.0));
+    Plan { devices: args.devices.div_ceil(2), pace, receipts: Receipts::None }
 }
 
 /// The same devices against a subscriber that only counts, in the place of device-ingest.
@@ -71,33 +65,18 @@ fn floor(
     interrupt: &Interrupt,
 ) -> Result<u64> {
     // The fleet is mustered through device-ingest, so that goes away only afterwards.
-    let mut fleet = Fleet::start(
-        platform,
-        workspace,
-        &Plan {
-            pace: Pace::Flood,
-            ..plan(args)
-        },
-    )?;
+    let mut fleet = Fleet::start(platform, workspace, &Plan { pace: Pace::Flood, ..plan(args) })?;
     fleet.wait_connected(interrupt)?;
     platform.crew.get("device-ingest")?.stop()?;
     let output = command::new(platform.program("yard-bench"), workspace.root())
-        .args([
-            "floor",
-            "--mqtt-port",
-            &platform.edge.mqtt_port().to_string(),
-            "--pki",
-        ])
+        .args(["floor", "--mqtt-port", &platform.edge.mqtt_port().to_string(), "--pki"])
         .arg(platform.edge.pki())
         .args(["--seconds", &args.seconds.to_string()])
         .read();
     interrupt.check()?;
     fleet.stop()?;
     let figures = last_json(&output?)?;
-    figures
-        .get("per_second")
-        .and_then(Value::as_u64)
-        .context("the floor has no figure")
+    figures.get("per_second").and_then(Value::as_u64).context("the floor has no figure")
 }
 
 fn pause(time: Duration, interrupt: &Interrupt) -> Result<()> {

@@ -55,12 +55,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     platform::build(workspace, release)?;
     say::step("building the counterparts", || {
         let cargo = command::cargo(workspace.root()).args(["build", "--package", "yard-bench"]);
-        if release {
-            cargo.arg("--release")
-        } else {
-            cargo
-        }
-        .run()
+        if release { cargo.arg("--release") } else { cargo }.run()
     })?;
     let settings = Settings {
         dir: workspace.join(".switchyard-bench"),

@@ -20,21 +20,12 @@ pub(super) fn measure(
     interrupt: &Interrupt,
 ) -> Result<Value> {
     let [tenant, _] = TENANTS;
-    let find = format!(
-        "select id from platform.tenants where slug = '{}'",
-        tenant.slug
-    );
+    let find = format!("select id from platform.tenants where slug = '{}'", tenant.slug);
     let tenant = platform.admin().sql(DATABASE, &find)?;
     // The worker has made its consumers by now; the stream keeps what they have not seen.
     platform.crew.get("worker")?.stop()?;
     let filled = command::new(platform.program("yard-bench"), workspace.root())
-        .args([
-            "fill",
-            "--tenant",
-            &tenant,
-            "--readings",
-            &args.readings.to_string(),
-        ])
+        .args(["fill", "--tenant", &tenant, "--readings", &args.readings.to_string()])
         .args(["--devices", &args.devices.to_string(), "--nats-url-file"])
         .arg(platform.edge.nats_url())
         .read()?;
@@ -45,11 +36,7 @@ pub(super) fn measure(
         Ok(platform.count("select count(*) from series.telemetry")? >= args.readings)
     })?;
     let took = "select extract(epoch from max(stored_at) - min(stored_at)) from series.telemetry";
-    let seconds: f64 = platform
-        .admin()
-        .sql(DATABASE, took)?
-        .parse()
-        .context("no span")?;
+    let seconds: f64 = platform.admin().sql(DATABASE, took)?.parse().context("no span")?;
     let rows = platform.count("select count(*) from series.telemetry")?;
     Ok(json!({
         "written_per_second": (rows as f64 / seconds).round(),

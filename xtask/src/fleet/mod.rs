@@ -84,18 +84,13 @@ impl Fleet {
             let mut args = vec![
                 "--json".into(),
                 "--profile-file".into(),
-                platform
-                    .folders
-                    .profile(tenant.slug, KEEPER)
-                    .into_os_string(),
+                platform.folders.profile(tenant.slug, KEEPER).into_os_string(),
                 "simulate".into(),
                 "--follow".into(),
                 "--count".into(),
                 plan.devices.to_string().into(),
                 "--data".into(),
-                workspace
-                    .join(&format!("data/{}.csv", tenant.data))
-                    .into_os_string(),
+                workspace.join(&format!("data/{}.csv", tenant.data)).into_os_string(),
                 "--state-dir".into(),
                 state.clone().into_os_string(),
             ];
@@ -115,11 +110,7 @@ impl Fleet {
             drop(fs::remove_file(&spec.log));
             spec.stop_signal = Signal::Interrupt;
             spec.stop_within = STOP_WITHIN;
-            parts.push(Part {
-                tenant,
-                process: Process::launch(spec)?,
-                state,
-            });
+            parts.push(Part { tenant, process: Process::launch(spec)?, state });
         }
         Ok(Self { parts })
     }
@@ -129,9 +120,7 @@ impl Fleet {
         interrupt.wait_until("all devices connected", CONNECT_WITHIN, || {
             self.tend()?;
             let parts = self.parts.iter();
-            Ok(parts
-                .map(|part| part.process.spec())
-                .all(|spec| all_connected(&spec.log)))
+            Ok(parts.map(|part| part.process.spec()).all(|spec| all_connected(&spec.log)))
         })
     }
 
@@ -148,10 +137,7 @@ impl Fleet {
 
     /// Processor time of the simulations together, in seconds.
     pub(crate) fn cpu_seconds(&self) -> f64 {
-        self.parts
-            .iter()
-            .map(|part| part.process.cpu_seconds())
-            .sum()
+        self.parts.iter().map(|part| part.process.cpu_seconds()).sum()
     }
 
     /// Ends the simulations in order and gives back each one's closing report, by tenant.
@@ -178,12 +164,7 @@ impl Fleet {
             // Its exit code says whether anything is missing; the figures say what.
             let output = platform
                 .yard(&part.tenant, KEEPER)
-                .args([
-                    "verify",
-                    "--wait",
-                    &wait.as_secs().to_string(),
-                    "--state-dir",
-                ])
+                .args(["verify", "--wait", &wait.as_secs().to_string(), "--state-dir"])
                 .arg(&part.state)
                 .read_any()?;
             sum = sum + Verdict::from_json(&last_json(&output)?)?;

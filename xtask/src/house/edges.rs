@@ -27,9 +27,7 @@ pub(super) fn calls_are_allowed(workspace: &Workspace) -> Result<Vec<String>> {
             }
         }
         for other in depends_on_services(workspace, &service)? {
-            wrong.push(format!(
-                "services/{service}: depends on the crate of {other}"
-            ));
+            wrong.push(format!("services/{service}: depends on the crate of {other}"));
         }
     }
     Ok(wrong)
@@ -44,30 +42,19 @@ pub(super) fn gateway_has_no_database(workspace: &Workspace) -> Result<Vec<Strin
         manifests.insert(name, dependencies);
     }
     let reached = reachable(GATEWAY, &manifests);
-    let wrong = DATABASE_CRATES
-        .iter()
-        .filter(|krate| reached.contains(**krate));
-    Ok(wrong
-        .map(|krate| format!("{GATEWAY} reaches {krate}"))
-        .collect())
+    let wrong = DATABASE_CRATES.iter().filter(|krate| reached.contains(**krate));
+    Ok(wrong.map(|krate| format!("{GATEWAY} reaches {krate}")).collect())
 }
 
 fn services(workspace: &Workspace) -> Result<Vec<String>> {
     let members = workspace.members()?;
-    let names = members
-        .iter()
-        .filter_map(|member| member.strip_prefix("services").ok());
-    Ok(names
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect())
+    let names = members.iter().filter_map(|member| member.strip_prefix("services").ok());
+    Ok(names.map(|name| name.to_string_lossy().into_owned()).collect())
 }
 
 fn owners(workspace: &Workspace, files: &[PathBuf]) -> Result<BTreeMap<String, String>> {
     let mut owners = BTreeMap::new();
-    for file in files
-        .iter()
-        .filter(|file| file.extension().is_some_and(|e| e == "proto"))
-    {
+    for file in files.iter().filter(|file| file.extension().is_some_and(|e| e == "proto")) {
         owners.extend(owned_services(&read(&workspace.root().join(file))?));
     }
     Ok(owners)
@@ -91,26 +78,16 @@ fn owned_services(proto: &str) -> Vec<(String, String)> {
 
 /// The owners of the generated clients that a source file names.
 fn called(text: &str, owners: &BTreeMap<String, String>) -> BTreeSet<String> {
-    let words: BTreeSet<&str> = text
-        .split(|c: char| !c.is_alphanumeric() && c != '_')
-        .collect();
+    let words: BTreeSet<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     let uses = |service: &&String| words.contains(format!("{service}Client").as_str());
-    owners
-        .keys()
-        .filter(uses)
-        .filter_map(|service| owners.get(service))
-        .cloned()
-        .collect()
+    owners.keys().filter(uses).filter_map(|service| owners.get(service)).cloned().collect()
 }
 
 fn depends_on_services(workspace: &Workspace, service: &str) -> Result<Vec<String>> {
     let path = workspace.join("services").join(service).join("Cargo.toml");
     let (_, dependencies) = dependencies(&read(&path)?)?;
     let all: BTreeSet<_> = services(workspace)?.into_iter().collect();
-    Ok(dependencies
-        .into_iter()
-        .filter(|name| all.contains(name))
-        .collect())
+    Ok(dependencies.into_iter().filter(|name| all.contains(name)).collect())
 }
 
 fn dependencies(manifest: &str) -> Result<(String, BTreeSet<String>)> {
@@ -121,9 +98,7 @@ fn dependencies(manifest: &str) -> Result<(String, BTreeSet<String>)> {
         .and_then(toml::Value::as_str)
         .context("a member without a package name")?;
     let listed = manifest.get("dependencies").and_then(toml::Value::as_table);
-    let names = listed
-        .map(|table| table.keys().cloned().collect())
-        .unwrap_or_default();
+    let names = listed.map(|table| table.keys().cloned().collect()).unwrap_or_default();
     Ok((name.to_owned(), names))
 }
 
@@ -158,10 +133,7 @@ mod tests {
         let owners: BTreeMap<_, _> = owned_services(PROTO).into_iter().collect();
         assert_eq!(owners.len(), 2);
         let text = "use v1::device_service_client::DeviceServiceClient; // SessionServiceServer";
-        assert_eq!(
-            called(text, &owners),
-            BTreeSet::from(["device-ingest".to_owned()])
-        );
+        assert_eq!(called(text, &owners), BTreeSet::from(["device-ingest".to_owned()]));
         assert!(called("DeviceServiceServer::new()", &owners).is_empty());
     }
 
@@ -181,9 +153,6 @@ mod tests {
         let manifest = "[package]\nname='a'\n[dependencies]\nb.workspace=true\n\
                         [dev-dependencies]\nc.workspace=true";
         let (name, found) = dependencies(manifest).unwrap();
-        assert_eq!(
-            (name.as_str(), found),
-            ("a", BTreeSet::from(["b".to_owned()]))
-        );
+        assert_eq!((name.as_str(), found), ("a", BTreeSet::from(["b".to_owned()])));
     }
 }

@@ -9,14 +9,9 @@ use crate::workspace::{Workspace, read};
 
 pub(super) fn codes_have_pages(workspace: &Workspace) -> Result<Vec<String>> {
     let codes = codes(&read(&workspace.join("crates/yard-fault/src/codes.rs"))?);
-    ensure!(
-        !codes.is_empty(),
-        "no fault code found: has the list in yard-fault moved?"
-    );
+    ensure!(!codes.is_empty(), "no fault code found: has the list in yard-fault moved?");
     let pages = pages(workspace)?;
-    let missing = codes
-        .difference(&pages)
-        .map(|code| format!("docs/errors/{code}.md is missing"));
+    let missing = codes.difference(&pages).map(|code| format!("docs/errors/{code}.md is missing"));
     let stale = pages.difference(&codes).filter(|page| *page != "README");
     let stale = stale.map(|page| format!("docs/errors/{page}.md explains no code"));
     Ok(missing.chain(stale).collect())
@@ -58,9 +53,6 @@ mod tests {
         let source = "macro_rules! codes { ($($n:ident = $t:literal, $c:ident;)+) => {} }\n\
             codes! {\n    RouteNotFound = \"route.not_found\", NotFound, \"Nothing here.\";\n}\n\
             let x = \"y\";";
-        assert_eq!(
-            codes(source),
-            BTreeSet::from(["route.not_found".to_owned()])
-        );
+        assert_eq!(codes(source), BTreeSet::from(["route.not_found".to_owned()]));
     }
 }

@@ -19,10 +19,7 @@ pub(super) fn lints_inherited(workspace: &Workspace) -> Result<Vec<String>> {
         }
         let manifest = read(&workspace.root().join(&member).join("Cargo.toml"))?;
         if !inherits_lints(&manifest)? {
-            wrong.push(format!(
-                "{}: add `[lints] workspace = true`",
-                member.display()
-            ));
+            wrong.push(format!("{}: add `[lints] workspace = true`", member.display()));
         }
     }
     Ok(wrong)
@@ -30,19 +27,12 @@ pub(super) fn lints_inherited(workspace: &Workspace) -> Result<Vec<String>> {
 
 pub(super) fn mains_are_thin(workspace: &Workspace) -> Result<Vec<String>> {
     let mut wrong = Vec::new();
-    for member in workspace
-        .members()?
-        .iter()
-        .filter(|member| member.starts_with("services"))
-    {
+    for member in workspace.members()?.iter().filter(|member| member.starts_with("services")) {
         let main = workspace.root().join(member).join("src/main.rs");
         if main.is_file() {
             let lines = read(&main)?.lines().count();
             if lines > LONGEST_MAIN {
-                wrong.push(format!(
-                    "{}: {lines} lines in src/main.rs",
-                    member.display()
-                ));
+                wrong.push(format!("{}: {lines} lines in src/main.rs", member.display()));
             }
         }
     }
@@ -72,16 +62,12 @@ fn is_source(file: &Path) -> bool {
 
 fn inherits_lints(manifest: &str) -> Result<bool> {
     let manifest: toml::Table = manifest.parse()?;
-    let workspace = manifest
-        .get("lints")
-        .and_then(|lints| lints.get("workspace"));
+    let workspace = manifest.get("lints").and_then(|lints| lints.get("workspace"));
     Ok(workspace.and_then(toml::Value::as_bool) == Some(true))
 }
 
 fn lines_without_tests(text: &str) -> usize {
-    text.lines()
-        .take_while(|line| *line != "#[cfg(test)]")
-        .count()
+    text.lines().take_while(|line| *line != "#[cfg(test)]").count()
 }
 
 #[cfg(test)]
@@ -103,9 +89,7 @@ mod tests {
     #[test]
     fn generated_types_are_no_source() {
         assert!(is_source(Path::new("services/console/src/app/main.ts")));
-        assert!(!is_source(Path::new(
-            "services/console/src/api/schema.d.ts"
-        )));
+        assert!(!is_source(Path::new("services/console/src/api/schema.d.ts")));
         assert!(!is_source(Path::new("Cargo.lock")));
     }
 }

@@ -15,9 +15,7 @@ pub(super) fn is_current(workspace: &Workspace) -> Result<Vec<String>> {
     if committed == generate(workspace)? {
         return Ok(Vec::new());
     }
-    Ok(vec![format!(
-        "{DOCUMENT} is stale: run `cargo xtask openapi`"
-    )])
+    Ok(vec![format!("{DOCUMENT} is stale: run `cargo xtask openapi`")])
 }
 
 /// Writes the document anew, and the console's types from it when Node's packages are there.
@@ -27,23 +25,14 @@ pub(crate) fn regenerate(workspace: &Workspace) -> Result<()> {
     fs::write(&path, document).with_context(|| format!("write {}", path.display()))?;
     let console = workspace.join("services/console");
     if console.join("node_modules").is_dir() {
-        command::new("npm", &console)
-            .args(["run", "--silent", "api"])
-            .quiet()?;
+        command::new("npm", &console).args(["run", "--silent", "api"]).quiet()?;
     }
     Ok(())
 }
 
 fn generate(workspace: &Workspace) -> Result<String> {
     let text = command::cargo(workspace.root())
-        .args([
-            "run",
-            "--quiet",
-            "--package",
-            "api-gateway",
-            "--bin",
-            "gateway-openapi",
-        ])
+        .args(["run", "--quiet", "--package", "api-gateway", "--bin", "gateway-openapi"])
         .read()?;
     check(&text)?;
     Ok(text)
@@ -51,14 +40,8 @@ fn generate(workspace: &Workspace) -> Result<String> {
 
 fn check(text: &str) -> Result<()> {
     let document: Value = serde_json::from_str(text).context("the gateway printed no JSON")?;
-    let version = document
-        .get("openapi")
-        .and_then(Value::as_str)
-        .unwrap_or_default();
-    ensure!(
-        version.starts_with("3.1"),
-        "an OpenAPI 3.1 document was expected, not `{version}`"
-    );
+    let version = document.get("openapi").and_then(Value::as_str).unwrap_or_default();
+    ensure!(version.starts_with("3.1"), "an OpenAPI 3.1 document was expected, not `{version}`");
     Ok(())
 }
 

@@ -5,12 +5,7 @@ use anyhow::Result;
 use crate::workspace::Workspace;
 
 // Written apart, so that this file does not find itself.
-const HOMES: [(&str, &str); 4] = [
-    ("/ho", "me/"),
-    ("/ro", "ot/"),
-    ("/wo", "rk/"),
-    ("/Us", "ers/"),
-];
+const HOMES: [(&str, &str); 4] = [("/ho", "me/"), ("/ro", "ot/"), ("/wo", "rk/"), ("/Us", "ers/")];
 
 pub(super) fn no_machine_paths(workspace: &Workspace) -> Result<Vec<String>> {
     let homes: Vec<String> = HOMES.iter().map(|(a, b)| format!("{a}{b}")).collect();
@@ -32,9 +27,7 @@ pub(super) fn no_machine_paths(workspace: &Workspace) -> Result<Vec<String>> {
 fn names_path(line: &str, home: &str) -> bool {
     line.match_indices(home).any(|(at, _)| {
         let before = line.get(..at).and_then(|head| head.chars().next_back());
-        let after = line
-            .get(at + home.len()..)
-            .and_then(|tail| tail.chars().next());
+        let after = line.get(at + home.len()..).and_then(|tail| tail.chars().next());
         let alone = before.is_none_or(|c| !c.is_alphanumeric() && !"/._-}$".contains(c));
         alone && after.is_some_and(|c| c.is_ascii_lowercase())
     })
@@ -49,10 +42,7 @@ mod tests {
         let home = format!("{}{}", HOMES[0].0, HOMES[0].1);
         assert!(names_path(&format!("dir = \"{home}anna/x\""), &home));
         assert!(names_path(&format!("{home}anna"), &home));
-        assert!(!names_path(
-            &format!("https://example.org{home}page"),
-            &home
-        ));
+        assert!(!names_path(&format!("https://example.org{home}page"), &home));
         assert!(!names_path(&format!("below {home} and others"), &home));
     }
 }

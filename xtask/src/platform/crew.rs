@@ -20,9 +20,7 @@ impl Crew {
         folders: &Folders,
         release: bool,
     ) -> Result<Self> {
-        let mut crew = Self {
-            services: Vec::new(),
-        };
+        let mut crew = Self { services: Vec::new() };
         for service in services::all(edge, workspace) {
             let program = workspace.binary(service.name, release);
             let ready = Ready::Http(service.admin, "/readyz".to_owned());
@@ -40,19 +38,13 @@ impl Crew {
 
     /// One service by its name.
     pub(crate) fn get(&mut self, name: &str) -> Result<&mut Process> {
-        let found = self
-            .services
-            .iter_mut()
-            .find(|service| service.spec().name == name);
+        let found = self.services.iter_mut().find(|service| service.spec().name == name);
         found.with_context(|| format!("there is no service {name}"))
     }
 
     /// The services' names.
     pub(crate) fn names(&self) -> Vec<String> {
-        self.services
-            .iter()
-            .map(|service| service.spec().name.clone())
-            .collect()
+        self.services.iter().map(|service| service.spec().name.clone()).collect()
     }
 
     /// Services that have ended, each with the end of its log.
@@ -62,10 +54,7 @@ impl Crew {
                 return None;
             }
             let name = &service.spec().name;
-            Some(format!(
-                "{name} has ended; its log ends:\n{}",
-                service.log_tail()
-            ))
+            Some(format!("{name} has ended; its log ends:\n{}", service.log_tail()))
         });
         ended.collect()
     }

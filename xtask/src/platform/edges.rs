@@ -45,18 +45,11 @@ impl Edge {
         usual_ports: bool,
     ) -> Result<Self> {
         let port = |usual: u16| {
-            if usual_ports {
-                PortLease::prefer(usual)
-            } else {
-                PortLease::any()
-            }
+            if usual_ports { PortLease::prefer(usual) } else { PortLease::any() }
         };
         let mut postgres_urls = Vec::new();
         for (service, role) in ROLES {
-            let url = stack
-                .postgres
-                .admin()
-                .role_url(role, role_password, DATABASE);
+            let url = stack.postgres.admin().role_url(role, role_password, DATABASE);
             postgres_urls.push((service, folders.write_secret(&format!("{role}-url"), &url)?));
         }
         Ok(Self {
@@ -68,14 +61,7 @@ impl Edge {
             comms_socket: port(6071)?,
             scheduler_grpc: port(7401)?,
             worker_grpc: port(7501)?,
-            admin: [
-                port(9610)?,
-                port(9620)?,
-                port(9630)?,
-                port(9640)?,
-                port(9650)?,
-                port(9670)?,
-            ],
+            admin: [port(9610)?, port(9620)?, port(9630)?, port(9640)?, port(9650)?, port(9670)?],
             mqtt_port: mosquitto.port(),
             pki: folders.pki(),
             nats_url: folders.write_secret("nats-url", &stack.nats.url())?,

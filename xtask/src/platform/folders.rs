@@ -26,20 +26,14 @@ impl Folders {
         if lock.try_lock().is_err() {
             bail!("another run is using {}; stop it first", root.display());
         }
-        let this = Self {
-            root: root.to_owned(),
-            _lock: lock,
-        };
+        let this = Self { root: root.to_owned(), _lock: lock };
         if !keep {
             for part in PARTS.iter().copied().chain(["servers"]) {
                 remove(&root.join(part))?;
             }
         }
         for part in PARTS {
-            DirBuilder::new()
-                .recursive(true)
-                .mode(0o700)
-                .create(root.join(part))?;
+            DirBuilder::new().recursive(true).mode(0o700).create(root.join(part))?;
         }
         Ok(this)
     }
@@ -65,9 +59,7 @@ impl Folders {
     }
 
     pub(crate) fn profile(&self, tenant: &str, role: &str) -> PathBuf {
-        self.root
-            .join("profiles")
-            .join(format!("{tenant}-{role}.toml"))
+        self.root.join("profiles").join(format!("{tenant}-{role}.toml"))
     }
 
     /// Where a tenant's simulated devices keep their keys and what they were told.
@@ -80,9 +72,7 @@ impl Folders {
         let path = self.secret(name);
         let mut options = OpenOptions::new();
         options.create(true).write(true).truncate(true).mode(0o600);
-        let mut file = options
-            .open(&path)
-            .with_context(|| format!("write {}", path.display()))?;
+        let mut file = options.open(&path).with_context(|| format!("write {}", path.display()))?;
         file.write_all(content.as_bytes())?;
         Ok(path)
     }
@@ -107,10 +97,7 @@ mod tests {
             std::env::temp_dir().join(format!("xtask-{}", yard_stack::random::hex(6).unwrap()));
         let folders = Folders::open(&base, false).unwrap();
         let secret = folders.write_secret("a", "b").unwrap();
-        assert_eq!(
-            fs::metadata(&secret).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&secret).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(Folders::open(&base, false).is_err());
         drop(folders);
         drop(Folders::open(&base, true).unwrap());

@@ -90,28 +90,12 @@ impl Platform {
             })
         })?;
         interrupt.check()?;
-        let edge = Edge::new(
-            &stack,
-            &mosquitto,
-            &folders,
-            &password,
-            settings.usual_ports,
-        )?;
+        let edge = Edge::new(&stack, &mosquitto, &folders, &password, settings.usual_ports)?;
         let crew = say::step("starting the six services", || {
             Crew::start(workspace, &edge, &folders, settings.release)
         })?;
         let (workspace, release) = (workspace.clone(), settings.release);
-        Ok(Self {
-            crew,
-            mosquitto,
-            stack,
-            home,
-            folders,
-            people,
-            edge,
-            workspace,
-            release,
-        })
+        Ok(Self { crew, mosquitto, stack, home, folders, people, edge, workspace, release })
     }
 
     /// The console's and the API's address.
@@ -127,8 +111,7 @@ impl Platform {
     /// Runs SQL that gives one number.
     pub(crate) fn count(&self, statement: &str) -> Result<u64> {
         let text = self.admin().sql(DATABASE, statement)?;
-        text.parse()
-            .with_context(|| format!("`{statement}` gave `{text}`"))
+        text.parse().with_context(|| format!("`{statement}` gave `{text}`"))
     }
 
     /// A program of this build.
@@ -138,13 +121,10 @@ impl Platform {
 
     /// The `yard` command line, signed in as a person of a tenant (see [`Platform::sign_in`]).
     pub(crate) fn yard(&self, tenant: &DemoTenant, role: &str) -> Cmd {
-        command::new(
-            self.workspace.binary("yard", self.release),
-            self.workspace.root(),
-        )
-        .arg("--json")
-        .arg("--profile-file")
-        .arg(self.folders.profile(tenant.slug, role))
+        command::new(self.workspace.binary("yard", self.release), self.workspace.root())
+            .arg("--json")
+            .arg("--profile-file")
+            .arg(self.folders.profile(tenant.slug, role))
     }
 
     /// Signs a demo person in, so that [`Platform::yard`] can act for them.
@@ -186,8 +166,7 @@ impl Platform {
         ];
         let servers = servers.into_iter().map(|process| &*process);
         let all = self.crew.processes().chain(servers);
-        all.map(|process| (process.spec().name.clone(), figure(process)))
-            .collect()
+        all.map(|process| (process.spec().name.clone(), figure(process))).collect()
     }
 
     /// Stops everything in order and says so.
@@ -201,18 +180,10 @@ impl Platform {
 
 /// Builds the programs that a platform consists of.
 pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<()> {
-    say::step(
-        "building the services (the first time takes minutes)",
-        || {
-            let cargo = command::cargo(workspace.root()).args(["build", "--bins"]);
-            if release {
-                cargo.arg("--release")
-            } else {
-                cargo
-            }
-            .run()
-        },
-    )
+    say::step("building the services (the first time takes minutes)", || {
+        let cargo = command::cargo(workspace.root()).args(["build", "--bins"]);
+        if release { cargo.arg("--release") } else { cargo }.run()
+    })
 }
 
 /// Creates the database where missing, migrates it, and makes the demo people. Gives back the
@@ -232,14 +203,8 @@ fn schema(
     let role_password = folders.write_secret("role-password", &password)?;
     let run = || migrate().arg("--url-file").arg(&url);
     run().arg("up").quiet()?;
-    run()
-        .args(["set-role-passwords", "--password-file"])
-        .arg(&role_password)
-        .quiet()?;
-    run()
-        .args(["bootstrap", "--file"])
-        .arg(people.bootstrap())
-        .quiet()?;
+    run().args(["set-role-passwords", "--password-file"]).arg(&role_password).quiet()?;
+    run().args(["bootstrap", "--file"]).arg(people.bootstrap()).quiet()?;
     Ok(password)
 }
 

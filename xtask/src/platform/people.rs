@@ -59,22 +59,15 @@ impl People {
     /// Takes the kept people, or makes a password and the file for `yard-migrate bootstrap`.
     pub(crate) fn open(folders: &Folders) -> Result<Self> {
         let bootstrap = folders.secret("bootstrap.toml");
-        if let (Ok(password), true) = (
-            fs::read_to_string(folders.secret(PASSWORD_FILE)),
-            bootstrap.is_file(),
-        ) {
-            return Ok(Self {
-                password,
-                bootstrap,
-            });
+        if let (Ok(password), true) =
+            (fs::read_to_string(folders.secret(PASSWORD_FILE)), bootstrap.is_file())
+        {
+            return Ok(Self { password, bootstrap });
         }
         let password = format!("demo-{}", random::hex(6)?);
         folders.write_secret(PASSWORD_FILE, &password)?;
         folders.write_secret("bootstrap.toml", &document(&password))?;
-        Ok(Self {
-            password,
-            bootstrap,
-        })
+        Ok(Self { password, bootstrap })
     }
 
     pub(crate) fn password(&self) -> &str {
@@ -101,9 +94,7 @@ fn document(password: &str) -> String {
     let mut text = person("system_administrator", ADMINISTRATOR, "Sam Admin");
     for tenant in TENANTS {
         let DemoTenant { slug, name, .. } = tenant;
-        text.push_str(&format!(
-            "\n[[tenant]]\nslug = \"{slug}\"\nname = \"{name}\"\n"
-        ));
+        text.push_str(&format!("\n[[tenant]]\nslug = \"{slug}\"\nname = \"{name}\"\n"));
         for role in ROLES {
             let display = format!("{name} {role}");
             text.push_str(&person("tenant.person", &tenant.email(role), &display));
@@ -123,10 +114,7 @@ mod tests {
         let tenants = file.get("tenant").and_then(toml::Value::as_array).unwrap();
         assert_eq!(tenants.len(), 2);
         for tenant in tenants {
-            let people = tenant
-                .get("person")
-                .and_then(toml::Value::as_array)
-                .unwrap();
+            let people = tenant.get("person").and_then(toml::Value::as_array).unwrap();
             assert_eq!(people.len(), 3);
         }
         assert!(file.contains_key("system_administrator"));

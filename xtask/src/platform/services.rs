@@ -25,11 +25,7 @@ struct Env {
 impl Env {
     fn new(name: &'static str, edge: &Edge, admin: usize) -> Self {
         let prefix = format!("YARD_{}", name.to_uppercase().replace('-', "_"));
-        let admin = edge
-            .admin
-            .get(admin)
-            .expect("one admin port for each service")
-            .addr();
+        let admin = edge.admin.get(admin).expect("one admin port for each service").addr();
         Self { name, prefix, admin, pairs: Vec::new() }
             .set("runtime.admin_listen", admin)
             // Nothing balances load here that would have to notice first.
@@ -38,8 +34,7 @@ impl Env {
 
     fn set(mut self, key: &str, value: impl ToString) -> Self {
         let key = key.to_uppercase().replace('.', "__");
-        self.pairs
-            .push((format!("{}__{key}", self.prefix), value.to_string()));
+        self.pairs.push((format!("{}__{key}", self.prefix), value.to_string()));
         self
     }
 
@@ -55,10 +50,7 @@ impl Env {
     }
 
     fn postgres(self, edge: &Edge) -> Self {
-        let own = edge
-            .postgres_urls
-            .iter()
-            .find(|(service, _)| *service == self.name);
+        let own = edge.postgres_urls.iter().find(|(service, _)| *service == self.name);
         let (_, url) = own.expect("a service with a database has a role");
         self.path("postgres.url_file", url)
     }
@@ -76,11 +68,7 @@ impl Env {
     }
 
     fn done(self) -> Service {
-        Service {
-            name: self.name,
-            admin: self.admin,
-            env: self.pairs,
-        }
+        Service { name: self.name, admin: self.admin, env: self.pairs }
     }
 }
 

@@ -23,22 +23,15 @@ pub(super) fn end_to_end(workspace: &Workspace) -> Result<Count> {
     console::build(workspace)?;
     let progress = &mut |line: &str| say::note(format!("    {line}"));
     let chromium = tools::chromium(progress)?;
-    npm(
-        workspace,
-        "e2e",
-        &[("CHROMIUM", chromium.to_string_lossy().as_ref())],
-    )
+    npm(workspace, "e2e", &[("CHROMIUM", chromium.to_string_lossy().as_ref())])
 }
 
-fn npm(workspace: &Workspace, script: &str, env: &[(&str, &str)]) -> Result<Count> {
+pub(super) fn npm(workspace: &Workspace, script: &str, env: &[(&str, &str)]) -> Result<Count> {
     say::note(format!("  npm run {script}"));
     let base = command::new("npm", &console::folder(workspace))
         .args(["run", "--silent", script])
         .env("NO_COLOR", "1")
         .env("CI", "1");
-    let (ok, output) = env
-        .iter()
-        .fold(base, |cmd, (key, value)| cmd.env(key, value))
-        .tee()?;
+    let (ok, output) = env.iter().fold(base, |cmd, (key, value)| cmd.env(key, value)).tee()?;
     Ok(Count::from_run(ok, &output))
 }

@@ -11,26 +11,17 @@ pub(super) struct Count {
 
 impl Count {
     pub(super) fn one_passed() -> Self {
-        Self {
-            passed: 1,
-            failed: 0,
-        }
+        Self { passed: 1, failed: 0 }
     }
 
     pub(super) fn one_failed() -> Self {
-        Self {
-            passed: 0,
-            failed: 1,
-        }
+        Self { passed: 0, failed: 1 }
     }
 
     /// Reads a runner's closing lines. A run that ended badly has at least one failure, a run that
     /// tells no number counts as one test.
     pub(super) fn from_run(ok: bool, output: &str) -> Self {
-        let mut count = output
-            .lines()
-            .filter_map(closing_line)
-            .fold(Self::default(), Add::add);
+        let mut count = output.lines().filter_map(closing_line).fold(Self::default(), Add::add);
         if count.passed + count.failed == 0 && ok {
             count.passed = 1;
         }
@@ -45,10 +36,7 @@ impl Add for Count {
     type Output = Self;
 
     fn add(self, other: Self) -> Self {
-        Self {
-            passed: self.passed + other.passed,
-            failed: self.failed + other.failed,
-        }
+        Self { passed: self.passed + other.passed, failed: self.failed + other.failed }
     }
 }
 
@@ -56,9 +44,7 @@ impl Add for Count {
 /// vitest `Tests  1 failed | 2 passed (3)`, Playwright `2 passed (3.1s)` and `1 failed`.
 fn closing_line(line: &str) -> Option<Count> {
     let line = line.trim();
-    let whole = ["Summary [", "test result:", "Tests "]
-        .iter()
-        .any(|head| line.starts_with(head));
+    let whole = ["Summary [", "test result:", "Tests "].iter().any(|head| line.starts_with(head));
     let mut words = line.split_whitespace();
     let first = words.next()?.parse::<u64>().is_ok();
     let alone = first && matches!(words.next(), Some("passed" | "failed"));
@@ -66,17 +52,12 @@ fn closing_line(line: &str) -> Option<Count> {
         return None;
     }
     let number = |word| number_before(line, word).unwrap_or(0);
-    Some(Count {
-        passed: number("passed"),
-        failed: number("failed") + number("timed"),
-    })
+    Some(Count { passed: number("passed"), failed: number("failed") + number("timed") })
 }
 
 fn number_before(line: &str, wanted: &str) -> Option<u64> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let at = words
-        .iter()
-        .position(|word| word.trim_end_matches([',', ';']) == wanted)?;
+    let at = words.iter().position(|word| word.trim_end_matches([',', ';']) == wanted)?;
     words.get(at.checked_sub(1)?)?.parse().ok()
 }
 
@@ -87,16 +68,8 @@ mod tests {
     #[test]
     fn every_runners_closing_line_is_understood() {
         let lines = [
-            (
-                "     Summary [   1.2s] 3 tests run: 2 passed (1 slow), 1 failed, 4 skipped",
-                2,
-                1,
-            ),
-            (
-                "test result: FAILED. 15 passed; 2 failed; 0 ignored; finished in 0.12s",
-                15,
-                2,
-            ),
+            ("     Summary [   1.2s] 3 tests run: 2 passed (1 slow), 1 failed, 4 skipped", 2, 1),
+            ("test result: FAILED. 15 passed; 2 failed; 0 ignored; finished in 0.12s", 15, 2),
             ("      Tests  1 failed | 41 passed (42)", 41, 1),
             ("  5 passed (3.2s)", 5, 0),
             ("  2 failed", 0, 2),
@@ -110,13 +83,7 @@ mod tests {
 
     #[test]
     fn a_bad_end_is_a_failure_whatever_was_printed() {
-        assert_eq!(
-            Count::from_run(false, "5 passed (1s)"),
-            Count {
-                passed: 5,
-                failed: 1
-            }
-        );
+        assert_eq!(Count::from_run(false, "5 passed (1s)"), Count { passed: 5, failed: 1 });
         assert_eq!(Count::from_run(true, "done"), Count::one_passed());
     }
 }

@@ -2,6 +2,7 @@
 
 mod console;
 mod count;
+mod live;
 mod rust;
 
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use clap::{Args, ValueEnum};
 
 use crate::cli::Json;
 use crate::workspace::Workspace;
-use crate::{chart, check, matrix, requirements, say};
+use crate::{chart, check, requirements, say};
 use count::Count;
 
 /// What to run.
@@ -36,8 +37,8 @@ enum Part {
     Requirements,
     /// The Helm chart.
     Chart,
-    /// Every RPC as everyone who must not be let in.
-    Matrix,
+    /// The console in a browser, on the real platform.
+    Live,
 }
 
 const ALL: [Part; 7] = [
@@ -47,7 +48,7 @@ const ALL: [Part; 7] = [
     Part::E2e,
     Part::Requirements,
     Part::Chart,
-    Part::Matrix,
+    Part::Live,
 ];
 
 struct Outcome {
@@ -70,13 +71,9 @@ pub(crate) fn run(workspace: &Workspace, args: &TestArgs) -> Result<()> {
         let mark = if count.failed == 0 { "✓" } else { "✗" };
         let (name, time) = (format!("{part:?}").to_lowercase(), say::seconds(*took));
         let Count { passed, failed } = count;
-        say::note(format!(
-            "  {mark} {name:<13} {passed:>5} passed {failed:>3} failed  {time}"
-        ));
+        say::note(format!("  {mark} {name:<13} {passed:>5} passed {failed:>3} failed  {time}"));
     }
-    let total = outcomes
-        .iter()
-        .fold(Count::default(), |sum, one| sum + one.count);
+    let total = outcomes.iter().fold(Count::default(), |sum, one| sum + one.count);
     say::out(format!("{} passed, {} failed", total.passed, total.failed));
     if total.failed > 0 {
         bail!("not everything passed");
@@ -95,15 +92,11 @@ fn run_part(workspace: &Workspace, part: Part) -> Outcome {
         Part::E2e => console::end_to_end(workspace),
         Part::Requirements => requirements::run(workspace, quiet).map(|()| Count::one_passed()),
         Part::Chart => chart::run(workspace, quiet).map(|()| Count::one_passed()),
-        Part::Matrix => matrix::run(workspace, quiet).map(|()| Count::one_passed()),
+        Part::Live => live::run(workspace),
     };
     let count = result.unwrap_or_else(|error| {
         say::note(format!("✗ {error:#}"));
         Count::one_failed()
     });
-    Outcome {
-        part,
-        count,
-        took: begun.elapsed(),
-    }
+    Outcome { part, count, took: begun.elapsed() }
 }

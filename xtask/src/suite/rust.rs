@@ -8,7 +8,7 @@ use yard_stack::{Durability, Postgres, Redis, ServerHome, Tools, random};
 
 use super::count::Count;
 use crate::workspace::Workspace;
-use crate::{command, say};
+use crate::{command, console, say};
 
 // Names agreed with crates/yard-testkit, which reads the file this variable points to.
 const FACTS_VARIABLE: &str = "YARD_TEST_STACK";
@@ -16,24 +16,16 @@ const TEMPLATE: &str = "yard_template";
 
 pub(super) fn run(workspace: &Workspace) -> Result<Count> {
     let root = workspace.root();
+    // A test of comms-websocket runs the unmodified client in Node.
+    let pusher = workspace.join("services/comms-websocket/tests/pusher-js");
+    console::packages(&pusher, "installing pusher-js (npm)")?;
     say::step("building", || {
-        command::cargo(root)
-            .args(["build", "--workspace", "--bins", "--quiet"])
-            .run()
+        command::cargo(root).args(["build", "--workspace", "--bins", "--quiet"]).run()
     })?;
     let servers = say::step("starting the test servers", || Servers::start(workspace))?;
-    let nextest = command::cargo(root)
-        .args(["nextest", "--version"])
-        .quiet()
-        .is_ok();
+    let nextest = command::cargo(root).args(["nextest", "--version"]).quiet().is_ok();
     let args: &[&str] = if nextest {
-        &[
-            "nextest",
-            "run",
-            "--workspace",
-            "--no-fail-fast",
-            "--no-tests=pass",
-        ]
+        &["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"]
     } else {
         &["test", "--workspace", "--no-fail-fast"]
     };
@@ -71,11 +63,7 @@ impl Servers {
             "redis_url": redis.url(0),
         });
         home.write(&home.dir().join("facts.json"), facts.to_string().as_bytes())?;
-        Ok(Self {
-            _redis: redis,
-            _postgres: postgres,
-            home,
-        })
+        Ok(Self { _redis: redis, _postgres: postgres, home })
     }
 }
 
@@ -85,29 +73,16 @@ fn template(
     postgres: &Postgres,
     password: &str,
 ) -> Result<()> {
-    postgres
-        .admin()
-        .sql("postgres", &format!("create database {TEMPLATE}"))?;
-    let (url, secret) = (
-        home.dir().join("admin-url"),
-        home.dir().join("role-password"),
-    );
+    postgres.admin().sql("postgres", &format!("create database {TEMPLATE}"))?;
+    let (url, secret) = (home.dir().join("admin-url"), home.dir().join("role-password"));
     home.write(&url, postgres.admin().url(TEMPLATE).as_bytes())?;
     home.write(&secret, password.as_bytes())?;
     let migrate = || {
         let program = workspace.binary("yard-migrate", false);
-        command::new(program, workspace.root())
-            .arg("--url-file")
-            .arg(&url)
+        command::new(program, workspace.root()).arg("--url-file").arg(&url)
     };
-    migrate()
-        .arg("up")
-        .quiet()
-        .context("migrate the template database")?;
-    migrate()
-        .args(["set-role-passwords", "--password-file"])
-        .arg(&secret)
-        .quiet()?;
+    migrate().arg("up").quiet().context("migrate the template database")?;
+    migrate().args(["set-role-passwords", "--password-file"]).arg(&secret).quiet()?;
     fs::remove_file(&secret)?;
     Ok(())
 }

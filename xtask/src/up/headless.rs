@@ -52,16 +52,8 @@ pub(super) fn run(
         "rss_kib": memory,
         "ready_seconds": (ready.as_secs_f64() * 10.0).round() / 10.0,
     }));
-    ensure!(
-        verdict.lost == 0,
-        "{} acknowledged readings are not stored",
-        verdict.lost
-    );
-    ensure!(
-        verdict.duplicates == 0,
-        "{} readings are stored twice",
-        verdict.duplicates
-    );
+    ensure!(verdict.lost == 0, "{} acknowledged readings are not stored", verdict.lost);
+    ensure!(verdict.duplicates == 0, "{} readings are stored twice", verdict.duplicates);
     Ok(())
 }
 
@@ -72,13 +64,7 @@ fn send_commands(platform: &Platform, interrupt: &Interrupt) -> Result<()> {
             interrupt.check()?;
             platform
                 .yard(&tenant, KEEPER)
-                .args([
-                    "send",
-                    tenant.first_device,
-                    "identify",
-                    "--arg",
-                    "seconds=0",
-                ])
+                .args(["send", tenant.first_device, "identify", "--arg", "seconds=0"])
                 .args(["--wait", "--deadline", "30"])
                 .quiet()?;
         }

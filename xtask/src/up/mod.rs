@@ -82,11 +82,7 @@ fn settings(workspace: &Workspace, args: &UpArgs) -> Settings {
 fn plan(args: &UpArgs) -> Plan {
     let each = if args.check { 10.0 } else { 1.0 };
     let pace = Pace::PerSecond(f64::from(args.devices) * each);
-    Plan {
-        devices: args.devices,
-        pace,
-        receipts: Receipts::SecondTenant,
-    }
+    Plan { devices: args.devices, pace, receipts: Receipts::SecondTenant }
 }
 
 fn stay(platform: &mut Platform, fleet: &mut Fleet, interrupt: &Interrupt) -> Result<()> {

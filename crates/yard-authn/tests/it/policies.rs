@@ -40,39 +40,19 @@ fn policy_admits_exactly_whom_it_names() {
 
     let table = [
         (policy(Scope::Public, "", &[]), [true; 6]),
-        (
-            policy(Scope::Self_, "", &[]),
-            [false, true, true, true, false, false],
-        ),
-        (
-            policy(Scope::Tenant, "devices.read", &[]),
-            [false, true, true, false, false, false],
-        ),
-        (
-            policy(Scope::Tenant, "devices.manage", &[]),
-            [false, false, true, false, false, false],
-        ),
+        (policy(Scope::Self_, "", &[]), [false, true, true, true, false, false]),
+        (policy(Scope::Tenant, "devices.read", &[]), [false, true, true, false, false, false]),
+        (policy(Scope::Tenant, "devices.manage", &[]), [false, false, true, false, false, false]),
         (policy(Scope::Tenant, "", &[]), [false; 6]),
-        (
-            policy(Scope::Platform, "ops.read", &[]),
-            [false, false, false, true, false, false],
-        ),
-        (
-            policy(Scope::Internal, "", &["api-gateway"]),
-            [false, false, false, false, true, false],
-        ),
+        (policy(Scope::Platform, "ops.read", &[]), [false, false, false, true, false, false]),
+        (policy(Scope::Internal, "", &["api-gateway"]), [false, false, false, false, true, false]),
         (policy(Scope::Internal, "", &[]), [false; 6]),
         (policy(Scope::Unspecified, "", &[]), [false; 6]),
     ];
     for (policy, admitted) in table {
         for (caller, expected) in all.into_iter().zip(admitted) {
             let outcome = caller.admit(&policy);
-            assert_eq!(
-                outcome.is_ok(),
-                expected,
-                "{} under {policy:?}",
-                caller.subject()
-            );
+            assert_eq!(outcome.is_ok(), expected, "{} under {policy:?}", caller.subject());
         }
     }
 }
@@ -83,10 +63,7 @@ fn refusal_says_whether_to_sign_in_or_to_ask_for_more() {
     let manage = policy(Scope::Tenant, "devices.manage", &[]);
     let code = |caller: &Caller, policy| caller.admit(policy).unwrap_err().code();
     assert_eq!(code(&Caller::anonymous(), &read), Code::AuthRequired);
-    assert_eq!(
-        code(&caller("person:a", Some(1), "viewer"), &manage),
-        Code::AuthForbidden
-    );
+    assert_eq!(code(&caller("person:a", Some(1), "viewer"), &manage), Code::AuthForbidden);
     let administrator = caller("person:c", None, "system-administrator");
     assert_eq!(code(&administrator, &read), Code::AuthTenantRequired);
 }

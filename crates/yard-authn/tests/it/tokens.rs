@@ -25,10 +25,7 @@ fn key(kid: &str) -> (Signer, Vec<u8>) {
     let pair = Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap();
     let body = STANDARD.encode(pkcs8.as_ref());
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
-    (
-        Signer::from_pem(pem.as_bytes(), kid).unwrap(),
-        pair.public_key().as_ref().to_vec(),
-    )
+    (Signer::from_pem(pem.as_bytes(), kid).unwrap(), pair.public_key().as_ref().to_vec())
 }
 
 fn jwk(kid: &str, public: &[u8]) -> Value {
@@ -43,14 +40,7 @@ fn keys() -> Keys {
     let start = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
     let clock = Arc::new(ManualClock::new(start));
     let verifier = Verifier::from_json(trust.to_string().as_bytes(), clock.clone()).unwrap();
-    Keys {
-        issuer,
-        service,
-        stranger,
-        verifier,
-        clock,
-        public_issuer,
-    }
+    Keys { issuer, service, stranger, verifier, clock, public_issuer }
 }
 
 fn person() -> Claims {
@@ -88,37 +78,19 @@ fn token_is_refused_from_the_second_it_expires() {
     keys.clock.advance(Duration::seconds(59));
     assert!(keys.verifier.verify(&token).is_ok());
     keys.clock.advance(Duration::seconds(1));
-    assert!(matches!(
-        keys.verifier.verify(&token),
-        Err(TokenError::Expired)
-    ));
+    assert!(matches!(keys.verifier.verify(&token), Err(TokenError::Expired)));
 }
 
 #[test]
 fn tokens_with_bent_claims_are_refused() {
     let keys = keys();
     let cases: [(&str, Claims); 8] = [
-        (
-            "other audience",
-            changed(|c| c.aud = "elsewhere".to_owned()),
-        ),
-        (
-            "from the future",
-            changed(|c| (c.iat, c.exp) = (1_800_000_006, 1_800_000_060)),
-        ),
+        ("other audience", changed(|c| c.aud = "elsewhere".to_owned())),
+        ("from the future", changed(|c| (c.iat, c.exp) = (1_800_000_006, 1_800_000_060))),
         ("lives too long", changed(|c| c.exp = c.iat + 301)),
-        (
-            "ends before it begins",
-            changed(|c| (c.iat, c.exp) = (1_800_000_004, 1_800_000_003)),
-        ),
-        (
-            "impossible times",
-            changed(|c| (c.iat, c.exp) = (i64::MIN, i64::MAX)),
-        ),
-        (
-            "issuer speaks for a service",
-            changed(|c| c.sub = SERVICE.to_owned()),
-        ),
+        ("ends before it begins", changed(|c| (c.iat, c.exp) = (1_800_000_004, 1_800_000_003))),
+        ("impossible times", changed(|c| (c.iat, c.exp) = (i64::MIN, i64::MAX))),
+        ("issuer speaks for a service", changed(|c| c.sub = SERVICE.to_owned())),
         ("nobody", changed(|c| c.sub = String::new())),
         ("device", changed(|c| c.sub = "device:x".to_owned())),
     ];
@@ -133,46 +105,15 @@ fn service_key_speaks_for_its_own_service_only() {
     let keys = keys();
     let now = OffsetDateTime::from_unix_timestamp(1_800_000_000).unwrap();
     let own = Claims::of_service("device-ingest", uuid::Uuid::from_u128(3), now);
-    assert!(
-        keys.verifier
-            .verify(&keys.service.sign(&own).unwrap())
-            .is_ok()
-    );
+    assert!(keys.verifier.verify(&keys.service.sign(&own).unwrap()).is_ok());
     for (what, claims) in [
-        (
-            "other service",
-            Claims {
-                sub: "service:auth".to_owned(),
-                ..own.clone()
-            },
-        ),
-        (
-            "person",
-            Claims {
-                sub: person().sub,
-                ..own.clone()
-            },
-        ),
-        (
-            "permissions",
-            Claims {
-                permissions: vec!["ops.manage".to_owned()],
-                ..own.clone()
-            },
-        ),
-        (
-            "tenant",
-            Claims {
-                tenant: person().tenant,
-                ..own.clone()
-            },
-        ),
+        ("other service", Claims { sub: "service:auth".to_owned(), ..own.clone() }),
+        ("person", Claims { sub: person().sub, ..own.clone() }),
+        ("permissions", Claims { permissions: vec!["ops.manage".to_owned()], ..own.clone() }),
+        ("tenant", Claims { tenant: person().tenant, ..own.clone() }),
     ] {
         let token = keys.service.sign(&claims).unwrap();
-        assert!(
-            matches!(keys.verifier.verify(&token), Err(TokenError::Subject)),
-            "{what}"
-        );
+        assert!(matches!(keys.verifier.verify(&token), Err(TokenError::Subject)), "{what}");
     }
 }
 
@@ -197,21 +138,12 @@ fn forged_and_broken_tokens_are_refused() {
     let cases = [
         ("no algorithm", format!("{none}.{body}.")),
         ("no algorithm, signed", format!("{none}.{body}.{signature}")),
-        (
-            "public key as HMAC secret",
-            format!("{symmetric}.{body}.{mac}"),
-        ),
+        ("public key as HMAC secret", format!("{symmetric}.{body}.{mac}")),
         ("no key id", format!("{unnamed}.{body}.{signature}")),
         ("unknown key id", format!("{unknown}.{body}.{signature}")),
-        (
-            "richer claims under the old signature",
-            format!("{header}.{richer}.{signature}"),
-        ),
+        ("richer claims under the old signature", format!("{header}.{richer}.{signature}")),
         ("signature left out", format!("{header}.{body}.")),
-        (
-            "other key under our id",
-            keys.stranger.sign(&person()).unwrap(),
-        ),
+        ("other key under our id", keys.stranger.sign(&person()).unwrap()),
         ("garbage", "a.b.c".to_owned()),
         ("empty", String::new()),
         ("one part", header.to_owned()),
@@ -233,9 +165,6 @@ fn trust_file_with_a_key_of_unknown_kind_is_refused() {
         json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "x": "?", "kid": "issuer:x"}]}),
         json!([]),
     ] {
-        assert!(
-            Verifier::from_json(bad.to_string().as_bytes(), clock.clone()).is_err(),
-            "{bad}"
-        );
+        assert!(Verifier::from_json(bad.to_string().as_bytes(), clock.clone()).is_err(), "{bad}");
     }
 }

@@ -24,14 +24,8 @@ async fn setup() -> Setup {
     let server = TestNats::start().await;
     let runtime = Runtime::builder("sample", "0").build();
     let config = NatsConfig::for_test(&server.url());
-    let nats = Nats::connect(&config, &runtime)
-        .await
-        .expect("the server was just started");
-    Setup {
-        server,
-        runtime,
-        nats,
-    }
+    let nats = Nats::connect(&config, &runtime).await.expect("the server was just started");
+    Setup { server, runtime, nats }
 }
 
 fn message(n: u128) -> Outgoing {
@@ -79,24 +73,16 @@ impl Setup {
         F: FnMut(&Delivery) -> Outcome + Send + 'static,
     {
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let handler = Recorder {
-            seen: Arc::clone(&seen),
-            rule,
-        };
+        let handler = Recorder { seen: Arc::clone(&seen), rule };
         let stop = self.runtime.shutdown().soft().clone();
         let work = consume(self.nats.clone(), spec(), handler, stop);
-        self.runtime
-            .tasks()
-            .spawn(TaskKind::Critical, "consumer", work);
+        self.runtime.tasks().spawn(TaskKind::Critical, "consumer", work);
         seen
     }
 
     async fn publish(&self, n: u128) {
         let stop = self.runtime.shutdown().soft();
-        self.nats
-            .publish_until_confirmed(&message(n), stop)
-            .await
-            .expect("not stopped");
+        self.nats.publish_until_confirmed(&message(n), stop).await.expect("not stopped");
     }
 
     async fn stop(self) {
@@ -118,12 +104,7 @@ async fn message_is_handled_once_and_leaves_the_stream() {
         jobs.info().await.unwrap().state.messages == 0
     })
     .await;
-    assert!(
-        seen.lock()
-            .unwrap()
-            .iter()
-            .all(|(_, attempt)| *attempt == 1)
-    );
+    assert!(seen.lock().unwrap().iter().all(|(_, attempt)| *attempt == 1));
     setup.stop().await;
 }
 
@@ -132,12 +113,7 @@ async fn message_published_again_with_its_id_is_stored_once() {
     let setup = setup().await;
     setup.publish(7).await;
     setup.publish(7).await;
-    let mut jobs = setup
-        .nats
-        .jetstream()
-        .get_stream(streams::JOBS.name)
-        .await
-        .unwrap();
+    let mut jobs = setup.nats.jetstream().get_stream(streams::JOBS.name).await.unwrap();
     assert_eq!(jobs.info().await.unwrap().state.messages, 1);
     setup.stop().await;
 }
@@ -196,15 +172,9 @@ async fn req_hot_40_message_that_can_never_work_goes_to_the_dead_letters_alone()
     let letter = letters.get_raw_message(1).await.unwrap();
     let header = |name: &str| letter.headers.get(name).map(|v| v.as_str().to_owned());
     assert_eq!(letter.payload.as_ref(), b"13");
-    assert_eq!(
-        header("Yard-Reason-Code").as_deref(),
-        Some("request.invalid")
-    );
+    assert_eq!(header("Yard-Reason-Code").as_deref(), Some("request.invalid"));
     assert_eq!(header("Yard-Reason").as_deref(), Some("unlucky number"));
-    assert_eq!(
-        header("Yard-Origin-Subject").as_deref(),
-        Some("job.v1.default.13")
-    );
+    assert_eq!(header("Yard-Origin-Subject").as_deref(), Some("job.v1.default.13"));
     setup.stop().await;
 }
 
@@ -221,9 +191,6 @@ async fn consumer_and_publisher_go_on_after_the_server_was_killed() {
     let restarting = async { setup.server.start_again() };
     let (confirmed, ()) = tokio::join!(publishing, restarting);
     assert!(confirmed.is_some());
-    eventually(PATIENCE, || async {
-        seen.lock().unwrap().iter().any(|(n, _)| n == "2")
-    })
-    .await;
+    eventually(PATIENCE, || async { seen.lock().unwrap().iter().any(|(n, _)| n == "2") }).await;
     setup.stop().await;
 }

@@ -35,14 +35,8 @@ async fn req_wifi_36_tenant_context_is_set_and_gone_with_the_transaction() {
     let pg = yard_pg::Pg::open(&config, "test").unwrap();
 
     let mut tx = TenantTx::begin(&pg, tenant(1), &actor()).await.unwrap();
-    assert_eq!(
-        setting(&mut tx, "app.tenant_id").await,
-        tenant(1).to_string()
-    );
-    assert_eq!(
-        setting(&mut tx, "search_path").await,
-        yard_pg::tenant_schema(tenant(1))
-    );
+    assert_eq!(setting(&mut tx, "app.tenant_id").await, tenant(1).to_string());
+    assert_eq!(setting(&mut tx, "search_path").await, yard_pg::tenant_schema(tenant(1)));
     assert_eq!(setting(&mut tx, "app.platform").await, "");
     tx.commit().await.unwrap();
 
@@ -58,17 +52,10 @@ async fn transaction_that_is_dropped_leaves_nothing() {
     let pg = db.pg("yard_ingest");
     let entry = entry(1);
     let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
-    outbox::write(&mut tx, Outbox::Ingest, &entry, OffsetDateTime::UNIX_EPOCH)
-        .await
-        .unwrap();
+    outbox::write(&mut tx, Outbox::Ingest, &entry, OffsetDateTime::UNIX_EPOCH).await.unwrap();
     drop(tx);
     let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
-    assert!(
-        outbox::claim(&mut tx, Outbox::Ingest, 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(outbox::claim(&mut tx, Outbox::Ingest, 10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -77,12 +64,8 @@ async fn unique_key_that_is_taken_is_told_by_its_name() {
     let pg = db.pg("yard_ingest");
     let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
     let now = OffsetDateTime::UNIX_EPOCH;
-    outbox::write(&mut tx, Outbox::Ingest, &entry(1), now)
-        .await
-        .unwrap();
-    let again = outbox::write(&mut tx, Outbox::Ingest, &entry(1), now)
-        .await
-        .unwrap_err();
+    outbox::write(&mut tx, Outbox::Ingest, &entry(1), now).await.unwrap();
+    let again = outbox::write(&mut tx, Outbox::Ingest, &entry(1), now).await.unwrap_err();
     assert!(again.is_taken("ingest_outbox_pkey"), "{again:?}");
 }
 
@@ -111,54 +94,29 @@ async fn outbox_entries_are_claimed_once_in_order_and_again_after_a_broker_loss(
     let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
     for n in 1..=3_u128 {
         let at = OffsetDateTime::from_unix_timestamp(i64::try_from(n).unwrap()).unwrap();
-        outbox::write(&mut tx, Outbox::Ingest, &entry(n), at)
-            .await
-            .unwrap();
+        outbox::write(&mut tx, Outbox::Ingest, &entry(n), at).await.unwrap();
     }
     tx.commit().await.unwrap();
 
     let mut first = PlatformTx::begin(&pg, &actor()).await.unwrap();
     let claimed = outbox::claim(&mut first, Outbox::Ingest, 2).await.unwrap();
-    assert_eq!(
-        claimed.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>(),
-        [1, 2]
-    );
+    assert_eq!(claimed.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>(), [1, 2]);
     let mut second = PlatformTx::begin(&pg, &actor()).await.unwrap();
-    let others = outbox::claim(&mut second, Outbox::Ingest, 10)
-        .await
-        .unwrap();
-    assert_eq!(
-        others.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>(),
-        [3]
-    );
+    let others = outbox::claim(&mut second, Outbox::Ingest, 10).await.unwrap();
+    assert_eq!(others.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>(), [3]);
     drop(second);
 
     let ids: Vec<_> = claimed.iter().map(|e| e.id).collect();
     let now = OffsetDateTime::UNIX_EPOCH;
-    outbox::mark_sent(&mut first, Outbox::Ingest, &ids, &[10, 11], now)
-        .await
-        .unwrap();
+    outbox::mark_sent(&mut first, Outbox::Ingest, &ids, &[10, 11], now).await.unwrap();
     first.commit().await.unwrap();
 
     // The stream's last sequence is 10 again: what had 11 is gone.
-    assert_eq!(
-        outbox::resend_above(&pg, Outbox::Ingest, "cmd.v1.", 10)
-            .await
-            .unwrap(),
-        1
-    );
-    assert_eq!(
-        outbox::resend_above(&pg, Outbox::Ingest, "evt.v1.", 0)
-            .await
-            .unwrap(),
-        0
-    );
+    assert_eq!(outbox::resend_above(&pg, Outbox::Ingest, "cmd.v1.", 10).await.unwrap(), 1);
+    assert_eq!(outbox::resend_above(&pg, Outbox::Ingest, "evt.v1.", 0).await.unwrap(), 0);
     let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
     let again = outbox::claim(&mut tx, Outbox::Ingest, 10).await.unwrap();
-    assert_eq!(
-        again.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>(),
-        [2, 3]
-    );
+    assert_eq!(again.iter().map(|e| e.id.as_u128()).collect::<Vec<_>>(), [2, 3]);
 }
 
 #[tokio::test]
@@ -166,10 +124,8 @@ async fn req_lmu_45_lease_has_one_holder_and_a_growing_epoch() {
     let db = TestDb::create().await;
     let pg = db.pg("yard_scheduler");
     let ttl = Duration::from_secs(60);
-    let (a, b) = (
-        Lease::new(pg.clone(), "leader", "a", ttl),
-        Lease::new(pg.clone(), "leader", "b", ttl),
-    );
+    let (a, b) =
+        (Lease::new(pg.clone(), "leader", "a", ttl), Lease::new(pg.clone(), "leader", "b", ttl));
     let held = a.acquire_or_renew().await.unwrap().expect("free");
     assert_eq!(b.acquire_or_renew().await.unwrap(), None);
     let renewed = a.acquire_or_renew().await.unwrap().expect("own");
@@ -181,9 +137,6 @@ async fn req_lmu_45_lease_has_one_holder_and_a_growing_epoch() {
     assert_eq!(a.acquire_or_renew().await.unwrap(), None);
 
     let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
-    assert!(
-        !a.holds(&mut tx, held.epoch).await.unwrap(),
-        "the old term writes nothing"
-    );
+    assert!(!a.holds(&mut tx, held.epoch).await.unwrap(), "the old term writes nothing");
     assert!(b.holds(&mut tx, taken.epoch).await.unwrap());
 }

@@ -98,10 +98,7 @@ impl ProcessSpec {
             command.arg(format!("--regid={}", user.gid));
             command.arg("--clear-groups");
         }
-        let duplicate = || {
-            log.try_clone()
-                .doing(|| format!("share the log of {}", self.name))
-        };
+        let duplicate = || log.try_clone().doing(|| format!("share the log of {}", self.name));
         command
             .arg("--")
             .arg(&self.program)
@@ -183,9 +180,7 @@ impl Process {
     pub fn kill(&mut self) -> Result<()> {
         if let Some(mut child) = self.child.take() {
             child.kill().doing(|| format!("kill {}", self.spec.name))?;
-            child
-                .wait()
-                .doing(|| format!("wait for {}", self.spec.name))?;
+            child.wait().doing(|| format!("wait for {}", self.spec.name))?;
         }
         Ok(())
     }
@@ -204,13 +199,7 @@ impl Process {
             return Ok(());
         };
         let status = Command::new("sh")
-            .args([
-                "-c",
-                "kill -s \"$1\" \"$2\"",
-                "sh",
-                signal.name(),
-                &child.id().to_string(),
-            ])
+            .args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal.name(), &child.id().to_string()])
             .stderr(Stdio::null())
             .status()
             .doing(|| format!("signal {}", self.spec.name))?;
@@ -279,9 +268,7 @@ impl Process {
         let Some(child) = &mut self.child else {
             return Ok(Some("not started".into()));
         };
-        let status = child
-            .try_wait()
-            .doing(|| format!("look at {}", self.spec.name))?;
+        let status = child.try_wait().doing(|| format!("look at {}", self.spec.name))?;
         Ok(status.map(|status| status.to_string()))
     }
 }
@@ -298,9 +285,5 @@ pub fn tail(path: &Path, lines: usize) -> String {
     let text = fs::read(path).map(|raw| String::from_utf8_lossy(&raw).into_owned());
     let text = text.unwrap_or_default();
     let all: Vec<&str> = text.lines().collect();
-    all.iter()
-        .skip(all.len().saturating_sub(lines))
-        .copied()
-        .collect::<Vec<_>>()
-        .join("\n")
+    all.iter().skip(all.len().saturating_sub(lines)).copied().collect::<Vec<_>>().join("\n")
 }

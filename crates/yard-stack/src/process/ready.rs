@@ -52,9 +52,7 @@ pub(super) fn resident_kib(pid: u32) -> u64 {
 fn family(pid: u32) -> Vec<u32> {
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
     let children = children.unwrap_or_default();
-    let below = children
-        .split_whitespace()
-        .filter_map(|child| child.parse().ok());
+    let below = children.split_whitespace().filter_map(|child| child.parse().ok());
     std::iter::once(pid).chain(below.flat_map(family)).collect()
 }
 

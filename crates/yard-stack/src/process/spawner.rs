@@ -20,10 +20,7 @@ pub(super) fn spawn(command: Command) -> io::Result<Child> {
     let (answer, wait) = mpsc::channel();
     let gone = || io::Error::other("the spawner thread has ended");
     let request = Request { command, answer };
-    QUEUE
-        .get_or_init(start)
-        .send(request)
-        .map_err(|_returned| gone())?;
+    QUEUE.get_or_init(start).send(request).map_err(|_returned| gone())?;
     wait.recv().map_err(|_closed| gone())?
 }
 

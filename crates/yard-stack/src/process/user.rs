@@ -22,9 +22,7 @@ impl RunAs {
             return Ok(None);
         }
         let passwd = fs::read_to_string("/etc/passwd").doing(|| "read /etc/passwd".into())?;
-        let found = ["postgres", "nobody"]
-            .iter()
-            .find_map(|name| lookup(&passwd, name));
+        let found = ["postgres", "nobody"].iter().find_map(|name| lookup(&passwd, name));
         found.map(Some).ok_or_else(|| StackError::Missing {
             tool: "an unprivileged account",
             remedy: "add one: `adduser --system postgres`".into(),

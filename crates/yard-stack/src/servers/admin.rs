@@ -20,27 +20,14 @@ pub struct PostgresAdmin {
 
 impl PostgresAdmin {
     pub(super) fn new(tools: &Tools, port: u16, password: String) -> Self {
-        Self {
-            psql: tools.postgres_bin.join("psql"),
-            port,
-            password,
-        }
+        Self { psql: tools.postgres_bin.join("psql"), port, password }
     }
 
     /// Runs SQL with `psql` and gives back its rows, unaligned, `|` between columns. For set-up and
     /// for looking from outside; programs use a driver.
     pub fn sql(&self, database: &str, statement: &str) -> Result<String> {
         let output = Command::new(&self.psql)
-            .args([
-                "-X",
-                "-q",
-                "-t",
-                "-A",
-                "-v",
-                "ON_ERROR_STOP=1",
-                "-d",
-                database,
-            ])
+            .args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-d", database])
             .args(["-c", statement])
             .env("PGHOST", "127.0.0.1")
             .env("PGPORT", self.port.to_string())
@@ -53,10 +40,7 @@ impl PostgresAdmin {
             return Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned());
         }
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        Err(StackError::Command {
-            command: format!("psql: {statement}"),
-            output: text,
-        })
+        Err(StackError::Command { command: format!("psql: {statement}"), output: text })
     }
 
     /// The superuser's connection string for one database.
@@ -68,10 +52,7 @@ impl PostgresAdmin {
     /// A role's connection string for one database.
     #[must_use]
     pub fn role_url(&self, role: &str, password: &str, database: &str) -> String {
-        format!(
-            "postgres://{role}:{password}@127.0.0.1:{}/{database}",
-            self.port
-        )
+        format!("postgres://{role}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// The facts as JSON, for another process.
@@ -97,11 +78,7 @@ mod tests {
 
     #[test]
     fn access_survives_the_trip_through_json() {
-        let admin = PostgresAdmin {
-            psql: "/x/psql".into(),
-            port: 21_000,
-            password: "p".into(),
-        };
+        let admin = PostgresAdmin { psql: "/x/psql".into(), port: 21_000, password: "p".into() };
         assert_eq!(admin.url("d"), "postgres://yard_admin:p@127.0.0.1:21000/d");
         assert_eq!(PostgresAdmin::from_json(&admin.to_json()), Some(admin));
     }

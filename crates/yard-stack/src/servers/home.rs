@@ -88,11 +88,7 @@ impl ServerHome {
             std::env::temp_dir().join(format!("switchyard-{}", random::hex(6)?))
         };
         private_dir(&dir)?;
-        let home = Self {
-            dir,
-            run_as,
-            janitor: None,
-        };
+        let home = Self { dir, run_as, janitor: None };
         home.own(&home.dir)?;
         Ok(home)
     }

@@ -44,11 +44,7 @@ impl Stack {
         let postgres = Postgres::start(tools, home, durability)?;
         let redis = Redis::start(tools, home)?;
         let nats = Nats::start(tools, home, "nats")?;
-        Ok(Self {
-            nats,
-            redis,
-            postgres,
-        })
+        Ok(Self { nats, redis, postgres })
     }
 }
 

@@ -48,12 +48,7 @@ impl Mosquitto {
             .args(["-c".into(), file.into_os_string()]);
         spec.run_as = home.run_as().cloned();
         let process = Process::start(spec)?;
-        Ok(Self {
-            process,
-            port,
-            pki: pki.to_owned(),
-            tls,
-        })
+        Ok(Self { process, port, pki: pki.to_owned(), tls })
     }
 
     /// The TLS port on 127.0.0.1; the server certificate names `localhost`.
@@ -85,14 +80,8 @@ impl Mosquitto {
 fn copy(home: &ServerHome, from: &Path, to: &Path, name: &'static str) -> Result<()> {
     let path = from.join(name);
     let content = fs::read(&path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => StackError::NoFile {
-            what: name,
-            path: path.clone(),
-        },
-        _ => StackError::Io {
-            doing: format!("read {}", path.display()),
-            source,
-        },
+        std::io::ErrorKind::NotFound => StackError::NoFile { what: name, path: path.clone() },
+        _ => StackError::Io { doing: format!("read {}", path.display()), source },
     })?;
     home.write(&to.join(name), &content)
 }
@@ -143,16 +132,9 @@ mod tests {
     #[test]
     fn access_rules_let_a_device_write_only_below_its_own_name() {
         let rules = access_rules();
-        let writes: Vec<_> = rules
-            .lines()
-            .filter(|l| l.starts_with("pattern write"))
-            .collect();
+        let writes: Vec<_> = rules.lines().filter(|l| l.starts_with("pattern write")).collect();
         assert_eq!(writes.len(), 4);
-        assert!(
-            writes
-                .iter()
-                .all(|line| line.starts_with("pattern write device/%u/"))
-        );
+        assert!(writes.iter().all(|line| line.starts_with("pattern write device/%u/")));
         assert!(!rules.contains("readwrite"));
     }
 }

@@ -44,12 +44,7 @@ impl Nats {
         spec.run_as = home.run_as().cloned();
         // SIGTERM makes it wait for clients in lame-duck mode; SIGINT ends it at once, in order.
         spec.stop_signal = Signal::Interrupt;
-        Ok(Self {
-            process: Process::start(spec)?,
-            port,
-            monitor,
-            password,
-        })
+        Ok(Self { process: Process::start(spec)?, port, monitor, password })
     }
 
     /// The connection string, with user and password.

@@ -51,11 +51,7 @@ impl Postgres {
         spec.stop_signal = Signal::Interrupt;
         let process = Process::start(spec)?;
         let admin = PostgresAdmin::new(tools, port.port(), password);
-        Ok(Self {
-            process,
-            port,
-            admin,
-        })
+        Ok(Self { process, port, admin })
     }
 
     /// The superuser's access.
@@ -79,26 +75,14 @@ impl Postgres {
 fn init(tools: &Tools, home: &ServerHome, dir: &Path, password_file: &Path) -> Result<()> {
     let mut command = Command::new("setpriv");
     if let Some(user) = home.run_as() {
-        command
-            .arg(format!("--reuid={}", user.uid))
-            .arg(format!("--regid={}", user.gid));
+        command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid));
         command.arg("--clear-groups");
     }
     let output = command
         .arg("--")
         .arg(tools.postgres_bin.join("initdb"))
-        .args([
-            "--username",
-            ADMIN,
-            "--auth-host=scram-sha-256",
-            "--auth-local=trust",
-        ])
-        .args([
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "--no-sync",
-            "--pgdata",
-        ])
+        .args(["--username", ADMIN, "--auth-host=scram-sha-256", "--auth-local=trust"])
+        .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--pgdata"])
         .arg(dir.join("data"))
         .arg("--pwfile")
         .arg(password_file)
@@ -110,19 +94,12 @@ fn init(tools: &Tools, home: &ServerHome, dir: &Path, password_file: &Path) -> R
         return Ok(());
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    Err(StackError::Command {
-        command: "initdb".into(),
-        output: text,
-    })
+    Err(StackError::Command { command: "initdb".into(), output: text })
 }
 
 fn settings(port: &PortLease, socket: &Path, durability: Durability) -> String {
     let socket = socket.display().to_string();
-    let socket = if socket.len() > LONGEST_SOCKET_DIR {
-        String::new()
-    } else {
-        socket
-    };
+    let socket = if socket.len() > LONGEST_SOCKET_DIR { String::new() } else { socket };
     let flush = match durability {
         // Commits stay synchronous: a killed *process* must lose nothing. No autovacuum, because
         // its workers would sit in the template database while a test copies it.
@@ -139,8 +116,6 @@ fn settings(port: &PortLease, socket: &Path, durability: Durability) -> String {
 
 fn ready_probe(bin: &Path, port: u16) -> Ready {
     let program: PathBuf = bin.join("pg_isready");
-    let args = ["-q", "-h", "127.0.0.1", "-p"]
-        .map(str::to_owned)
-        .into_iter();
+    let args = ["-q", "-h", "127.0.0.1", "-p"].map(str::to_owned).into_iter();
     Ready::Command(program, args.chain([port.to_string()]).collect())
 }

@@ -33,21 +33,13 @@ impl Redis {
         let mut spec = ProcessSpec::new("redis", &tools.redis_server, &dir, ready)
             .args([file.into_os_string()]);
         spec.run_as = home.run_as().cloned();
-        Ok(Self {
-            process: Process::start(spec)?,
-            port,
-            password,
-        })
+        Ok(Self { process: Process::start(spec)?, port, password })
     }
 
     /// The connection string for one of the 1024 numbered databases.
     #[must_use]
     pub fn url(&self, database: u16) -> String {
-        format!(
-            "redis://default:{}@{}/{database}",
-            self.password,
-            self.port.addr()
-        )
+        format!("redis://default:{}@{}/{database}", self.password, self.port.addr())
     }
 
     /// The port on 127.0.0.1.

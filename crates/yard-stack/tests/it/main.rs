@@ -26,21 +26,10 @@ fn killed_servers_come_back_on_the_same_port_with_their_data() {
     let home = ServerHome::throwaway().unwrap();
     let mut stack = Stack::start(&tools, &home, Durability::Throwaway).unwrap();
 
-    stack
-        .postgres
-        .admin()
-        .sql("postgres", "create table kept as select 42 as answer")
-        .unwrap();
+    stack.postgres.admin().sql("postgres", "create table kept as select 42 as answer").unwrap();
     stack.postgres.process().kill().unwrap();
     stack.postgres.process().start_again().unwrap();
-    assert_eq!(
-        stack
-            .postgres
-            .admin()
-            .sql("postgres", "select answer from kept")
-            .unwrap(),
-        "42"
-    );
+    assert_eq!(stack.postgres.admin().sql("postgres", "select answer from kept").unwrap(), "42");
 
     let (url, port) = (stack.redis.url(0), stack.redis.port());
     assert!(redis(&url, port, "SET kept 42").contains("+OK"));
@@ -53,10 +42,7 @@ fn killed_servers_come_back_on_the_same_port_with_their_data() {
     stack.nats.process().kill().unwrap();
     stack.nats.process().start_again().unwrap();
     assert_ne!(stack.nats.process().pid(), first);
-    assert_eq!(
-        yard_stack::http::get(monitor, "/healthz").unwrap().status,
-        200
-    );
+    assert_eq!(yard_stack::http::get(monitor, "/healthz").unwrap().status, 200);
     assert!(stack.postgres.process().rss_kib() > 1_000);
 }
 
@@ -74,10 +60,7 @@ fn dropping_the_stack_ends_every_server_and_removes_its_data() {
     drop(stack);
     drop(home);
     for pid in pids {
-        assert!(
-            !PathBuf::from(format!("/proc/{pid}")).exists(),
-            "{pid} is still there"
-        );
+        assert!(!PathBuf::from(format!("/proc/{pid}")).exists(), "{pid} is still there");
     }
     assert!(!dir.exists());
 }
@@ -88,10 +71,5 @@ fn a_server_that_cannot_start_says_so_with_its_log() {
     tools.redis_server = "/bin/false".into();
     let home = ServerHome::throwaway().unwrap();
     let error = yard_stack::Redis::start(&tools, &home).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .starts_with("redis ended before it was ready"),
-        "{error}"
-    );
+    assert!(error.to_string().starts_with("redis ended before it was ready"), "{error}");
 }

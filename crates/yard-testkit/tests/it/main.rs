@@ -21,16 +21,10 @@ async fn two_databases_are_migrated_and_apart() {
 #[tokio::test]
 async fn a_services_pool_sees_its_tenants_schema() {
     let database = TestDb::create().await;
-    let tenant = database
-        .tenant(TenantId::from_uuid(RandomIds.uuid7()), "acme")
-        .await;
+    let tenant = database.tenant(TenantId::from_uuid(RandomIds.uuid7()), "acme").await;
     let pg = database.pg("yard_ingest");
     pg.ping().await.unwrap();
-    drop(
-        TenantTx::begin(&pg, tenant, &Actor::service("test"))
-            .await
-            .unwrap(),
-    );
+    drop(TenantTx::begin(&pg, tenant, &Actor::service("test")).await.unwrap());
 }
 
 #[tokio::test]

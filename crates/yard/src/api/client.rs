@@ -41,23 +41,13 @@ impl Api {
             .connect_timeout(CONNECT)
             .user_agent(concat!("yard/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(|source| Failure::Http {
-                url: url.to_owned(),
-                source,
-            })?;
-        Ok(Self {
-            base: url.trim_end_matches('/').to_owned(),
-            http,
-            token: None,
-        })
+            .map_err(|source| Failure::Http { url: url.to_owned(), source })?;
+        Ok(Self { base: url.trim_end_matches('/').to_owned(), http, token: None })
     }
 
     /// With a session token.
     pub fn signed_in(url: &str, token: &str) -> Outcome<Self> {
-        Ok(Self {
-            token: Some(token.to_owned()),
-            ..Self::anonymous(url)?
-        })
+        Ok(Self { token: Some(token.to_owned()), ..Self::anonymous(url)? })
     }
 
     /// Where the installation is.
@@ -84,30 +74,18 @@ impl Api {
 
     /// `GET path?query`; parameters without a value are left out.
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: Query<'_>) -> Outcome<T> {
-        let query: Vec<_> = query
-            .iter()
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
-        self.read(
-            self.request(Method::GET, path)
-                .query(&query)
-                .timeout(ANSWER),
-        )
-        .await
+        let query: Vec<_> = query.iter().filter(|(_, value)| !value.is_empty()).collect();
+        self.read(self.request(Method::GET, path).query(&query).timeout(ANSWER)).await
     }
 
     /// `DELETE path`; the answer is not read.
     pub async fn delete(&self, path: &str) -> Outcome {
-        self.send(self.request(Method::DELETE, path).timeout(ANSWER))
-            .await
-            .map(drop)
+        self.send(self.request(Method::DELETE, path).timeout(ANSWER)).await.map(drop)
     }
 
     /// Server-sent events of `path`.
     pub async fn events(&self, path: &str) -> Outcome<EventStream> {
-        let request = self
-            .request(Method::GET, path)
-            .header("accept", "text/event-stream");
+        let request = self.request(Method::GET, path).header("accept", "text/event-stream");
         let url = format!("{}{path}", self.base);
         Ok(EventStream::new(url, self.send(request).await?))
     }
@@ -127,28 +105,16 @@ impl Api {
             return Ok(response);
         }
         let body = response.text().await.unwrap_or_default();
-        Err(Failure::Refused(Box::new(Problem::read(
-            status.as_u16(),
-            &body,
-        ))))
+        Err(Failure::Refused(Box::new(Problem::read(status.as_u16(), &body))))
     }
 
     async fn read<T: DeserializeOwned>(&self, request: RequestBuilder) -> Outcome<T> {
-        self.send(request)
-            .await?
-            .json()
-            .await
-            .map_err(|e| self.http_failure(e))
+        self.send(request).await?.json().await.map_err(|e| self.http_failure(e))
     }
 
     fn http_failure(&self, error: reqwest::Error) -> Failure {
-        let url = error
-            .url()
-            .map_or_else(|| self.base.clone(), ToString::to_string);
-        Failure::Http {
-            url,
-            source: error.without_url(),
-        }
+        let url = error.url().map_or_else(|| self.base.clone(), ToString::to_string);
+        Failure::Http { url, source: error.without_url() }
     }
 }
 
@@ -191,10 +157,8 @@ impl Api {
         let mut found = Vec::new();
         let mut page = ContractPage::default();
         loop {
-            let query = [
-                ("page_size", "200".to_owned()),
-                ("page_token", page.next_page_token.clone()),
-            ];
+            let query =
+                [("page_size", "200".to_owned()), ("page_token", page.next_page_token.clone())];
             page = self.get("/api/v1/contracts", &query).await?;
             found.append(&mut page.contracts);
             if page.next_page_token.is_empty() {
@@ -209,11 +173,7 @@ impl Api {
 
     /// A one-time code for a device's first certificate.
     pub async fn create_claim_code(&self, device: Uuid) -> Outcome<ClaimCode> {
-        self.post(
-            &format!("/api/v1/devices/{device}/claim-codes"),
-            &serde_json::json!({}),
-        )
-        .await
+        self.post(&format!("/api/v1/devices/{device}/claim-codes"), &serde_json::json!({})).await
     }
 
     pub async fn enroll(&self, claim_code: &str, csr_pem: &str) -> Outcome<Enrolled> {
@@ -237,7 +197,6 @@ impl Api {
             ("page_size", "1000".to_owned()),
             ("page_token", page.to_owned()),
         ];
-        self.get(&format!("/api/v1/devices/{device}/readings"), &query)
-            .await
+        self.get(&format!("/api/v1/devices/{device}/readings"), &query).await
     }
 }

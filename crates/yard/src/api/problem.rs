@@ -53,11 +53,7 @@ impl fmt::Display for Problem {
         if let Some(pointer) = &self.pointer {
             write!(f, " at {pointer}")?;
         }
-        if self.instance.is_empty() {
-            Ok(())
-        } else {
-            write!(f, " (instance {})", self.instance)
-        }
+        if self.instance.is_empty() { Ok(()) } else { write!(f, " (instance {})", self.instance) }
     }
 }
 

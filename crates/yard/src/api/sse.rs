@@ -31,15 +31,8 @@ pub struct EventStream {
 
 impl EventStream {
     pub(super) fn new(url: String, response: reqwest::Response) -> Self {
-        let bytes = response
-            .bytes_stream()
-            .map(|chunk| chunk.map(Vec::from))
-            .boxed();
-        Self {
-            url,
-            bytes,
-            parser: Parser::default(),
-        }
+        let bytes = response.bytes_stream().map(|chunk| chunk.map(Vec::from)).boxed();
+        Self { url, bytes, parser: Parser::default() }
     }
 
     /// The next event; `None` when the platform has ended the stream.
@@ -55,10 +48,7 @@ impl EventStream {
                 None => return Ok(None),
                 Some(Ok(chunk)) => self.parser.push(&chunk),
                 Some(Err(source)) => {
-                    return Err(Failure::Http {
-                        url: self.url.clone(),
-                        source,
-                    });
+                    return Err(Failure::Http { url: self.url.clone(), source });
                 }
             }
         }
@@ -70,9 +60,7 @@ fn read_block(block: &Block) -> Outcome<Option<Event>> {
         return Ok(None);
     }
     if block.name == "error" {
-        return Err(Failure::Refused(Box::new(super::Problem::of_stream(
-            &block.data,
-        ))));
+        return Err(Failure::Refused(Box::new(super::Problem::of_stream(&block.data))));
     }
     let event = serde_json::from_str(&block.data)
         .map_err(|error| Failure::other(format!("an event could not be read: {error}")))?;
@@ -159,9 +147,6 @@ mod tests {
             data: r#"{"status":403,"code":"auth.forbidden","detail":"no","instance":"i"}"#
                 .to_owned(),
         };
-        assert_eq!(
-            read_block(&block).unwrap_err().code(),
-            Some("auth.forbidden")
-        );
+        assert_eq!(read_block(&block).unwrap_err().code(), Some("auth.forbidden"));
     }
 }

@@ -24,17 +24,10 @@ mod tests {
 
     #[test]
     fn arguments_are_json_where_they_can_be() {
-        let pairs: Vec<_> = [
-            "position=40",
-            "on=true",
-            "name=north gate",
-            "s=\"7\"",
-            "x=a=b",
-            "e=",
-        ]
-        .iter()
-        .map(|text| parse(text).unwrap())
-        .collect();
+        let pairs: Vec<_> = ["position=40", "on=true", "name=north gate", "s=\"7\"", "x=a=b", "e="]
+            .iter()
+            .map(|text| parse(text).unwrap())
+            .collect();
         let expected =
             json!({"position":40,"on":true,"name":"north gate","s":"7","x":"a=b","e":""});
         assert_eq!(Value::Object(object(&pairs)), expected);

@@ -49,10 +49,7 @@ pub async fn run(args: &SendArgs, api: &Api, out: Output) -> Outcome {
         });
         return Ok(());
     }
-    out.note(&format!(
-        "{} {} {}",
-        device.name, command.name, command.command_id
-    ));
+    out.note(&format!("{} {} {}", device.name, command.name, command.command_id));
     let patience = Duration::from_secs(args.deadline.unsigned_abs().into()) + GRACE;
     let last = follow(api, command, patience, out).await?;
     if out.is_json() {
@@ -61,10 +58,7 @@ pub async fn run(args: &SendArgs, api: &Api, out: Output) -> Outcome {
     if last.state == "COMMAND_STATE_SUCCEEDED" {
         return Ok(());
     }
-    Err(Failure::other(format!(
-        "the command is {}",
-        word(&last.state)
-    )))
+    Err(Failure::other(format!("the command is {}", word(&last.state))))
 }
 
 async fn follow(
@@ -95,24 +89,15 @@ async fn follow(
 
 /// `unknown` is not final on the platform, but nobody need wait for more.
 fn is_final(state: &str) -> bool {
-    !matches!(
-        word(state).as_str(),
-        "queued" | "dispatched" | "delivered" | "acked" | "running"
-    )
+    !matches!(word(state).as_str(), "queued" | "dispatched" | "delivered" | "acked" | "running")
 }
 
 fn word(state: &str) -> String {
-    state
-        .strip_prefix("COMMAND_STATE_")
-        .unwrap_or(state)
-        .to_lowercase()
+    state.strip_prefix("COMMAND_STATE_").unwrap_or(state).to_lowercase()
 }
 
 fn line(event: &CommandEvent) -> String {
-    let time = event
-        .at
-        .split_once('T')
-        .map_or(event.at.as_str(), |(_, time)| time);
+    let time = event.at.split_once('T').map_or(event.at.as_str(), |(_, time)| time);
     let text = format!("{time:<28}  {:<10}  {}", word(&event.state), event.evidence);
     text.trim_end().to_owned()
 }
@@ -126,15 +111,9 @@ mod tests {
         for state in ["QUEUED", "DISPATCHED", "DELIVERED", "ACKED", "RUNNING"] {
             assert!(!is_final(&format!("COMMAND_STATE_{state}")), "{state}");
         }
-        for state in [
-            "SUCCEEDED",
-            "FAILED",
-            "REJECTED",
-            "EXPIRED",
-            "CANCELLED",
-            "SUPERSEDED",
-            "UNKNOWN",
-        ] {
+        for state in
+            ["SUCCEEDED", "FAILED", "REJECTED", "EXPIRED", "CANCELLED", "SUPERSEDED", "UNKNOWN"]
+        {
             assert!(is_final(&format!("COMMAND_STATE_{state}")), "{state}");
         }
     }

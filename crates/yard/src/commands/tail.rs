@@ -63,36 +63,20 @@ async fn watch(
 
 /// `time  event  key=value …`, the values of a reading first.
 fn line(event: &Event) -> String {
-    let at = event
-        .data
-        .get("at")
-        .or_else(|| event.data.get("occurred_at"));
-    let at = at
-        .and_then(Value::as_str)
-        .or(event.at.as_deref())
-        .unwrap_or_default();
+    let at = event.data.get("at").or_else(|| event.data.get("occurred_at"));
+    let at = at.and_then(Value::as_str).or(event.at.as_deref()).unwrap_or_default();
     let time = at.split_once('T').map_or(at, |(_, time)| time);
     let mut pairs = Vec::new();
     if let Some(values) = event.data.get("values").and_then(Value::as_object) {
         pairs.extend(facts(values));
     }
     pairs.extend(facts(&event.data));
-    format!("{time:<28}  {:<18}  {}", event.event, pairs.join(" "))
-        .trim_end()
-        .to_owned()
+    format!("{time:<28}  {:<18}  {}", event.event, pairs.join(" ")).trim_end().to_owned()
 }
 
 fn facts(data: &Map<String, Value>) -> impl Iterator<Item = String> + '_ {
     // Known to the one who watches, or for machines.
-    let hidden = [
-        "device_id",
-        "message_id",
-        "at",
-        "occurred_at",
-        "received_at",
-        "event",
-        "epoch",
-    ];
+    let hidden = ["device_id", "message_id", "at", "occurred_at", "received_at", "event", "epoch"];
     let shown = data.iter().filter(move |(key, value)| {
         !hidden.contains(&key.as_str()) && !value.is_object() && !value.is_null()
     });
@@ -118,9 +102,6 @@ mod tests {
         .unwrap();
         let text = line(&event);
         assert!(text.starts_with("10:00:00.5Z "), "{text}");
-        assert!(
-            text.ends_with("telemetry.received  flow_lps=100.5 sequence=7"),
-            "{text}"
-        );
+        assert!(text.ends_with("telemetry.received  flow_lps=100.5 sequence=7"), "{text}");
     }
 }

@@ -26,10 +26,7 @@ pub async fn run(command: &ContractsCommand, api: &Api, out: Output) -> Outcome 
         ContractsCommand::List => {
             let contracts = api.contracts().await?;
             out.answer(&serde_json::json!({ "contracts": contracts }), |out| {
-                table(&contracts)
-                    .lines()
-                    .iter()
-                    .for_each(|line| out.line(line));
+                table(&contracts).lines().iter().for_each(|line| out.line(line));
             });
         }
         ContractsCommand::Create { file } => {

@@ -9,10 +9,7 @@ pub async fn find_device(api: &Api, wanted: &str) -> Outcome<Device> {
         return api.device(id).await;
     }
     let page = api.all_devices(wanted).await?;
-    let found = page
-        .devices
-        .into_iter()
-        .find(|device| device.name == wanted);
+    let found = page.devices.into_iter().find(|device| device.name == wanted);
     found.ok_or_else(|| Failure::other(format!("no device has the name or id {wanted:?}")))
 }
 

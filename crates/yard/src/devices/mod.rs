@@ -92,10 +92,7 @@ async fn list(args: &ListArgs, api: &Api, out: Output) -> Outcome {
             table.row(vec![
                 device.name.clone(),
                 presence(device),
-                device
-                    .last_seen_at
-                    .clone()
-                    .unwrap_or_else(|| "-".to_owned()),
+                device.last_seen_at.clone().unwrap_or_else(|| "-".to_owned()),
                 device.device_id.to_string(),
             ]);
         }
@@ -120,27 +117,17 @@ fn summary(page: &DevicePage) -> String {
 }
 
 fn presence(device: &Device) -> String {
-    let name = device
-        .presence
-        .strip_prefix("PRESENCE_")
-        .unwrap_or(&device.presence);
+    let name = device.presence.strip_prefix("PRESENCE_").unwrap_or(&device.presence);
     name.to_lowercase()
 }
 
 fn show(device: &Device, out: Output) {
-    let labels: Vec<_> = device
-        .labels
-        .iter()
-        .map(|(k, v)| format!("{k}={v}"))
-        .collect();
+    let labels: Vec<_> = device.labels.iter().map(|(k, v)| format!("{k}={v}")).collect();
     let facts = [
         ("name", device.name.clone()),
         ("id", device.device_id.to_string()),
         ("presence", presence(device)),
-        (
-            "since",
-            device.presence_changed_at.clone().unwrap_or_default(),
-        ),
+        ("since", device.presence_changed_at.clone().unwrap_or_default()),
         ("last seen", device.last_seen_at.clone().unwrap_or_default()),
         ("contract", device.contract_id.clone()),
         ("external id", device.external_id.clone()),
@@ -152,10 +139,7 @@ fn show(device: &Device, out: Output) {
 }
 
 async fn create(args: &CreateArgs, api: &Api, out: Output) -> Outcome {
-    let contract = find_contract(api, &args.contract)
-        .await?
-        .contract_id
-        .to_string();
+    let contract = find_contract(api, &args.contract).await?.contract_id.to_string();
     let draft = DeviceDraft {
         name: &args.name,
         external_id: args.external_id.as_deref(),
@@ -163,25 +147,15 @@ async fn create(args: &CreateArgs, api: &Api, out: Output) -> Outcome {
         labels: args.labels.iter().cloned().collect::<BTreeMap<_, _>>(),
     };
     let device = api.create_device(&draft).await?;
-    out.answer(&device, |out| {
-        out.line(&format!("created {} {}", device.name, device.device_id))
-    });
-    if args.claim_code {
-        claim(api, device.device_id, out).await
-    } else {
-        Ok(())
-    }
+    out.answer(&device, |out| out.line(&format!("created {} {}", device.name, device.device_id)));
+    if args.claim_code { claim(api, device.device_id, out).await } else { Ok(()) }
 }
 
 async fn claim(api: &Api, device: Uuid, out: Output) -> Outcome {
     let code = api.create_claim_code(device).await?;
     out.answer(&code, |out| {
         out.line(&format!("claim code {} (shown once)", code.code));
-        out.line(&format!(
-            "yard enroll --url {} --claim-code {} --dir DIR",
-            api.base(),
-            code.code
-        ));
+        out.line(&format!("yard enroll --url {} --claim-code {} --dir DIR", api.base(), code.code));
     });
     Ok(())
 }

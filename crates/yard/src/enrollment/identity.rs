@@ -46,9 +46,7 @@ impl DeviceIdentity {
     pub async fn enroll(api: &Api, claim_code: &str) -> Outcome<Self> {
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
         // The platform takes the subject from the claim code, not from the request.
-        let request = CertificateParams::default()
-            .serialize_request(&key)?
-            .pem()?;
+        let request = CertificateParams::default().serialize_request(&key)?.pem()?;
         let enrolled = api.enroll(claim_code, &request).await?;
         Ok(Self {
             key_pem: key.serialize_pem(),
@@ -68,11 +66,9 @@ impl DeviceIdentity {
         let connection = serde_json::to_string_pretty(&self.connection)
             .map_err(|error| Failure::other(error.to_string()))?;
         write_private(&dir.join(KEY), &self.key_pem)?;
-        for (name, content) in [
-            (CERTIFICATE, &self.certificate_pem),
-            (CA, &self.ca_pem),
-            (CONNECTION, &connection),
-        ] {
+        for (name, content) in
+            [(CERTIFICATE, &self.certificate_pem), (CA, &self.ca_pem), (CONNECTION, &connection)]
+        {
             let path = dir.join(name);
             fs::write(&path, content).map_err(Failure::file(&path))?;
         }
@@ -104,10 +100,7 @@ impl DeviceIdentity {
 pub(super) fn refuse_if_enrolled(dir: &Path) -> Outcome {
     let key = dir.join(KEY);
     if key.exists() {
-        return Err(Failure::other(format!(
-            "{} is there already",
-            key.display()
-        )));
+        return Err(Failure::other(format!("{} is there already", key.display())));
     }
     Ok(())
 }
@@ -135,16 +128,10 @@ mod tests {
             },
         };
         device.write(dir.path()).unwrap();
-        let mode = fs::metadata(dir.path().join(KEY))
-            .unwrap()
-            .permissions()
-            .mode();
+        let mode = fs::metadata(dir.path().join(KEY)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let back = DeviceIdentity::read(dir.path()).unwrap().unwrap();
-        assert_eq!(
-            (back.key_pem.as_str(), back.connection),
-            ("k", device.connection)
-        );
+        assert_eq!((back.key_pem.as_str(), back.connection), ("k", device.connection));
         assert!(refuse_if_enrolled(dir.path()).is_err());
     }
 }

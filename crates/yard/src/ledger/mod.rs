@@ -74,15 +74,10 @@ impl Ledger {
     #[must_use]
     pub fn of_devices(mut self, keep: impl Fn(Uuid) -> bool) -> Self {
         self.devices.retain(|run| keep(run.device_id));
-        self.devices
-            .sort_by_key(|run| (run.device_id, std::cmp::Reverse(run.epoch)));
+        self.devices.sort_by_key(|run| (run.device_id, std::cmp::Reverse(run.epoch)));
         let mut seen = (Uuid::nil(), 0);
         self.devices.retain(|run| {
-            seen = if seen.0 == run.device_id {
-                (seen.0, seen.1 + 1)
-            } else {
-                (run.device_id, 1)
-            };
+            seen = if seen.0 == run.device_id { (seen.0, seen.1 + 1) } else { (run.device_id, 1) };
             seen.1 <= RUNS_KEPT
         });
         self
@@ -96,37 +91,24 @@ mod tests {
 
     fn run(device: u128, epoch: i64) -> DeviceRun {
         let acked = vec![(1, 5), (7, 7)].into();
-        DeviceRun {
-            device_id: Uuid::from_u128(device),
-            epoch,
-            acked,
-            ..DeviceRun::default()
-        }
+        DeviceRun { device_id: Uuid::from_u128(device), epoch, acked, ..DeviceRun::default() }
     }
 
     #[test]
     fn ledger_written_is_read_back_and_none_is_empty() {
         let dir = TempDir::new("ledger");
         assert_eq!(Ledger::read(dir.path()).unwrap(), Ledger::default());
-        let ledger = Ledger {
-            devices: vec![run(1, 5)],
-        };
+        let ledger = Ledger { devices: vec![run(1, 5)] };
         ledger.write(dir.path()).unwrap();
         assert_eq!(Ledger::read(dir.path()).unwrap(), ledger);
     }
 
     #[test]
     fn ledger_keeps_the_newest_runs_of_devices_that_remain() {
-        let devices = (0..30)
-            .map(|n| run(1, n))
-            .chain([run(2, 1), run(3, 1)])
-            .collect();
+        let devices = (0..30).map(|n| run(1, n)).chain([run(2, 1), run(3, 1)]).collect();
         let kept = Ledger { devices }.of_devices(|id| id != Uuid::from_u128(3));
-        let of_first: Vec<_> = kept
-            .devices
-            .iter()
-            .map(|r| (r.device_id.as_u128(), r.epoch))
-            .collect();
+        let of_first: Vec<_> =
+            kept.devices.iter().map(|r| (r.device_id.as_u128(), r.epoch)).collect();
         assert_eq!(of_first.len(), RUNS_KEPT + 1);
         assert!(of_first.contains(&(1, 29)) && !of_first.contains(&(1, 9)));
         assert!(of_first.contains(&(2, 1)));

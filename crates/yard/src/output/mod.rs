@@ -37,11 +37,7 @@ impl Output {
 
     /// Gives the answer of a command: `value` as JSON, or what `human` prints.
     pub fn answer<T: Serialize>(self, value: &T, human: impl FnOnce(Self)) {
-        if self.json {
-            self.json_line(value)
-        } else {
-            human(self)
-        }
+        if self.json { self.json_line(value) } else { human(self) }
     }
 
     /// One JSON object on a line of standard output.

@@ -11,18 +11,14 @@ impl Table {
     /// A table with headings.
     #[must_use]
     pub fn new(headings: &[&str]) -> Self {
-        Self {
-            rows: vec![headings.iter().map(|h| (*h).to_owned()).collect()],
-        }
+        Self { rows: vec![headings.iter().map(|h| (*h).to_owned()).collect()] }
     }
 
     /// Two columns without headings: a label and its value.
     #[must_use]
     pub fn facts(facts: &[(&str, String)]) -> Self {
         let row = |(label, value): &(&str, String)| vec![(*label).to_owned(), value.clone()];
-        Self {
-            rows: facts.iter().map(row).collect(),
-        }
+        Self { rows: facts.iter().map(row).collect() }
     }
 
     /// Adds a row.

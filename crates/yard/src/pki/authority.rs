@@ -37,11 +37,7 @@ impl Authority {
         // Length 0: it signs end entities, never another CA.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Ok(Self {
-            params,
-            key: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?,
-            now,
-        })
+        Ok(Self { params, key: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?, now })
     }
 
     pub(super) fn add_files(&self, broker_host: &str, files: &mut KeyFiles) -> Outcome {
@@ -82,10 +78,7 @@ impl Authority {
             Use::Client => leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
         }
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        files.add(
-            format!("{file}.pem"),
-            leaf.signed_by(&key, &self.issuer())?.pem(),
-        );
+        files.add(format!("{file}.pem"), leaf.signed_by(&key, &self.issuer())?.pem());
         files.add(format!("{file}.key"), key.serialize_pem());
         Ok(())
     }

@@ -29,30 +29,19 @@ impl KeyFiles {
     /// A file's content.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0
-            .iter()
-            .find(|(n, _)| n == name)
-            .map(|(_, content)| content.as_str())
+        self.0.iter().find(|(n, _)| n == name).map(|(_, content)| content.as_str())
     }
 
     /// Writes all of them, or none when one exists and `force` is not given.
     pub fn write(&self, dir: &Path, force: bool) -> Outcome {
         fs::create_dir_all(dir).map_err(Failure::file(dir))?;
-        let taken = self
-            .0
-            .iter()
-            .map(|(name, _)| dir.join(name))
-            .find(|path| path.exists());
+        let taken = self.0.iter().map(|(name, _)| dir.join(name)).find(|path| path.exists());
         if let (Some(path), false) = (taken, force) {
             let text = format!("{} is there already; --force replaces it", path.display());
             return Err(Failure::other(text));
         }
         for (name, content) in &self.0 {
-            let mode = if name.ends_with(".key") {
-                PRIVATE
-            } else {
-                PUBLIC
-            };
+            let mode = if name.ends_with(".key") { PRIVATE } else { PUBLIC };
             write_file(&dir.join(name), content, mode)?;
         }
         Ok(())
@@ -71,16 +60,12 @@ fn write_file(path: &Path, content: &str, mode: u32) -> Outcome {
     // An old file would keep its old mode, so it goes first.
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(Failure::File {
-                path: path.to_owned(),
-                source: error,
-            });
+            return Err(Failure::File { path: path.to_owned(), source: error });
         }
         _ => {}
     }
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true).mode(mode);
     let mut file = options.open(path).map_err(Failure::file(path))?;
-    file.write_all(content.as_bytes())
-        .map_err(Failure::file(path))
+    file.write_all(content.as_bytes()).map_err(Failure::file(path))
 }

@@ -11,14 +11,8 @@ use super::files::KeyFiles;
 use crate::failure::{Failure, Outcome};
 
 /// The six services, as `service:<name>` in the trust file.
-const SERVICES: [&str; 6] = [
-    "api-gateway",
-    "auth",
-    "device-ingest",
-    "comms-websocket",
-    "scheduler",
-    "worker",
-];
+const SERVICES: [&str; 6] =
+    ["api-gateway", "auth", "device-ingest", "comms-websocket", "scheduler", "worker"];
 
 /// A public key of the trust file (RFC 8037).
 #[derive(Serialize)]
@@ -64,22 +58,12 @@ impl SigningKey {
         // Version 1, without the public key: what every OpenSSL reads.
         let der = pair.to_pkcs8v1().map_err(refused)?;
         let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
-        Ok(Self {
-            pem: pem("PRIVATE KEY", der.as_ref()),
-            x,
-        })
+        Ok(Self { pem: pem("PRIVATE KEY", der.as_ref()), x })
     }
 }
 
 const fn jwk(kid: String, x: String) -> Jwk {
-    Jwk {
-        kty: "OKP",
-        crv: "Ed25519",
-        x,
-        kid,
-        r#use: "sig",
-        alg: "EdDSA",
-    }
+    Jwk { kty: "OKP", crv: "Ed25519", x, kid, r#use: "sig", alg: "EdDSA" }
 }
 
 /// RFC 7638: the hash of the required members, in order, without spaces.

@@ -50,16 +50,9 @@ pub fn run(command: &PkiCommand, out: Output) -> Outcome {
     let PkiCommand::Init(args) = command;
     let files = generate(&args.broker_host, &SystemClock)?;
     files.write(&args.dir, args.force)?;
-    let made = Made {
-        dir: &args.dir,
-        files: files.names(),
-    };
+    let made = Made { dir: &args.dir, files: files.names() };
     out.answer(&made, |out| {
-        out.line(&format!(
-            "made {} files in {}",
-            made.files.len(),
-            args.dir.display()
-        ));
+        out.line(&format!("made {} files in {}", made.files.len(), args.dir.display()));
         out.line("keep *.key where only their owner can read them; device-ca.key belongs to auth");
     });
     Ok(())

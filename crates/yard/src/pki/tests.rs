@@ -64,12 +64,7 @@ fn device_ca_may_sign_end_entities_and_lists_for_ten_years() {
 #[test]
 fn broker_certificate_names_its_host_and_this_machine_and_is_for_servers_only() {
     with_certificate(&made(), "broker.pem", |broker| {
-        let names = &broker
-            .subject_alternative_name()
-            .unwrap()
-            .unwrap()
-            .value
-            .general_names;
+        let names = &broker.subject_alternative_name().unwrap().unwrap().value.general_names;
         let expected = [
             GeneralName::DNSName("broker.example"),
             GeneralName::DNSName("localhost"),
@@ -86,12 +81,7 @@ fn broker_certificate_names_its_host_and_this_machine_and_is_for_servers_only() 
 fn broker_at_localhost_is_named_once() {
     let files = generate("localhost", &SystemClock).unwrap();
     with_certificate(&files, "broker.pem", |broker| {
-        let names = &broker
-            .subject_alternative_name()
-            .unwrap()
-            .unwrap()
-            .value
-            .general_names;
+        let names = &broker.subject_alternative_name().unwrap().unwrap().value.general_names;
         assert_eq!(names.len(), 2);
     });
 }
@@ -99,13 +89,7 @@ fn broker_at_localhost_is_named_once() {
 #[test]
 fn device_ingest_certificate_is_a_client_under_the_agreed_name() {
     with_certificate(&made(), "mqtt-device-ingest.pem", |client| {
-        let name = client
-            .subject()
-            .iter_common_name()
-            .next()
-            .unwrap()
-            .as_str()
-            .unwrap();
+        let name = client.subject().iter_common_name().next().unwrap().as_str().unwrap();
         assert_eq!(name, "device-ingest-1");
         let extended = client.extended_key_usage().unwrap().unwrap().value;
         assert!(extended.client_auth && !extended.server_auth);
@@ -135,36 +119,21 @@ fn trust_file_verifies_what_each_service_signs_and_only_under_its_own_name() {
         let pem = files.get(&format!("services/{service}.key")).unwrap();
         Signer::from_pem(pem.as_bytes(), &format!("service:{service}")).unwrap()
     };
-    for service in [
-        "api-gateway",
-        "auth",
-        "device-ingest",
-        "comms-websocket",
-        "scheduler",
-        "worker",
-    ] {
+    for service in
+        ["api-gateway", "auth", "device-ingest", "comms-websocket", "scheduler", "worker"]
+    {
         let claims = Claims::of_service(service, RandomIds.uuid7(), SystemClock.now());
         let token = signer(service).sign(&claims).unwrap();
         assert_eq!(verifier.verify(&token).unwrap(), claims);
     }
     let claims = Claims::of_service("auth", RandomIds.uuid7(), SystemClock.now());
-    assert!(
-        verifier
-            .verify(&signer("worker").sign(&claims).unwrap())
-            .is_err()
-    );
+    assert!(verifier.verify(&signer("worker").sign(&claims).unwrap()).is_err());
     assert_eq!(verifier.issuer_keys().len(), 1);
     let issuer = &verifier.issuer_keys()[0];
-    let signed = Signer::from_pem(
-        files.get("auth-issuer.key").unwrap().as_bytes(),
-        &issuer.kid,
-    )
-    .unwrap()
-    .sign(&Claims {
-        sub: "person:x".to_owned(),
-        ..claims
-    })
-    .unwrap();
+    let signed = Signer::from_pem(files.get("auth-issuer.key").unwrap().as_bytes(), &issuer.kid)
+        .unwrap()
+        .sign(&Claims { sub: "person:x".to_owned(), ..claims })
+        .unwrap();
     assert_eq!(verifier.verify(&signed).unwrap().sub, "person:x");
 }
 
@@ -172,25 +141,17 @@ fn trust_file_verifies_what_each_service_signs_and_only_under_its_own_name() {
 fn pki_files_keep_keys_private_and_are_not_overwritten_unasked() {
     let dir = TempDir::new("pki");
     made().write(dir.path(), false).unwrap();
-    for (name, mode) in [
-        ("device-ca.key", 0o600),
-        ("services/auth.key", 0o600),
-        ("broker.pem", 0o644),
-    ] {
+    for (name, mode) in
+        [("device-ca.key", 0o600), ("services/auth.key", 0o600), ("broker.pem", 0o644)]
+    {
         let meta = std::fs::metadata(dir.path().join(name)).unwrap();
         assert_eq!(meta.permissions().mode() & 0o777, mode, "{name}");
     }
     let before = std::fs::read(dir.path().join("device-ca.key")).unwrap();
     assert!(made().write(dir.path(), false).is_err());
-    assert_eq!(
-        std::fs::read(dir.path().join("device-ca.key")).unwrap(),
-        before
-    );
+    assert_eq!(std::fs::read(dir.path().join("device-ca.key")).unwrap(), before);
     made().write(dir.path(), true).unwrap();
-    assert_ne!(
-        std::fs::read(dir.path().join("device-ca.key")).unwrap(),
-        before
-    );
+    assert_ne!(std::fs::read(dir.path().join("device-ca.key")).unwrap(), before);
 }
 
 #[test]
@@ -198,34 +159,15 @@ fn pki_verifies_with_openssl_where_it_is_installed() {
     let dir = TempDir::new("openssl");
     made().write(dir.path(), false).unwrap();
     let openssl = |args: &[&str]| {
-        let run = Command::new("openssl")
-            .current_dir(dir.path())
-            .args(args)
-            .output();
+        let run = Command::new("openssl").current_dir(dir.path()).args(args).output();
         // A machine without OpenSSL has nothing to compare with.
         let Ok(run) = run else { return };
         let said = String::from_utf8_lossy(&run.stderr).into_owned();
         assert!(run.status.success(), "openssl {args:?}: {said}");
     };
-    let chain = [
-        "verify",
-        "-x509_strict",
-        "-CAfile",
-        "device-ca.pem",
-        "-crl_check",
-        "-CRLfile",
-    ];
-    for (purpose, file) in [
-        ("sslserver", "broker.pem"),
-        ("sslclient", "mqtt-device-ingest.pem"),
-    ] {
-        openssl(
-            &[
-                chain.as_slice(),
-                &["device-crl.pem", "-purpose", purpose, file],
-            ]
-            .concat(),
-        );
+    let chain = ["verify", "-x509_strict", "-CAfile", "device-ca.pem", "-crl_check", "-CRLfile"];
+    for (purpose, file) in [("sslserver", "broker.pem"), ("sslclient", "mqtt-device-ingest.pem")] {
+        openssl(&[chain.as_slice(), &["device-crl.pem", "-purpose", purpose, file]].concat());
     }
     openssl(&["pkey", "-in", "services/auth.key", "-noout"]);
     openssl(&["pkey", "-in", "device-ca.key", "-noout"]);

@@ -32,10 +32,7 @@ pub(super) fn parse(text: &str) -> Result<Recording, CsvError> {
     if rows.is_empty() {
         return Err(CsvError::Empty);
     }
-    Ok(Recording {
-        columns,
-        rows: rows.into(),
-    })
+    Ok(Recording { columns, rows: rows.into() })
 }
 
 fn row(number: usize, line: &str, width: usize) -> Result<Row, CsvError> {
@@ -51,11 +48,7 @@ fn row(number: usize, line: &str, width: usize) -> Result<Row, CsvError> {
             },
         })
         .collect::<Result<Vec<_>, _>>()?;
-    if values.len() == width {
-        Ok(Row { at, values })
-    } else {
-        Err(CsvError::Width(number))
-    }
+    if values.len() == width { Ok(Row { at, values }) } else { Err(CsvError::Width(number)) }
 }
 
 /// The key of a column: lower-case words joined by underscores, the unit in brackets spelled so
@@ -63,21 +56,12 @@ fn row(number: usize, line: &str, width: usize) -> Result<Row, CsvError> {
 fn column_key(name: &str) -> String {
     let name = name.trim().to_lowercase();
     let (words, unit) = match name.split_once('[') {
-        Some((words, unit)) => (
-            words.to_owned(),
-            unit.trim_end_matches(']').replace('/', "p"),
-        ),
+        Some((words, unit)) => (words.to_owned(), unit.trim_end_matches(']').replace('/', "p")),
         None => (name, String::new()),
     };
     // What flows through a water meter need not be said twice.
-    let words = words
-        .trim()
-        .strip_prefix("water ")
-        .unwrap_or_else(|| words.trim())
-        .to_owned();
+    let words = words.trim().strip_prefix("water ").unwrap_or_else(|| words.trim()).to_owned();
     let joined = format!("{words} {unit}");
-    let parts = joined
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|part| !part.is_empty());
+    let parts = joined.split(|c: char| !c.is_ascii_alphanumeric()).filter(|part| !part.is_empty());
     parts.collect::<Vec<_>>().join("_")
 }

@@ -52,9 +52,7 @@ impl Recording {
         let Some(next) = self.rows.get(here + 1) else {
             return Duration::from_secs(1);
         };
-        (next.at - self.rows[here].at)
-            .try_into()
-            .unwrap_or(Duration::ZERO)
+        (next.at - self.rows[here].at).try_into().unwrap_or(Duration::ZERO)
     }
 }
 

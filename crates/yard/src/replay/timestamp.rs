@@ -6,9 +6,5 @@ use time::{OffsetDateTime, PrimitiveDateTime};
 pub(super) fn parse(text: &str) -> Option<OffsetDateTime> {
     let local = format_description!("[year]-[month]-[day] [hour]:[minute]:[second]");
     let offset = OffsetDateTime::parse(text, &Rfc3339).ok();
-    offset.or_else(|| {
-        PrimitiveDateTime::parse(text, local)
-            .ok()
-            .map(PrimitiveDateTime::assume_utc)
-    })
+    offset.or_else(|| PrimitiveDateTime::parse(text, local).ok().map(PrimitiveDateTime::assume_utc))
 }

@@ -35,20 +35,14 @@ impl Sequences {
             return;
         }
         // Ranges before `from` end too early to touch, ranges from `to` on begin too late.
-        let from = self
-            .0
-            .partition_point(|range| range.1.saturating_add(1) < first);
-        let to = self
-            .0
-            .partition_point(|range| range.0 <= last.saturating_add(1));
+        let from = self.0.partition_point(|range| range.1.saturating_add(1) < first);
+        let to = self.0.partition_point(|range| range.0 <= last.saturating_add(1));
         let merged = self
             .0
             .get(from..to)
             .unwrap_or_default()
             .iter()
-            .fold((first, last), |(low, high), range| {
-                (low.min(range.0), high.max(range.1))
-            });
+            .fold((first, last), |(low, high), range| (low.min(range.0), high.max(range.1)));
         self.0.splice(from..to.max(from), [merged]);
     }
 
@@ -117,19 +111,12 @@ mod tests {
     use super::*;
 
     fn numbers(set: &Sequences) -> BTreeSet<u64> {
-        set.ranges()
-            .iter()
-            .flat_map(|(first, last)| *first..=*last)
-            .collect()
+        set.ranges().iter().flat_map(|(first, last)| *first..=*last).collect()
     }
 
     fn well_formed(set: &Sequences) -> bool {
         let ordered = set.ranges().iter().all(|(first, last)| first <= last);
-        ordered
-            && set
-                .ranges()
-                .windows(2)
-                .all(|pair| pair[0].1 + 1 < pair[1].0)
+        ordered && set.ranges().windows(2).all(|pair| pair[0].1 + 1 < pair[1].0)
     }
 
     proptest! {

@@ -41,18 +41,10 @@ pub async fn login(args: &LoginArgs, file: &ProfileFile, out: Output) -> Outcome
         "delivery": "SESSION_DELIVERY_TOKEN",
     });
     let answer: LoginAnswer = api.post("/api/v1/sessions", &body).await?;
-    file.write(&Profile {
-        url: api.base().to_owned(),
-        session_token: answer.session_token,
-    })?;
+    file.write(&Profile { url: api.base().to_owned(), session_token: answer.session_token })?;
     let me = answer.me;
     out.answer(&me, |out| {
-        out.line(&format!(
-            "signed in to {} as {} ({})",
-            place(&me),
-            me.email,
-            me.role
-        ));
+        out.line(&format!("signed in to {} as {} ({})", place(&me), me.email, me.role));
     });
     Ok(())
 }
@@ -100,14 +92,9 @@ fn place(me: &Me) -> &str {
 fn password(file: &std::path::Path) -> Outcome<String> {
     let mut text = String::new();
     if file.as_os_str() == "-" {
-        std::io::stdin()
-            .read_to_string(&mut text)
-            .map_err(Failure::file(file))?;
+        std::io::stdin().read_to_string(&mut text).map_err(Failure::file(file))?;
     } else {
         text = std::fs::read_to_string(file).map_err(Failure::file(file))?;
     }
-    Ok(text
-        .strip_suffix('\n')
-        .map_or(text.as_str(), |t| t.trim_end_matches('\r'))
-        .to_owned())
+    Ok(text.strip_suffix('\n').map_or(text.as_str(), |t| t.trim_end_matches('\r')).to_owned())
 }

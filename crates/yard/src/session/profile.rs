@@ -78,15 +78,10 @@ mod tests {
         let dir = TempDir::new("profile");
         let file = ProfileFile::locate(Some(dir.path().join("a/profile.toml"))).unwrap();
         assert!(file.api().is_err());
-        let profile = Profile {
-            url: "http://h:1".to_owned(),
-            session_token: "yst_\"x\"".to_owned(),
-        };
+        let profile =
+            Profile { url: "http://h:1".to_owned(), session_token: "yst_\"x\"".to_owned() };
         file.write(&profile).unwrap();
-        assert_eq!(
-            fs::metadata(&file.0).unwrap().permissions().mode() & 0o777,
-            0o600
-        );
+        assert_eq!(fs::metadata(&file.0).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(file.api().unwrap().base(), "http://h:1");
         file.remove().unwrap();
         assert!(file.api().is_err());

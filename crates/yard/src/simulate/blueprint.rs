@@ -44,12 +44,7 @@ const fn known(
     unit: &'static str,
     range: (f64, f64),
 ) -> Known {
-    Known {
-        key,
-        label,
-        unit,
-        range,
-    }
+    Known { key, label, unit, range }
 }
 
 impl Blueprint {
@@ -65,11 +60,7 @@ impl Blueprint {
         if has(FLOW) {
             columns.push(VALVE.to_owned());
         }
-        Self {
-            contract,
-            device,
-            columns,
-        }
+        Self { contract, device, columns }
     }
 
     /// Name of the device with a number, counted from 1.
@@ -94,11 +85,8 @@ impl Blueprint {
     }
 
     fn telemetry_schema(&self) -> Value {
-        let properties: Map<_, _> = self
-            .columns
-            .iter()
-            .map(|column| (column.clone(), property(column)))
-            .collect();
+        let properties: Map<_, _> =
+            self.columns.iter().map(|column| (column.clone(), property(column))).collect();
         json!({
             "$schema": SCHEMA,
             "type": "object",
@@ -109,12 +97,8 @@ impl Blueprint {
     }
 
     fn commands(&self) -> Vec<CommandKind> {
-        let interval = kind(
-            "set_report_interval",
-            "Set report interval",
-            "seconds",
-            (0.1, 86_400.0),
-        );
+        let interval =
+            kind("set_report_interval", "Set report interval", "seconds", (0.1, 86_400.0));
         let identify = kind("identify", "Identify", "seconds", (0.0, 60.0));
         let valve = kind("set_valve", "Set valve", "position", (0.0, 100.0));
         let valve = self.has_valve().then_some(valve);
@@ -125,18 +109,12 @@ impl Blueprint {
 fn metric(column: &str) -> Metric {
     let known = KNOWN.iter().find(|known| known.key == column);
     let (label, unit) = known.map_or((column, ""), |known| (known.label, known.unit));
-    Metric {
-        key: column.to_owned(),
-        label: label.to_owned(),
-        unit: unit.to_owned(),
-    }
+    Metric { key: column.to_owned(), label: label.to_owned(), unit: unit.to_owned() }
 }
 
 fn property(column: &str) -> Value {
     match KNOWN.iter().find(|known| known.key == column) {
-        Some(Known {
-            range: (low, high), ..
-        }) => {
+        Some(Known { range: (low, high), .. }) => {
             json!({ "type": "number", "minimum": low, "maximum": high })
         }
         None => json!({ "type": "number" }),
@@ -171,11 +149,8 @@ mod tests {
     fn water_meter_has_a_valve_and_names_in_order() {
         let water = blueprint(&["flow_lps"]);
         let draft = water.draft("water-flow");
-        let metrics: Vec<_> = draft
-            .metrics
-            .iter()
-            .map(|m| (m.key.as_str(), m.unit.as_str()))
-            .collect();
+        let metrics: Vec<_> =
+            draft.metrics.iter().map(|m| (m.key.as_str(), m.unit.as_str())).collect();
         assert_eq!(metrics, [("flow_lps", "L/s"), ("valve_pct", "%")]);
         let commands: Vec<_> = draft.commands.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(commands, ["set_valve", "set_report_interval", "identify"]);

@@ -59,7 +59,5 @@ pub struct SimulateArgs {
 fn positive(text: &str) -> Result<f64, String> {
     let number: f64 = text.parse().map_err(|_error| "not a number".to_owned())?;
     let sound = number.is_finite() && number > 0.0;
-    sound
-        .then_some(number)
-        .ok_or_else(|| "must be above 0".to_owned())
+    sound.then_some(number).ok_or_else(|| "must be above 0".to_owned())
 }

@@ -47,9 +47,7 @@ impl Pace {
     /// The first wait of device `number` of `count`, so that they do not all speak at once.
     pub(super) fn phase(self, recording: &Recording, number: usize, count: usize) -> Duration {
         let share = number as f64 / count.max(1) as f64;
-        self.wait(None, recording, 0)
-            .min(Duration::from_secs(60))
-            .mul_f64(share)
+        self.wait(None, recording, 0).min(Duration::from_secs(60)).mul_f64(share)
     }
 }
 
@@ -73,10 +71,7 @@ mod tests {
         assert_eq!(Pace::of(false, None, None, 7), every(1.0));
         let hourly = Pace::of(false, Some(3_600.0), None, 7);
         assert_eq!(hourly.wait(None, &water, 3), Duration::from_secs(1));
-        assert_eq!(
-            Pace::of(true, None, None, 7).wait(None, &water, 0),
-            Duration::ZERO
-        );
+        assert_eq!(Pace::of(true, None, None, 7).wait(None, &water, 0), Duration::ZERO);
         let own = Some(Duration::from_secs(9));
         assert_eq!(hourly.wait(own, &water, 3), Duration::from_secs(9));
     }
@@ -84,9 +79,7 @@ mod tests {
     #[test]
     fn pace_spreads_the_first_readings_over_one_interval() {
         let pace = Pace::of(false, None, Some(4.0), 4);
-        let first: Vec<_> = (0..4)
-            .map(|n| pace.phase(&water(), n, 4).as_millis())
-            .collect();
+        let first: Vec<_> = (0..4).map(|n| pace.phase(&water(), n, 4).as_millis()).collect();
         assert_eq!(first, [0, 250, 500, 750]);
     }
 }

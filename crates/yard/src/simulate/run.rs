@@ -44,12 +44,8 @@ pub async fn run(args: &SimulateArgs, api: &Api, out: Output) -> Outcome {
     };
     let (phase, phases) = watch::channel(Phase::Run);
     let mut running = Running::start(args, &members, &recording, &blueprint, &phases)?;
-    let end = args
-        .duration
-        .map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
-    running
-        .watch(phase, end, &mut stop, args.follow, out)
-        .await?;
+    let end = args.duration.map(|seconds| Instant::now() + Duration::from_secs_f64(seconds));
+    running.watch(phase, end, &mut stop, args.follow, out).await?;
     let summary = running.summary();
     out.answer(&summary, |out| summary.print(out));
     Ok(())
@@ -66,10 +62,7 @@ impl Stop {
         let listen =
             |kind| signal(kind).map_err(|error| Failure::other(format!("no signals: {error}")));
         let (interrupt, terminate) = (SignalKind::interrupt(), SignalKind::terminate());
-        Ok(Self {
-            interrupt: listen(interrupt)?,
-            terminate: listen(terminate)?,
-        })
+        Ok(Self { interrupt: listen(interrupt)?, terminate: listen(terminate)? })
     }
 
     async fn asked(&mut self) {
@@ -110,12 +103,7 @@ impl Running {
         for (number, member) in members.iter().enumerate() {
             let device_id = member.identity.connection.device_id;
             let name = member.name.clone();
-            let tally = Tally::new(DeviceRun {
-                device_id,
-                name,
-                epoch,
-                ..DeviceRun::default()
-            });
+            let tally = Tally::new(DeviceRun { device_id, name, epoch, ..DeviceRun::default() });
             let source = Source::new(recording.clone(), number * ROWS_APART);
             let parts = (source, Machine::new(blueprint.has_valve()));
             let (device, events) = Device::new(
@@ -127,19 +115,15 @@ impl Running {
                 Arc::clone(&clock),
             )?;
             let first = limits.pace.phase(recording, number, members.len());
-            running
-                .devices
-                .spawn(device.run(events, first, phases.clone()));
+            running.devices.spawn(device.run(events, first, phases.clone()));
             running.tallies.push(tally);
         }
         Ok(running)
     }
 
     fn empty(state_dir: &Path, members: &[Member]) -> Outcome<Self> {
-        let ours: HashSet<_> = members
-            .iter()
-            .map(|member| member.identity.connection.device_id)
-            .collect();
+        let ours: HashSet<_> =
+            members.iter().map(|member| member.identity.connection.device_id).collect();
         Ok(Self {
             devices: JoinSet::new(),
             tallies: Vec::with_capacity(members.len()),
@@ -194,11 +178,7 @@ impl Running {
 
     fn report(&self, out: Output) {
         let summary = self.summary();
-        if out.is_json() {
-            out.json_line(&summary)
-        } else {
-            out.note(&summary.line())
-        }
+        if out.is_json() { out.json_line(&summary) } else { out.note(&summary.line()) }
     }
 
     fn summary(&self) -> Summary {
@@ -232,9 +212,6 @@ mod tests {
 
     #[test]
     fn epoch_is_the_start_in_unix_milliseconds() {
-        assert_eq!(
-            epoch_of(datetime!(2026-01-01 00:00:00.0429 UTC)),
-            1_767_225_600_042
-        );
+        assert_eq!(epoch_of(datetime!(2026-01-01 00:00:00.0429 UTC)), 1_767_225_600_042);
     }
 }

@@ -32,11 +32,7 @@ pub(super) struct Summary {
 
 impl Summary {
     pub(super) fn of(tallies: &[Tally], seconds: f64) -> Self {
-        let mut sum = Self {
-            devices: tallies.len(),
-            seconds,
-            ..Self::default()
-        };
+        let mut sum = Self { devices: tallies.len(), seconds, ..Self::default() };
         for tally in tallies {
             let counts = tally.counts();
             let run = &counts.run;
@@ -60,11 +56,7 @@ impl Summary {
 
     /// One line for people who watch.
     pub(super) fn line(&self) -> String {
-        let trouble = self
-            .trouble
-            .as_deref()
-            .map(|t| format!("  ({t})"))
-            .unwrap_or_default();
+        let trouble = self.trouble.as_deref().map(|t| format!("  ({t})")).unwrap_or_default();
         format!(
             "{:>6.0}s  {}/{} connected  {} taken  {} acknowledged ({:.0}/s)  {} commands{trouble}",
             self.seconds,
@@ -81,10 +73,7 @@ impl Summary {
         let facts = [
             ("devices", self.devices.to_string()),
             ("taken", self.sent.to_string()),
-            (
-                "acknowledged",
-                format!("{} ({:.0}/s)", self.acked, self.acked_per_second),
-            ),
+            ("acknowledged", format!("{} ({:.0}/s)", self.acked, self.acked_per_second)),
             ("refused", self.refused.to_string()),
             ("pending", self.pending.to_string()),
             ("receipts", self.receipts.to_string()),
@@ -111,19 +100,10 @@ mod tests {
     fn summary_adds_up_and_knows_what_is_pending() {
         let run = |sent, last, refused| {
             let acked = vec![(1, last)].into();
-            Tally::new(DeviceRun {
-                epoch: 5,
-                sent,
-                acked,
-                refused,
-                ..DeviceRun::default()
-            })
+            Tally::new(DeviceRun { epoch: 5, sent, acked, refused, ..DeviceRun::default() })
         };
         let sum = Summary::of(&[run(10, 8, 1), run(5, 5, 0)], 2.0);
-        assert_eq!(
-            (sum.devices, sum.sent, sum.acked, sum.pending),
-            (2, 15, 13, 1)
-        );
+        assert_eq!((sum.devices, sum.sent, sum.acked, sum.pending), (2, 15, 13, 1));
         assert!((sum.acked_per_second - 6.5).abs() < 1e-9);
     }
 }

@@ -19,10 +19,7 @@ pub(super) struct Tally(Arc<Mutex<Counts>>);
 
 impl Tally {
     pub(super) fn new(run: DeviceRun) -> Self {
-        Self(Arc::new(Mutex::new(Counts {
-            run,
-            ..Counts::default()
-        })))
+        Self(Arc::new(Mutex::new(Counts { run, ..Counts::default() })))
     }
 
     /// Never held across an await.

@@ -39,10 +39,7 @@ pub async fn run(args: &VerifyArgs, api: &Api, out: Output) -> Outcome {
     let ledger = Ledger::read(&args.state_dir)?;
     if ledger.devices.is_empty() {
         let file = Ledger::path(&args.state_dir);
-        return Err(Failure::other(format!(
-            "{} tells of no run",
-            file.display()
-        )));
+        return Err(Failure::other(format!("{} tells of no run", file.display())));
     }
     let until = Instant::now() + Duration::from_secs(args.wait);
     let mut open = ledger.devices;
@@ -50,9 +47,8 @@ pub async fn run(args: &VerifyArgs, api: &Api, out: Output) -> Outcome {
     loop {
         let accounts = look(api, open).await?;
         let last = Instant::now() >= until;
-        let (missing, complete): (Vec<_>, Vec<_>) = accounts
-            .into_iter()
-            .partition(|account| !last && !account.lost.is_empty());
+        let (missing, complete): (Vec<_>, Vec<_>) =
+            accounts.into_iter().partition(|account| !last && !account.lost.is_empty());
         settled.extend(complete);
         if missing.is_empty() {
             break;
@@ -94,10 +90,7 @@ fn conclude(found: &Verification, out: Output) -> Outcome {
             ("duplicates", found.duplicates.to_string()),
             ("out of order", found.out_of_order.to_string()),
             ("quarantined", found.quarantined.to_string()),
-            (
-                "receipts",
-                format!("{} ({} lost)", found.receipts, found.receipts_lost),
-            ),
+            ("receipts", format!("{} ({} lost)", found.receipts, found.receipts_lost)),
             ("stored p50", format!("{:.1} ms", found.stored_p50_ms)),
             ("stored p99", format!("{:.1} ms", found.stored_p99_ms)),
         ];
@@ -111,8 +104,5 @@ fn conclude(found: &Verification, out: Output) -> Outcome {
     if found.is_sound() {
         return Ok(());
     }
-    Err(Failure::other(format!(
-        "{} lost, {} duplicates",
-        found.lost, found.duplicates
-    )))
+    Err(Failure::other(format!("{} lost, {} duplicates", found.lost, found.duplicates)))
 }

@@ -83,23 +83,10 @@ mod tests {
     #[test]
     fn quarantined_readings_of_the_run_are_recognised_by_their_payload() {
         let mut found = Quarantined::default();
-        for payload in [
-            r#"{"epoch":5,"seq":7}"#,
-            r#"{"epoch":4,"seq":8}"#,
-            "nonsense",
-        ] {
+        for payload in [r#"{"epoch":5,"seq":7}"#, r#"{"epoch":4,"seq":8}"#, "nonsense"] {
             let payload = STANDARD.encode(payload);
-            found.add(
-                &Message {
-                    payload,
-                    received_at: None,
-                },
-                5,
-            );
+            found.add(&Message { payload, received_at: None }, 5);
         }
-        assert_eq!(
-            (found.messages, found.sequences.ranges()),
-            (3, [(7, 7)].as_slice())
-        );
+        assert_eq!((found.messages, found.sequences.ranges()), (3, [(7, 7)].as_slice()));
     }
 }

@@ -34,10 +34,7 @@ pub(super) fn by_report(report: &SequenceReport) -> Option<Sequences> {
         return Some(Sequences::default());
     }
     let whole: Sequences = vec![(report.first_sequence, report.last_sequence)].into();
-    let gaps = report
-        .gaps
-        .iter()
-        .map(|gap| (gap.first_missing, gap.last_missing));
+    let gaps = report.gaps.iter().map(|gap| (gap.first_missing, gap.last_missing));
     let sequences = whole.without(&gaps.collect::<Vec<_>>().into());
     let told_all = report.gaps.len() < GAPS_IN_REPORT;
     (told_all && sequences.len() == report.distinct_sequences).then_some(sequences)
@@ -50,10 +47,7 @@ async fn by_readings(api: &Api, run: &DeviceRun) -> Outcome<Sequences> {
     let mut page = String::new();
     loop {
         let answer = api.readings(run.device_id, &from, &page).await?;
-        let ours = answer
-            .readings
-            .iter()
-            .filter(|reading| reading.epoch == run.epoch);
+        let ours = answer.readings.iter().filter(|reading| reading.epoch == run.epoch);
         ours.for_each(|reading| sequences.insert(reading.sequence));
         page = answer.next_page_token;
         if page.is_empty() {

@@ -48,8 +48,7 @@ impl Deadlines {
         .map_err(yard_pg::fault)?;
         drop(tx);
         for (command, tenant) in due {
-            self.end(TenantId::from_uuid(tenant), CommandId::from_uuid(command))
-                .await?;
+            self.end(TenantId::from_uuid(tenant), CommandId::from_uuid(command)).await?;
         }
         Ok(())
     }
@@ -57,15 +56,9 @@ impl Deadlines {
     async fn end(&self, tenant: TenantId, command: CommandId) -> Result<(), Fault> {
         let mut tx = TenantTx::begin(&self.desk.pg, tenant, &Actor::service(SERVICE)).await?;
         let row = store::lock(&mut tx, command).await?;
-        let next = row
-            .as_ref()
-            .and_then(|row| row.state().after(Step::DeadlinePassed));
+        let next = row.as_ref().and_then(|row| row.state().after(Step::DeadlinePassed));
         let at = self.desk.clock.now();
-        let proof = Proof {
-            at,
-            actor: ACTOR,
-            evidence: "deadline passed",
-        };
+        let proof = Proof { at, actor: ACTOR, evidence: "deadline passed" };
         let ended = row.zip(next);
         match &ended {
             Some((row, next)) => {

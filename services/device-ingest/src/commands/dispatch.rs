@@ -90,10 +90,7 @@ impl Dispatcher {
         }
         let left = Duration::try_from(row.deadline - now).unwrap_or_default();
         let topic = Topic::Command.topic(row.device());
-        let sent = self
-            .downlink
-            .publish(topic, body(&row), left, self.patience)
-            .await;
+        let sent = self.downlink.publish(topic, body(&row), left, self.patience).await;
         count(&sent);
         match sent {
             Ok(Delivered::Accepted) => {
@@ -103,11 +100,7 @@ impl Dispatcher {
             // A device that says it is online may be about to subscribe.
             Ok(Delivered::NobodyListens) if attempt < MOST_ATTEMPTS => {
                 let online = store::is_online(&mut tx, row.device()).await?;
-                Ok(if online {
-                    Outcome::Later(Duration::from_secs(1))
-                } else {
-                    Outcome::Done
-                })
+                Ok(if online { Outcome::Later(Duration::from_secs(1)) } else { Outcome::Done })
             }
             Err(refused) if attempt < MOST_ATTEMPTS => {
                 tracing::debug!(command = %command, error = %refused, "sending again");
@@ -140,11 +133,7 @@ impl Dispatcher {
             return Ok(());
         };
         let at = self.desk.clock.now();
-        let proof = Proof {
-            at,
-            actor: ACTOR,
-            evidence: "broker accepted",
-        };
+        let proof = Proof { at, actor: ACTOR, evidence: "broker accepted" };
         store::advance(&mut tx, row, next, proof, None).await?;
         tx.commit().await?;
         live::announce(&self.desk.nats, tenant, row, next, at, proof.evidence).await;
@@ -154,17 +143,10 @@ impl Dispatcher {
 
 fn read(delivery: &Delivery) -> Result<(TenantId, CommandId), Fault> {
     let unreadable = |what: &str| Fault::new(Code::RequestMalformed).with_detail(what);
-    let tenant = delivery
-        .subject
-        .split('.')
-        .nth(2)
-        .and_then(|part| part.parse().ok());
+    let tenant = delivery.subject.split('.').nth(2).and_then(|part| part.parse().ok());
     let command = Command::decode(delivery.payload.clone())
         .map_err(|e| unreadable("command").with_source(e))?;
-    let id = command
-        .command_id
-        .parse()
-        .map_err(|e| unreadable("command id").with_source(e))?;
+    let id = command.command_id.parse().map_err(|e| unreadable("command id").with_source(e))?;
     Ok((tenant.ok_or_else(|| unreadable("subject"))?, id))
 }
 

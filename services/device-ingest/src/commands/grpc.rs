@@ -35,9 +35,7 @@ impl CommandService for Commands {
         request: Request<SendCommandRequest>,
     ) -> Result<Response<Command>, Status> {
         let call = Call::of(&request);
-        self.send(&call, request.into_inner())
-            .await
-            .rpc(&call, "send a command")
+        self.send(&call, request.into_inner()).await.rpc(&call, "send a command")
     }
 
     async fn get_command(
@@ -54,9 +52,7 @@ impl CommandService for Commands {
         request: Request<ListCommandsRequest>,
     ) -> Result<Response<ListCommandsResponse>, Status> {
         let call = Call::of(&request);
-        self.list(&call, &request.into_inner())
-            .await
-            .rpc(&call, "list commands")
+        self.list(&call, &request.into_inner()).await.rpc(&call, "list commands")
     }
 
     async fn cancel_command(
@@ -73,10 +69,8 @@ impl Commands {
     async fn send(&self, call: &Call, request: SendCommandRequest) -> Result<Command, Fault> {
         let tenant = call.caller.tenant()?;
         let key = call.idempotency_key()?;
-        let device: DeviceId = request
-            .device_id
-            .parse()
-            .map_err(|_unreadable| Fault::new(Code::DeviceUnknown))?;
+        let device: DeviceId =
+            request.device_id.parse().map_err(|_unreadable| Fault::new(Code::DeviceUnknown))?;
         let lifetime = lifetime(request.deadline_seconds)?;
         let hash = digest(&SHA256, &request.encode_to_vec()).as_ref().to_vec();
         let arguments = Value::Object(from_struct(request.arguments.unwrap_or_default()));
@@ -101,26 +95,14 @@ impl Commands {
             return first_answer(&mut tx, key, &row).await;
         }
         let actor = format!("principal:{}", row.created_by);
-        let proof = Proof {
-            at: now,
-            actor: &actor,
-            evidence: "accepted",
-        };
+        let proof = Proof { at: now, actor: &actor, evidence: "accepted" };
         store::insert_event(&mut tx, row.id, State::Queued, proof).await?;
         store::insert_deadline(&mut tx, &row).await?;
         redispatch::enqueue(&self.desk, &mut tx, &row).await?;
         let answer = with_events(&mut tx, vec![row.clone()]).await?.pop();
         tx.commit().await?;
         self.desk.nudge.notify_one();
-        live::announce(
-            &self.desk.nats,
-            tenant,
-            &row,
-            State::Queued,
-            now,
-            proof.evidence,
-        )
-        .await;
+        live::announce(&self.desk.nats, tenant, &row, State::Queued, now, proof.evidence).await;
         answer.ok_or_else(|| Fault::internal("a command lost its own answer"))
     }
 
@@ -142,10 +124,7 @@ impl Commands {
         };
         let contract = contract.ok_or_else(|| Fault::new(Code::DeviceUnknown))?;
         let tenant: TenantId = call.caller.tenant()?;
-        let contract = self
-            .registry
-            .contract(tenant, ContractId::from_uuid(contract))
-            .await?;
+        let contract = self.registry.contract(tenant, ContractId::from_uuid(contract)).await?;
         match contract.check_arguments(name, arguments) {
             None => Err(Fault::new(Code::CommandUnknownKind).with_pointer("/name")),
             Some(Ok(())) => Ok(()),
@@ -167,10 +146,8 @@ impl Commands {
         call: &Call,
         request: &ListCommandsRequest,
     ) -> Result<ListCommandsResponse, Fault> {
-        let device: DeviceId = request
-            .device_id
-            .parse()
-            .map_err(|_unreadable| Fault::new(Code::DeviceUnknown))?;
+        let device: DeviceId =
+            request.device_id.parse().map_err(|_unreadable| Fault::new(Code::DeviceUnknown))?;
         let size = page::size(request.page_size, 50, 200)?;
         let after = crate::paging::moment_key(&request.page_token)?;
         let mut tx = self.begin(call).await?;
@@ -181,10 +158,7 @@ impl Commands {
         let next_page_token = crate::paging::cut(&mut rows, size, |last| {
             crate::paging::moment_token(last.created_at, last.id)
         });
-        Ok(ListCommandsResponse {
-            commands: with_events(&mut tx, rows).await?,
-            next_page_token,
-        })
+        Ok(ListCommandsResponse { commands: with_events(&mut tx, rows).await?, next_page_token })
     }
 
     async fn cancel(&self, call: &Call, id: &str) -> Result<Command, Fault> {
@@ -199,17 +173,9 @@ impl Commands {
         };
         let at = self.desk.clock.now();
         let actor = format!("principal:{}", principal(call));
-        let proof = Proof {
-            at,
-            actor: &actor,
-            evidence: "cancelled on request",
-        };
+        let proof = Proof { at, actor: &actor, evidence: "cancelled on request" };
         store::advance(&mut tx, &row, next, proof, None).await?;
-        let changed = Row {
-            state: next.as_str().to_owned(),
-            updated_at: at,
-            ..row.clone()
-        };
+        let changed = Row { state: next.as_str().to_owned(), updated_at: at, ..row.clone() };
         let answer = one(&mut tx, changed).await?;
         let tenant = tx.tenant();
         tx.commit().await?;
@@ -245,13 +211,7 @@ async fn one(tx: &mut TenantTx, row: Row) -> Result<Command, Fault> {
 async fn with_events(tx: &mut TenantTx, rows: Vec<Row>) -> Result<Vec<Command>, Fault> {
     let ids: Vec<_> = rows.iter().map(|row| row.id).collect();
     let events = store::events(tx, &ids).await?;
-    let of = |row: &Row| {
-        events
-            .iter()
-            .filter(|e| e.command_id == row.id)
-            .map(event)
-            .collect()
-    };
+    let of = |row: &Row| events.iter().filter(|e| e.command_id == row.id).map(event).collect();
     Ok(rows
         .into_iter()
         .map(|row| {
@@ -295,23 +255,17 @@ fn lifetime(seconds: i32) -> Result<Duration, Fault> {
     match seconds {
         0 => Ok(Duration::from_secs(60)),
         1..=LONGEST_DEADLINE => Ok(Duration::from_secs(u64::try_from(seconds).unwrap_or(60))),
-        _ => Err(Fault::invalid(format!(
-            "deadline_seconds has to be 1 to {LONGEST_DEADLINE}"
-        ))
-        .with_pointer("/deadline_seconds")),
+        _ => Err(Fault::invalid(format!("deadline_seconds has to be 1 to {LONGEST_DEADLINE}"))
+            .with_pointer("/deadline_seconds")),
     }
 }
 
 fn command_id(text: &str) -> Result<CommandId, Fault> {
-    text.parse()
-        .map_err(|_unreadable| Fault::new(Code::ResourceNotFound))
+    text.parse().map_err(|_unreadable| Fault::new(Code::ResourceNotFound))
 }
 
 /// The person's id, or a service's whole subject.
 fn principal(call: &Call) -> String {
     let subject = call.caller.subject();
-    subject
-        .strip_prefix("person:")
-        .unwrap_or(subject)
-        .to_owned()
+    subject.strip_prefix("person:").unwrap_or(subject).to_owned()
 }

@@ -154,11 +154,7 @@ impl State {
             }
             (_, Step::Device(word)) => {
                 let next = word.state();
-                if next.rank() > self.rank() {
-                    Some(next)
-                } else {
-                    None
-                }
+                if next.rank() > self.rank() { Some(next) } else { None }
             }
             _ => None,
         }

@@ -63,23 +63,12 @@ impl CommandReports {
             count("no_change");
             return Ok(());
         };
-        let proof = Proof {
-            at: report.at,
-            actor: &actor,
-            evidence: &report.evidence,
-        };
+        let proof = Proof { at: report.at, actor: &actor, evidence: &report.evidence };
         store::advance(&mut tx, &row, next, proof, report.result.as_ref()).await?;
         tx.commit().await?;
         count("applied");
-        live::announce(
-            &self.desk.nats,
-            report.tenant,
-            &row,
-            next,
-            report.at,
-            &report.evidence,
-        )
-        .await;
+        live::announce(&self.desk.nats, report.tenant, &row, next, report.at, &report.evidence)
+            .await;
         Ok(())
     }
 }
@@ -105,18 +94,9 @@ fn read(payload: &[u8]) -> Result<Reported, Fault> {
     };
     let at = report.received_at.as_ref().and_then(moment);
     Ok(Reported {
-        tenant: report
-            .tenant_id
-            .parse()
-            .map_err(|e| unreadable("tenant").with_source(e))?,
-        device: report
-            .device_id
-            .parse()
-            .map_err(|e| unreadable("device").with_source(e))?,
-        command: command
-            .command_id
-            .parse()
-            .map_err(|e| unreadable("command").with_source(e))?,
+        tenant: report.tenant_id.parse().map_err(|e| unreadable("tenant").with_source(e))?,
+        device: report.device_id.parse().map_err(|e| unreadable("device").with_source(e))?,
+        command: command.command_id.parse().map_err(|e| unreadable("command").with_source(e))?,
         word: DeviceWord::from_text(&command.state).ok_or_else(|| unreadable("state"))?,
         result,
         evidence,

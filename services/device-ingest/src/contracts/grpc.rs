@@ -31,9 +31,7 @@ impl ContractService for Contracts {
         request: Request<CreateContractRequest>,
     ) -> Result<Response<Contract>, Status> {
         let call = Call::of(&request);
-        self.create(&call, request.into_inner())
-            .await
-            .rpc(&call, "create a contract")
+        self.create(&call, request.into_inner()).await.rpc(&call, "create a contract")
     }
 
     async fn get_contract(
@@ -50,9 +48,7 @@ impl ContractService for Contracts {
         request: Request<ListContractsRequest>,
     ) -> Result<Response<ListContractsResponse>, Status> {
         let call = Call::of(&request);
-        self.list(&call, &request.into_inner())
-            .await
-            .rpc(&call, "list contracts")
+        self.list(&call, &request.into_inner()).await.rpc(&call, "list contracts")
     }
 }
 
@@ -76,13 +72,10 @@ impl Contracts {
     }
 
     async fn get(&self, call: &Call, id: &str) -> Result<Contract, Fault> {
-        let id = id
-            .parse()
-            .map_err(|_unreadable| Fault::new(Code::ResourceNotFound))?;
+        let id = id.parse().map_err(|_unreadable| Fault::new(Code::ResourceNotFound))?;
         let mut tx = self.begin(call).await?;
         let row = store::get(&mut tx, id).await?;
-        row.map(contract)
-            .ok_or_else(|| Fault::new(Code::ResourceNotFound))
+        row.map(contract).ok_or_else(|| Fault::new(Code::ResourceNotFound))
     }
 
     async fn list(
@@ -94,9 +87,8 @@ impl Contracts {
         let after = match page::parts::<2>(&request.page_token)? {
             None => None,
             Some([name, version]) => {
-                let version = version
-                    .parse()
-                    .map_err(|_unreadable| Fault::new(Code::PageTokenInvalid))?;
+                let version =
+                    version.parse().map_err(|_unreadable| Fault::new(Code::PageTokenInvalid))?;
                 Some((name, version))
             }
         };
@@ -106,10 +98,7 @@ impl Contracts {
             page::token(&[&last.name, &last.version.to_string()])
         });
         let contracts = rows.into_iter().map(contract).collect();
-        Ok(ListContractsResponse {
-            contracts,
-            next_page_token,
-        })
+        Ok(ListContractsResponse { contracts, next_page_token })
     }
 
     async fn begin(&self, call: &Call) -> Result<TenantTx, Fault> {
@@ -123,11 +112,7 @@ fn contract(row: Row) -> Contract {
         Value::Object(object) => Some(to_struct(object)),
         _ => None,
     };
-    let metric = |m: super::Metric| wire::Metric {
-        key: m.key,
-        label: m.label,
-        unit: m.unit,
-    };
+    let metric = |m: super::Metric| wire::Metric { key: m.key, label: m.label, unit: m.unit };
     let command = |kind: super::CommandKind| wire::CommandKind {
         name: kind.name,
         label: kind.label,

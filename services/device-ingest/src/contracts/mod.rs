@@ -33,8 +33,5 @@ pub(crate) struct CommandKind {
 pub(crate) fn stored_schemas(commands: &Value) -> Result<Vec<(String, Value)>, Fault> {
     let kinds = Vec::<CommandKind>::deserialize(commands)
         .map_err(|e| Fault::internal("stored commands of a contract").with_source(e))?;
-    Ok(kinds
-        .into_iter()
-        .map(|kind| (kind.name, kind.arguments_schema))
-        .collect())
+    Ok(kinds.into_iter().map(|kind| (kind.name, kind.arguments_schema)).collect())
 }

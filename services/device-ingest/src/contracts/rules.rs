@@ -41,28 +41,18 @@ impl NewContract {
         }
         let metrics = metrics(request.metrics, &telemetry_schema)?;
         let commands = commands(request.commands)?;
-        Ok(Self {
-            name,
-            version: request.version,
-            telemetry_schema,
-            metrics,
-            commands,
-        })
+        Ok(Self { name, version: request.version, telemetry_schema, metrics, commands })
     }
 }
 
 fn check_schema(schema: &Value, pointer: &str) -> Result<(), Fault> {
     let invalid = |text: String| {
-        Fault::new(Code::ContractSchemaInvalid)
-            .with_pointer(pointer)
-            .with_public(text)
+        Fault::new(Code::ContractSchemaInvalid).with_pointer(pointer).with_public(text)
     };
     if schema.to_string().len() > LARGEST_SCHEMA {
         return Err(invalid("The schema is larger than 64 KiB.".to_owned()));
     }
-    compile(schema)
-        .map(drop)
-        .map_err(|why| invalid(format!("The schema cannot be used: {why}")))
+    compile(schema).map(drop).map_err(|why| invalid(format!("The schema cannot be used: {why}")))
 }
 
 fn metrics(
@@ -82,11 +72,7 @@ fn metrics(
         }
         check_label(&metric.label, &format!("/metrics/{at}/label"))?;
         check_label(&metric.unit, &format!("/metrics/{at}/unit"))?;
-        Ok(Metric {
-            key: metric.key,
-            label: metric.label,
-            unit: metric.unit,
-        })
+        Ok(Metric { key: metric.key, label: metric.label, unit: metric.unit })
     };
     wanted.into_iter().enumerate().map(check).collect()
 }
@@ -107,11 +93,7 @@ fn commands(
         check_label(&kind.label, &format!("/commands/{at}/label"))?;
         let schema = Value::Object(from_struct(kind.arguments_schema.unwrap_or_default()));
         check_schema(&schema, &format!("/commands/{at}/arguments_schema"))?;
-        Ok(CommandKind {
-            name: kind.name,
-            label: kind.label,
-            arguments_schema: schema,
-        })
+        Ok(CommandKind { name: kind.name, label: kind.label, arguments_schema: schema })
     };
     wanted.into_iter().enumerate().map(check).collect()
 }
@@ -125,10 +107,7 @@ fn check_label(text: &str, pointer: &str) -> Result<(), Fault> {
 
 fn is_command_name(name: &str) -> bool {
     let word = |word: &str| {
-        !word.is_empty()
-            && word
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+        !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     name.len() <= 64
         && name.starts_with(|c: char| c.is_ascii_lowercase())
@@ -144,9 +123,7 @@ mod tests {
     use super::*;
 
     fn object(json: Value) -> prost_types::Struct {
-        let Value::Object(object) = json else {
-            unreachable!()
-        };
+        let Value::Object(object) = json else { unreachable!() };
         to_struct(object)
     }
 
@@ -182,23 +159,11 @@ mod tests {
         let cases: [(Change, &str); 8] = [
             (|c| c.name.clear(), "/name"),
             (|c| c.version = 0, "/version"),
-            (
-                |c| c.telemetry_schema = Some(object(json!({"type": 3}))),
-                "/telemetry_schema",
-            ),
-            (
-                |c| "level".clone_into(&mut c.metrics[0].key),
-                "/metrics/0/key",
-            ),
+            (|c| c.telemetry_schema = Some(object(json!({"type": 3}))), "/telemetry_schema"),
+            (|c| "level".clone_into(&mut c.metrics[0].key), "/metrics/0/key"),
             (|c| c.metrics.push(c.metrics[0].clone()), "/metrics/1/key"),
-            (
-                |c| "Set Valve".clone_into(&mut c.commands[0].name),
-                "/commands/0/name",
-            ),
-            (
-                |c| c.commands.push(c.commands[0].clone()),
-                "/commands/1/name",
-            ),
+            (|c| "Set Valve".clone_into(&mut c.commands[0].name), "/commands/0/name"),
+            (|c| c.commands.push(c.commands[0].clone()), "/commands/1/name"),
             (
                 |c| c.commands[0].arguments_schema = Some(object(json!({"type": "x"}))),
                 "/commands/0/arguments_schema",
@@ -207,10 +172,7 @@ mod tests {
         for (change, pointer) in cases {
             let mut request = good();
             change(&mut request);
-            assert_eq!(
-                NewContract::of(request).unwrap_err().pointer(),
-                Some(pointer)
-            );
+            assert_eq!(NewContract::of(request).unwrap_err().pointer(), Some(pointer));
         }
     }
 

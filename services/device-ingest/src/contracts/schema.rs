@@ -80,11 +80,7 @@ impl CompiledContract {
             .iter()
             .map(|(name, schema)| Ok((name.clone(), compile(schema)?)))
             .collect::<Result<_, String>>()?;
-        Ok(Self {
-            id,
-            telemetry: compile(telemetry)?,
-            commands: compiled,
-        })
+        Ok(Self { id, telemetry: compile(telemetry)?, commands: compiled })
     }
 
     /// Checks the values of a reading.
@@ -98,9 +94,7 @@ impl CompiledContract {
         command: &str,
         arguments: &Value,
     ) -> Option<Result<(), Violation>> {
-        self.commands
-            .get(command)
-            .map(|validator| check(validator, arguments))
+        self.commands.get(command).map(|validator| check(validator, arguments))
     }
 }
 
@@ -108,10 +102,7 @@ fn check(validator: &Validator, value: &Value) -> Result<(), Violation> {
     if validator.is_valid(value) {
         return Ok(());
     }
-    let worst = validator
-        .iter_errors(value)
-        .map(|error| violation(&error))
-        .min_by_key(|v| v.kind);
+    let worst = validator.iter_errors(value).map(|error| violation(&error)).min_by_key(|v| v.kind);
     // A validator that finds it invalid without a reason would be a fault of the library.
     Err(worst.unwrap_or_else(|| Violation {
         kind: ViolationKind::Other,
@@ -134,11 +125,7 @@ fn violation(error: &ValidationError<'_>) -> Violation {
         pointer.push('/');
         pointer.push_str(&escape(property));
     }
-    Violation {
-        kind,
-        pointer,
-        detail: shorten(&error.to_string()),
-    }
+    Violation { kind, pointer, detail: shorten(&error.to_string()) }
 }
 
 const fn kind_of(kind: &Kind) -> ViolationKind {
@@ -208,35 +195,15 @@ mod tests {
         for (value, kind, pointer) in [
             (json!({"flow": "1"}), ViolationKind::Type, "/flow"),
             (json!({}), ViolationKind::Missing, "/flow"),
-            (
-                json!({"flow": 1, "other": 2}),
-                ViolationKind::Unknown,
-                "/other",
-            ),
+            (json!({"flow": 1, "other": 2}), ViolationKind::Unknown, "/other"),
             (json!({"flow": -0.1}), ViolationKind::Range, "/flow"),
             (json!({"flow": 10.1}), ViolationKind::Range, "/flow"),
-            (
-                json!({"flow": 1, "state": "blue"}),
-                ViolationKind::Range,
-                "/state",
-            ),
+            (json!({"flow": 1, "state": "blue"}), ViolationKind::Range, "/state"),
             (json!({"flow": 1, "tag": "A"}), ViolationKind::Other, "/tag"),
-            (
-                json!({"flow": 1, "deep": {"a/b": 1.5}}),
-                ViolationKind::Type,
-                "/deep/a~1b",
-            ),
-            (
-                json!({"flow": true, "other": 2}),
-                ViolationKind::Type,
-                "/flow",
-            ),
+            (json!({"flow": 1, "deep": {"a/b": 1.5}}), ViolationKind::Type, "/deep/a~1b"),
+            (json!({"flow": true, "other": 2}), ViolationKind::Type, "/flow"),
         ] {
-            assert_eq!(
-                broken(&schema, &value),
-                (kind, pointer.to_owned()),
-                "{value}"
-            );
+            assert_eq!(broken(&schema, &value), (kind, pointer.to_owned()), "{value}");
         }
     }
 

@@ -58,10 +58,8 @@ impl Registrar {
         let name = checked_name(&request.name, "/name")?;
         let external_id = checked_external_id(&request.external_id, "/external_id")?;
         let labels = checked_labels(request.labels, "/labels")?;
-        let contract: ContractId = request
-            .contract_id
-            .parse()
-            .map_err(|_unreadable| unknown_contract())?;
+        let contract: ContractId =
+            request.contract_id.parse().map_err(|_unreadable| unknown_contract())?;
         let said = serde_json::json!([name, external_id, labels, contract.to_string()]);
         Ok(New {
             id: DeviceId::from_uuid(self.ids.uuid7()),
@@ -69,9 +67,7 @@ impl Registrar {
             external_id,
             contract,
             labels,
-            request_hash: digest(&SHA256, said.to_string().as_bytes())
-                .as_ref()
-                .to_vec(),
+            request_hash: digest(&SHA256, said.to_string().as_bytes()).as_ref().to_vec(),
             now: self.clock.now(),
         })
     }
@@ -82,10 +78,7 @@ impl Registrar {
         call: &Call,
         contract: ContractId,
     ) -> Result<Arc<CompiledContract>, Fault> {
-        let found = self
-            .registry
-            .contract(call.caller.tenant()?, contract)
-            .await;
+        let found = self.registry.contract(call.caller.tenant()?, contract).await;
         found.map_err(|fault| match fault.code() {
             Code::DeviceContractUnknown => unknown_contract(),
             _ => fault,
@@ -124,21 +117,11 @@ fn unknown_contract() -> Fault {
 /// Which of the unique keys it was.
 pub(super) fn taken(error: PgError) -> Fault {
     for (key, pointer, text) in [
-        (
-            "devices_name",
-            "/name",
-            "A device of that name exists already.",
-        ),
-        (
-            "devices_external_id",
-            "/external_id",
-            "A device of that external id exists already.",
-        ),
+        ("devices_name", "/name", "A device of that name exists already."),
+        ("devices_external_id", "/external_id", "A device of that external id exists already."),
     ] {
         if error.is_taken(key) {
-            return Fault::new(Code::ResourceExists)
-                .with_pointer(pointer)
-                .with_public(text);
+            return Fault::new(Code::ResourceExists).with_pointer(pointer).with_public(text);
         }
     }
     error.into()

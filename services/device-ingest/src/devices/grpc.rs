@@ -45,9 +45,7 @@ impl DeviceService for Devices {
         request: Request<ListDevicesRequest>,
     ) -> Result<Response<ListDevicesResponse>, Status> {
         let call = Call::of(&request);
-        self.list(&call, request.into_inner())
-            .await
-            .rpc(&call, "list devices")
+        self.list(&call, request.into_inner()).await.rpc(&call, "list devices")
     }
 
     async fn update_device(
@@ -55,9 +53,7 @@ impl DeviceService for Devices {
         request: Request<UpdateDeviceRequest>,
     ) -> Result<Response<Device>, Status> {
         let call = Call::of(&request);
-        self.update(&call, request.into_inner())
-            .await
-            .rpc(&call, "change a device")
+        self.update(&call, request.into_inner()).await.rpc(&call, "change a device")
     }
 
     async fn list_quarantine(
@@ -65,9 +61,7 @@ impl DeviceService for Devices {
         request: Request<ListQuarantineRequest>,
     ) -> Result<Response<ListQuarantineResponse>, Status> {
         let call = Call::of(&request);
-        self.quarantine(&call, &request.into_inner())
-            .await
-            .rpc(&call, "list quarantined messages")
+        self.quarantine(&call, &request.into_inner()).await.rpc(&call, "list quarantined messages")
     }
 }
 
@@ -81,8 +75,7 @@ impl Devices {
         let id = device_id(id)?;
         let mut tx = self.begin(call).await?;
         let row = store::get(&mut tx, id).await?;
-        row.map(device)
-            .ok_or_else(|| Fault::new(Code::DeviceUnknown))
+        row.map(device).ok_or_else(|| Fault::new(Code::DeviceUnknown))
     }
 
     async fn list(
@@ -93,10 +86,7 @@ impl Devices {
         let size = page::size(request.page_size, 100, 500)?;
         let after = paging::name_key(&request.page_token)?;
         let presence = filter_of(request.presence)?;
-        let filter = Filter {
-            prefix: request.name_prefix,
-            presence,
-        };
+        let filter = Filter { prefix: request.name_prefix, presence };
         let mut tx = self.begin(call).await?;
         let mut rows = store::list(&mut tx, &filter, after, size + 1).await?;
         let next_page_token = paging::cut(&mut rows, size, |last| {
@@ -111,22 +101,14 @@ impl Devices {
     }
 
     async fn update(&self, call: &Call, request: UpdateDeviceRequest) -> Result<Device, Fault> {
-        let wanted = request
-            .device
-            .ok_or_else(|| Fault::invalid("device is missing"))?;
+        let wanted = request.device.ok_or_else(|| Fault::invalid("device is missing"))?;
         let id = device_id(&wanted.device_id)?;
         let paths = request.update_mask.unwrap_or_default().paths;
         let changes = changes(wanted, &paths)?;
         let mut tx = self.begin(call).await?;
         let now = self.registrar.clock.now();
-        let changed = store::update(&mut tx, id, &changes, now)
-            .await
-            .map_err(taken)?;
-        let row = if changed {
-            store::get(&mut tx, id).await?
-        } else {
-            None
-        };
+        let changed = store::update(&mut tx, id, &changes, now).await.map_err(taken)?;
+        let row = if changed { store::get(&mut tx, id).await? } else { None };
         let row = row.ok_or_else(|| Fault::new(Code::DeviceUnknown))?;
         tx.commit().await?;
         Ok(device(row))
@@ -186,11 +168,7 @@ fn filter_of(presence: i32) -> Result<Option<&'static str>, Fault> {
 
 fn counts(rows: &[(String, i64)]) -> PresenceCounts {
     let of = |state: &str| {
-        whole(
-            rows.iter()
-                .find(|(name, _)| name == state)
-                .map_or(0, |(_, count)| *count),
-        )
+        whole(rows.iter().find(|(name, _)| name == state).map_or(0, |(_, count)| *count))
     };
     PresenceCounts {
         never: of("never"),
@@ -205,8 +183,7 @@ fn whole(count: i64) -> i32 {
 }
 
 fn device_id(text: &str) -> Result<DeviceId, Fault> {
-    text.parse()
-        .map_err(|_unreadable| Fault::new(Code::DeviceUnknown))
+    text.parse().map_err(|_unreadable| Fault::new(Code::DeviceUnknown))
 }
 
 fn device(row: Row) -> Device {

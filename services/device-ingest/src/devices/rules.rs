@@ -53,10 +53,7 @@ mod tests {
         assert_eq!(checked_name("  Pumpe Süd ", "/name").unwrap(), "Pumpe Süd");
         checked_name(&"ü".repeat(120), "/name").unwrap();
         for name in ["", "   ", "a\nb", "a\0b", &"ü".repeat(121)] {
-            assert_eq!(
-                checked_name(name, "/name").unwrap_err().pointer(),
-                Some("/name")
-            );
+            assert_eq!(checked_name(name, "/name").unwrap_err().pointer(), Some("/name"));
         }
     }
 

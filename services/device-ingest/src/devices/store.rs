@@ -83,12 +83,10 @@ pub(super) async fn by_key(
     tx: &mut TenantTx,
     key: &str,
 ) -> Result<Option<(Uuid, Option<Vec<u8>>)>, PgError> {
-    Ok(
-        sqlx::query_as("select id, request_hash from devices where idempotency_key = $1")
-            .bind(key)
-            .fetch_optional(&mut **tx)
-            .await?,
-    )
+    Ok(sqlx::query_as("select id, request_hash from devices where idempotency_key = $1")
+        .bind(key)
+        .fetch_optional(&mut **tx)
+        .await?)
 }
 
 /// One device.

@@ -48,10 +48,7 @@ impl AckGate {
 
     /// The acknowledgement of a message, to be sent later.
     pub(crate) fn prepare(&self, publish: &Publish, generation: u64) -> Acknowledgement {
-        Acknowledgement {
-            ack: self.client.prepare_ack(publish),
-            generation,
-        }
+        Acknowledgement { ack: self.client.prepare_ack(publish), generation }
     }
 
     /// Sends it, unless its connection is gone; then the broker delivers the message again.

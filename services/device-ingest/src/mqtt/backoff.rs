@@ -15,10 +15,7 @@ pub(super) struct Backoff {
 
 impl Backoff {
     pub(super) fn new(ids: Arc<dyn IdSource>) -> Self {
-        Self {
-            ids,
-            next_ms: FIRST_MS,
-        }
+        Self { ids, next_ms: FIRST_MS }
     }
 
     pub(super) fn reset(&mut self) {

@@ -46,11 +46,7 @@ pub(crate) enum Refused {
 
 impl Downlink {
     pub(super) fn new(client: AsyncClient, status: LinkStatus) -> Self {
-        Self {
-            client,
-            status,
-            permits: Arc::new(Semaphore::new(MOST_UNCONFIRMED)),
-        }
+        Self { client, status, permits: Arc::new(Semaphore::new(MOST_UNCONFIRMED)) }
     }
 
     /// Publishes with QoS 1 and waits for the PUBACK. The broker drops it after `expiry`.

@@ -55,33 +55,20 @@ pub(crate) fn open(
         clock: runtime.clock(),
         stop,
     };
-    runtime
-        .tasks()
-        .spawn(TaskKind::Critical, "mqtt", task.run());
-    Ok(Link {
-        gate,
-        downlink,
-        inbound,
-    })
+    runtime.tasks().spawn(TaskKind::Critical, "mqtt", task.run());
+    Ok(Link { gate, downlink, inbound })
 }
 
 fn watch(status: &LinkStatus, runtime: &Runtime) {
     let status = status.clone();
     runtime.health().register(Check::new("mqtt", move || {
         let ready = status.is_ready();
-        async move {
-            ready
-                .then_some(())
-                .ok_or_else(|| "not subscribed at the broker".to_owned())
-        }
+        async move { ready.then_some(()).ok_or_else(|| "not subscribed at the broker".to_owned()) }
     }));
 }
 
 fn filters(group: &str) -> Vec<String> {
-    Uplink::ALL
-        .iter()
-        .map(|uplink| format!("$share/{group}/{}", uplink.filter()))
-        .collect()
+    Uplink::ALL.iter().map(|uplink| format!("$share/{group}/{}", uplink.filter())).collect()
 }
 
 struct LinkTask {
@@ -99,11 +86,8 @@ struct LinkTask {
 impl LinkTask {
     async fn run(mut self) -> anyhow::Result<()> {
         self.status.set(LinkState::Connecting);
-        let (soft, drained, gate) = (
-            self.stop.soft.clone(),
-            self.stop.drained.clone(),
-            self.gate.clone(),
-        );
+        let (soft, drained, gate) =
+            (self.stop.soft.clone(), self.stop.drained.clone(), self.gate.clone());
         loop {
             let event = tokio::select! {
                 biased;
@@ -134,11 +118,8 @@ impl LinkTask {
     /// Never waits for long: there is room for all that may be unacknowledged.
     async fn hand_over(&mut self, publish: Publish) {
         let Some(inbound) = &self.inbound else { return };
-        let message = Inbound {
-            publish,
-            generation: self.gate.generation(),
-            received_at: self.clock.now(),
-        };
+        let message =
+            Inbound { publish, generation: self.gate.generation(), received_at: self.clock.now() };
         match inbound.try_send(message) {
             Ok(()) => {}
             Err(mpsc::error::TrySendError::Full(m)) if m.publish.qos == QoS::AtMostOnce => {
@@ -157,18 +138,14 @@ impl LinkTask {
     /// On every CONNACK, whatever the session holds: a broker that lost its state, or was told to
     /// forget us, would else stay silent.
     fn connected(&mut self, ack: &ConnAck) -> anyhow::Result<()> {
-        tracing::info!(
-            session_present = ack.session_present,
-            "connected to the MQTT broker"
-        );
+        tracing::info!(session_present = ack.session_present, "connected to the MQTT broker");
         metrics::counter!("yard_mqtt_connects_total").increment(1);
         // From here on the library knows the session; the store would only cost time.
         self.eventloop.options.clear_session_store();
         self.status.set(LinkState::Subscribing);
         let filters = self.filters.iter();
-        let wanted: Vec<_> = filters
-            .map(|f| SubscribeFilterInput::new(f.as_str(), QoS::AtLeastOnce))
-            .collect();
+        let wanted: Vec<_> =
+            filters.map(|f| SubscribeFilterInput::new(f.as_str(), QoS::AtLeastOnce)).collect();
         self.client.try_subscribe_many(wanted)?;
         Ok(())
     }

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
 use yard_runtime::ConfigError;
 
-use super::session::NothingUnderWay;
+use super::session::{MOST_UNDER_WAY, NothingUnderWay};
 use crate::config::MqttConfig;
 
 /// Above the 256 KiB rule, so that a payload that breaks it gets a verdict from us.
@@ -23,19 +23,16 @@ pub(super) fn of(config: &MqttConfig) -> Result<MqttOptions, ConfigError> {
     let mut network = options.network_options();
     network.set_tcp_nodelay(true);
     options
-        .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls(
-            config,
-        )?)))
+        .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(tls(config)?)))
         .set_network_options(network)
         .set_keep_alive(KEEP_ALIVE_SECONDS)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(expiry))
-        .set_session_store(NothingUnderWay {
-            session_expiry: expiry,
-        })
+        .set_session_store(NothingUnderWay { session_expiry: expiry })
         .set_receive_maximum(Some(config.receive_maximum))
         .set_max_packet_size(Some(LARGEST_PACKET))
         .set_max_request_batch(WRITE_BATCH)
+        .set_outgoing_inflight_upper_limit(MOST_UNDER_WAY)
         .set_ack_mode(AckMode::Manual);
     Ok(options)
 }
@@ -43,9 +40,7 @@ pub(super) fn of(config: &MqttConfig) -> Result<MqttOptions, ConfigError> {
 fn tls(config: &MqttConfig) -> Result<Arc<ClientConfig>, ConfigError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates("mqtt.ca_file", &config.ca_file)? {
-        roots
-            .add(certificate)
-            .map_err(|e| wrong("mqtt.ca_file", &config.ca_file, &e))?;
+        roots.add(certificate).map_err(|e| wrong("mqtt.ca_file", &config.ca_file, &e))?;
     }
     let chain = certificates("mqtt.cert_file", &config.cert_file)?;
     let key = PrivateKeyDer::from_pem_file(&config.key_file)

@@ -5,6 +5,10 @@ use rumqttc::{
     PersistedAckMode, PersistedSession, SessionStore, SessionStoreError, SessionStoreKey,
 };
 
+/// Publishes of ours without the broker's acknowledgement. The library keeps a place ready for each
+/// possible one, 18 MB for all 65,535; commands, receipts and notices need far fewer.
+pub(super) const MOST_UNDER_WAY: u16 = 1_000;
+
 type Answer<'a, T> =
     Pin<Box<dyn std::future::Future<Output = Result<T, SessionStoreError>> + Send + 'a>>;
 
@@ -23,7 +27,7 @@ impl SessionStore for NothingUnderWay {
             client_id: key.client_id().to_owned(),
             clean_start: false,
             session_expiry_interval: Some(self.session_expiry),
-            outgoing_inflight_upper_limit: None,
+            outgoing_inflight_upper_limit: Some(MOST_UNDER_WAY),
             ack_mode: PersistedAckMode::Manual,
             last_pkid: 0,
             last_puback: 0,

@@ -39,9 +39,7 @@ impl State {
     }
 
     pub(crate) fn from_text(text: &str) -> Option<Self> {
-        [Self::Online, Self::Stale, Self::Offline]
-            .into_iter()
-            .find(|s| s.as_str() == text)
+        [Self::Online, Self::Stale, Self::Offline].into_iter().find(|s| s.as_str() == text)
     }
 }
 
@@ -77,11 +75,7 @@ pub(crate) const fn after(stored: Option<Stored>, said: Said) -> Option<State> {
     {
         return None;
     }
-    Some(if said.online {
-        State::Online
-    } else {
-        State::Offline
-    })
+    Some(if said.online { State::Online } else { State::Offline })
 }
 
 /// A change that is committed.

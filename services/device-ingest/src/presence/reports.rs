@@ -30,10 +30,7 @@ struct Status {
 
 impl BatchHandler for StatusReports {
     async fn handle(&mut self, batch: &[Delivery]) -> Vec<Outcome> {
-        let read: Vec<_> = batch
-            .iter()
-            .map(|delivery| read(&delivery.payload))
-            .collect();
+        let read: Vec<_> = batch.iter().map(|delivery| read(&delivery.payload)).collect();
         let statuses: Vec<&Status> = read.iter().filter_map(|r| r.as_ref().ok()).collect();
         let written = self.write(&statuses).await;
         let failed = match written {
@@ -95,12 +92,7 @@ async fn apply(tx: &mut PlatformTx, status: &Status) -> Result<Option<Change>, F
         at: status.at,
     };
     store::write(tx, &written).await?;
-    let change = Change {
-        device: status.device,
-        tenant: status.tenant,
-        state,
-        at: status.at,
-    };
+    let change = Change { device: status.device, tenant: status.tenant, state, at: status.at };
     let repeated = stored.is_some_and(|before| before.state == state);
     Ok((!repeated || state == State::Online).then_some(change))
 }
@@ -114,18 +106,9 @@ fn read(payload: &[u8]) -> Result<Status, Fault> {
     };
     let at = report.received_at.as_ref().and_then(moment);
     Ok(Status {
-        device: report
-            .device_id
-            .parse()
-            .map_err(|e| unreadable("device").with_source(e))?,
-        tenant: report
-            .tenant_id
-            .parse()
-            .map_err(|e| unreadable("tenant").with_source(e))?,
-        said: Said {
-            online: status.online,
-            epoch: status.epoch,
-        },
+        device: report.device_id.parse().map_err(|e| unreadable("device").with_source(e))?,
+        tenant: report.tenant_id.parse().map_err(|e| unreadable("tenant").with_source(e))?,
+        said: Said { online: status.online, epoch: status.epoch },
         cause: status.cause,
         at: at.ok_or_else(|| unreadable("time"))?,
     })

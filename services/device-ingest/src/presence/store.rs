@@ -13,12 +13,7 @@ pub(super) async fn lock(tx: &mut PlatformTx, device: DeviceId) -> Result<Option
     .bind(device.uuid())
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(row.and_then(|(state, epoch)| {
-        Some(Stored {
-            state: State::from_text(&state)?,
-            epoch,
-        })
-    }))
+    Ok(row.and_then(|(state, epoch)| Some(Stored { state: State::from_text(&state)?, epoch })))
 }
 
 /// What is written of a report.

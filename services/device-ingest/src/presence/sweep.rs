@@ -30,11 +30,7 @@ impl BatchHandler for Sweeps {
             let job = JobRequest::decode(delivery.payload.clone());
             job.is_ok_and(|job| KINDS.contains(&job.kind.as_str()))
         };
-        let swept = if batch.iter().any(known) {
-            self.sweep().await
-        } else {
-            Ok(())
-        };
+        let swept = if batch.iter().any(known) { self.sweep().await } else { Ok(()) };
         let outcome = |delivery: &Delivery| match (&swept, known(delivery)) {
             (_, false) => Outcome::Failed(Code::JobKindUnknown.into()),
             (Ok(()), true) => Outcome::Done,

@@ -40,10 +40,7 @@ impl BatchHandler for Keeper {
                 }
             }
         }
-        outcomes
-            .into_iter()
-            .map(|outcome| outcome.unwrap_or(Outcome::Done))
-            .collect()
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or(Outcome::Done)).collect()
     }
 }
 

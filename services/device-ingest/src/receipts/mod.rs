@@ -29,9 +29,7 @@ pub(crate) async fn pass_on(
     downlink: Downlink,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let receipts = nats
-        .subscribe_group(subjects::RECEIPTS.to_owned(), GROUP)
-        .await?;
+    let receipts = nats.subscribe_group(subjects::RECEIPTS.to_owned(), GROUP).await?;
     let receipts = receipts.take_until(stop.clone().cancelled_owned());
     receipts
         .for_each_concurrent(AT_ONCE, |message| {
@@ -53,9 +51,7 @@ async fn tell(downlink: &Downlink, payload: &[u8]) {
     };
     let body = json!({"epoch": receipt.epoch, "sequences": receipt.sequences});
     let topic = Topic::Receipt.topic(device);
-    let sent = downlink
-        .publish(topic, Bytes::from(body.to_string()), EXPIRY, PATIENCE)
-        .await;
+    let sent = downlink.publish(topic, Bytes::from(body.to_string()), EXPIRY, PATIENCE).await;
     count(if sent.is_ok() { "sent" } else { "not_sent" });
 }
 

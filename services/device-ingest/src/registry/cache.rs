@@ -102,10 +102,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn unknown_device_is_looked_up_again_after_a_while() {
-        let (cache, device) = (
-            Cache::default(),
-            DeviceId::from_uuid(uuid::Uuid::from_u128(1)),
-        );
+        let (cache, device) = (Cache::default(), DeviceId::from_uuid(uuid::Uuid::from_u128(1)));
         assert!(matches!(cache.device(device), Known::Unclear));
         cache.note_nobody(device);
         assert!(matches!(cache.device(device), Known::Nobody));

@@ -68,22 +68,14 @@ pub(crate) async fn follow_changes(
     nats: Nats,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut changes = nats
-        .subscribe_live(subjects::DIRECTORY_CHANGES.to_owned())
-        .await?;
+    let mut changes = nats.subscribe_live(subjects::DIRECTORY_CHANGES.to_owned()).await?;
     loop {
         let message = tokio::select! {
             () = stop.cancelled() => return Ok(()),
             message = changes.next() => message,
         };
-        let Some(message) = message else {
-            anyhow::bail!("directory subscription ended")
-        };
-        let device = message
-            .subject
-            .rsplit('.')
-            .next()
-            .and_then(|id| id.parse::<DeviceId>().ok());
+        let Some(message) = message else { anyhow::bail!("directory subscription ended") };
+        let device = message.subject.rsplit('.').next().and_then(|id| id.parse::<DeviceId>().ok());
         if let Some(device) = device {
             registry.forget(device);
         }

@@ -55,10 +55,7 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new(pg: Pg) -> Self {
-        Self {
-            pg,
-            cache: Arc::default(),
-        }
+        Self { pg, cache: Arc::default() }
     }
 
     /// What memory says; never waits.
@@ -101,8 +98,7 @@ impl Registry {
         tenant: TenantId,
         contract: Arc<CompiledContract>,
     ) -> Arc<KnownDevice> {
-        self.cache
-            .insert_device(KnownDevice::new(device, tenant, contract))
+        self.cache.insert_device(KnownDevice::new(device, tenant, contract))
     }
 
     fn forget(&self, device: DeviceId) {

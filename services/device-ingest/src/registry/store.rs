@@ -19,11 +19,7 @@ pub(super) async fn directory_entry(
     .bind(device.uuid())
     .fetch_optional(&mut *tx)
     .await?;
-    Ok(
-        row.map(|(tenant, contract)| {
-            (TenantId::from_uuid(tenant), ContractId::from_uuid(contract))
-        }),
-    )
+    Ok(row.map(|(tenant, contract)| (TenantId::from_uuid(tenant), ContractId::from_uuid(contract))))
 }
 
 /// A device with its tenant and contract.
@@ -45,11 +41,7 @@ pub(super) async fn directory_page(
     .fetch_all(&mut *tx)
     .await?;
     let typed = |(device, tenant, contract)| {
-        (
-            DeviceId::from_uuid(device),
-            TenantId::from_uuid(tenant),
-            ContractId::from_uuid(contract),
-        )
+        (DeviceId::from_uuid(device), TenantId::from_uuid(tenant), ContractId::from_uuid(contract))
     };
     Ok(rows.into_iter().map(typed).collect())
 }

@@ -39,11 +39,7 @@ pub(crate) struct Flaw {
 
 impl Flaw {
     pub(crate) fn new(code: Code, pointer: &str, detail: impl Into<String>) -> Self {
-        Self {
-            code,
-            pointer: pointer.to_owned(),
-            detail: detail.into(),
-        }
+        Self { code, pointer: pointer.to_owned(), detail: detail.into() }
     }
 }
 

@@ -46,13 +46,7 @@ pub(crate) struct Waiting(mpsc::Receiver<Notice>);
 impl Notices {
     pub(crate) fn new() -> (Self, Waiting) {
         let (sender, receiver) = mpsc::channel(WAITING);
-        (
-            Self {
-                sender,
-                spoken: HashMap::new(),
-            },
-            Waiting(receiver),
-        )
+        (Self { sender, spoken: HashMap::new() }, Waiting(receiver))
     }
 
     pub(super) fn leave(&mut self, device: DeviceId, message_id: Uuid, flaw: &Flaw) {
@@ -68,10 +62,7 @@ impl Notices {
             // Others since the last notice that were not told one by one.
             "left_out": silent,
         });
-        let notice = Notice {
-            device,
-            body: Bytes::from(body.to_string()),
-        };
+        let notice = Notice { device, body: Bytes::from(body.to_string()) };
         if self.sender.try_send(notice).is_err() {
             metrics::counter!("yard_ingest_notices_total", "outcome" => "no_room").increment(1);
         }
@@ -80,8 +71,7 @@ impl Notices {
     /// How many were left out since the last; `None` while it is too early.
     fn may_speak(&mut self, device: DeviceId, now: Instant) -> Option<u32> {
         if self.spoken.len() >= MOST_DEVICES {
-            self.spoken
-                .retain(|_, spoken| now.duration_since(spoken.at) < QUIET);
+            self.spoken.retain(|_, spoken| now.duration_since(spoken.at) < QUIET);
         }
         let full = self.spoken.len() >= MOST_DEVICES;
         match self.spoken.get_mut(&device) {
@@ -137,9 +127,6 @@ mod tests {
         assert_eq!(notices.may_speak(device, begin + QUIET / 2), None);
         assert_eq!(notices.may_speak(device, begin + QUIET / 2), None);
         assert_eq!(notices.may_speak(device, begin + QUIET), Some(2));
-        assert_eq!(
-            notices.may_speak(DeviceId::from_uuid(Uuid::from_u128(2)), begin),
-            Some(0)
-        );
+        assert_eq!(notices.may_speak(DeviceId::from_uuid(Uuid::from_u128(2)), begin), Some(0));
     }
 }

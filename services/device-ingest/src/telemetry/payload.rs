@@ -72,24 +72,14 @@ pub(super) fn take_count(object: &mut Map<String, Value>, name: &str) -> Result<
     };
     let pointer = format!("/{name}");
     let Value::Number(number) = value else {
-        return Err(Flaw::new(
-            Code::TelemetryTypeMismatch,
-            &pointer,
-            "has to be a whole number",
-        ));
+        return Err(Flaw::new(Code::TelemetryTypeMismatch, &pointer, "has to be a whole number"));
     };
     match number.as_i64() {
         Some(count) if (0..=MOST).contains(&count) => Ok(Some(count)),
         // Includes whole numbers beyond 64 bits, which arrive as floating point.
-        _ if number.as_f64().is_some_and(|f| f.fract().abs() > 0.0) => Err(Flaw::new(
-            Code::TelemetryTypeMismatch,
-            &pointer,
-            "has to be a whole number",
-        )),
-        _ => Err(Flaw::new(
-            Code::TelemetryOutOfRange,
-            &pointer,
-            "has to be 0 to 2^53 - 1",
-        )),
+        _ if number.as_f64().is_some_and(|f| f.fract().abs() > 0.0) => {
+            Err(Flaw::new(Code::TelemetryTypeMismatch, &pointer, "has to be a whole number"))
+        }
+        _ => Err(Flaw::new(Code::TelemetryOutOfRange, &pointer, "has to be 0 to 2^53 - 1")),
     }
 }

@@ -76,14 +76,8 @@ impl Pipeline {
             answers,
             accepted,
         };
-        runtime
-            .tasks()
-            .spawn(TaskKind::Critical, "acker", acker.run());
-        runtime.tasks().spawn(
-            TaskKind::Critical,
-            "pipeline",
-            this.run(link.inbound, answered),
-        );
+        runtime.tasks().spawn(TaskKind::Critical, "acker", acker.run());
+        runtime.tasks().spawn(TaskKind::Critical, "pipeline", this.run(link.inbound, answered));
     }
 
     async fn run(
@@ -111,19 +105,13 @@ impl Pipeline {
             return;
         }
         let settlement = self.judge(message).await;
-        let entry = Entry {
-            acknowledgement,
-            generation,
-            settlement,
-        };
+        let entry = Entry { acknowledgement, generation, settlement };
         // Fails only when the acker is gone, and then the service is leaving.
         drop(self.entries.send(entry).await);
     }
 
     async fn judge(&mut self, message: Inbound) -> Settlement {
-        let topic = std::str::from_utf8(&message.publish.topic)
-            .ok()
-            .and_then(parse_uplink);
+        let topic = std::str::from_utf8(&message.publish.topic).ok().and_then(parse_uplink);
         let Some((device, uplink)) = topic else {
             return reject(Code::TelemetryTopicForeign, &message.publish);
         };
@@ -155,10 +143,7 @@ impl Pipeline {
         match uplink {
             Uplink::Telemetry => self.telemetry(device, message).await,
             Uplink::Status => self.report(device, message, reports::status(payload)).await,
-            Uplink::CommandAck => {
-                self.report(device, message, reports::command(payload))
-                    .await
-            }
+            Uplink::CommandAck => self.report(device, message, reports::command(payload)).await,
             Uplink::Error => {
                 count("accepted", "device_error");
                 let text = String::from_utf8_lossy(payload);
@@ -176,8 +161,7 @@ impl Pipeline {
             Ok(reading) => {
                 self.accepted.increment(1);
                 let traceparent = self.traceparent(&message.publish);
-                self.publish(record::accepted(device, &reading, now, traceparent))
-                    .await
+                self.publish(record::accepted(device, &reading, now, traceparent)).await
             }
             Err(quarantined) => self.quarantine(device, message, &quarantined).await,
         }
@@ -193,14 +177,12 @@ impl Pipeline {
             Ok(report) => {
                 count("accepted", "report");
                 let id = self.ids.uuid7();
-                self.publish(reports::outgoing(device, report, id, message.received_at))
-                    .await
+                self.publish(reports::outgoing(device, report, id, message.received_at)).await
             }
             Err(flaw) => {
                 let topic = topic_text(&message.publish);
                 let message_id = message_id::of_content(device.id, topic, &message.publish.payload);
-                self.quarantine(device, message, &Quarantined { message_id, flaw })
-                    .await
+                self.quarantine(device, message, &Quarantined { message_id, flaw }).await
             }
         }
     }
@@ -212,18 +194,10 @@ impl Pipeline {
         quarantined: &Quarantined,
     ) -> Settlement {
         count("quarantined", quarantined.flaw.code.as_str());
-        self.wiring
-            .notices
-            .leave(device.id, quarantined.message_id, &quarantined.flaw);
+        self.wiring.notices.leave(device.id, quarantined.message_id, &quarantined.flaw);
         let (topic, payload) = (topic_text(&message.publish), &message.publish.payload);
-        self.publish(record::quarantined(
-            device,
-            quarantined,
-            topic,
-            payload,
-            message.received_at,
-        ))
-        .await
+        self.publish(record::quarantined(device, quarantined, topic, payload, message.received_at))
+            .await
     }
 
     async fn publish(&self, message: Outgoing) -> Settlement {
@@ -242,11 +216,8 @@ impl Pipeline {
             return None;
         }
         let properties = publish.properties.as_ref();
-        let sent = properties.and_then(|p| {
-            p.user_properties
-                .iter()
-                .find(|(key, _)| key == trace::TRACEPARENT)
-        });
+        let sent = properties
+            .and_then(|p| p.user_properties.iter().find(|(key, _)| key == trace::TRACEPARENT));
         let span = tracing::info_span!("ingest reading", otel.kind = "consumer");
         trace::continue_from(&span, sent.map(|(_, value)| value.as_str()));
         span.in_scope(trace::current)
@@ -254,10 +225,7 @@ impl Pipeline {
 
     fn park(&mut self, device: DeviceId, message: Inbound) -> Settlement {
         let (sender, receiver) = oneshot::channel();
-        self.parked
-            .entry(device)
-            .or_default()
-            .push((message, sender));
+        self.parked.entry(device).or_default().push((message, sender));
         Settlement::Parked(receiver)
     }
 

@@ -22,14 +22,8 @@ pub(crate) const STATUS: &str = "status";
 /// Last part of the subject of command reports.
 pub(crate) const COMMAND: &str = "command";
 /// Words that a device may give for a command.
-const COMMAND_STATES: [&str; 6] = [
-    "delivered",
-    "acked",
-    "running",
-    "succeeded",
-    "failed",
-    "rejected",
-];
+const COMMAND_STATES: [&str; 6] =
+    ["delivered", "acked", "running", "succeeded", "failed", "rejected"];
 
 /// Reads `{"state","epoch","at"?,"cause"?}`.
 pub(super) fn status(bytes: &[u8]) -> Result<Report, Flaw> {
@@ -40,19 +34,11 @@ pub(super) fn status(bytes: &[u8]) -> Result<Report, Flaw> {
         Some("online") => true,
         Some("offline") => false,
         _ => {
-            return Err(Flaw::new(
-                Code::TelemetryOutOfRange,
-                "/state",
-                "online or offline",
-            ));
+            return Err(Flaw::new(Code::TelemetryOutOfRange, "/state", "online or offline"));
         }
     };
     let cause = shorten(object.get("cause").and_then(Value::as_str).unwrap_or(""));
-    Ok(Report::Status(StatusReport {
-        online,
-        epoch,
-        cause,
-    }))
+    Ok(Report::Status(StatusReport { online, epoch, cause }))
 }
 
 /// Reads `{"command_id","state","result"?,"reason"?}`.

@@ -71,11 +71,7 @@ fn req_lmu_20_reading_that_fits_its_contract_is_accepted() {
         m["receipt"] = json!(true);
     }));
     let bare = bare.unwrap();
-    assert_eq!(
-        (bare.position, bare.receipt),
-        (None, false),
-        "nothing to confirm by"
-    );
+    assert_eq!((bare.position, bare.receipt), (None, false), "nothing to confirm by");
 }
 
 #[test]
@@ -114,10 +110,8 @@ fn values_that_break_the_contract_are_quarantined_with_their_place() {
         (|m| m["values"] = json!([1]), "/values"),
     ];
     all_refused(Code::TelemetryTypeMismatch, &types);
-    let missing: [(Change, &str); 2] = [
-        (|m| m["values"] = json!({}), "/values/flow"),
-        (|m| remove("values")(m), "/values"),
-    ];
+    let missing: [(Change, &str); 2] =
+        [(|m| m["values"] = json!({}), "/values/flow"), (|m| remove("values")(m), "/values")];
     all_refused(Code::TelemetryMissingField, &missing);
     let ranges: [(Change, &str); 2] = [
         (|m| m["values"]["flow"] = json!(100.1), "/values/flow"),
@@ -132,10 +126,8 @@ fn values_that_break_the_contract_are_quarantined_with_their_place() {
 
 #[test]
 fn fields_around_the_values_are_checked_as_strictly() {
-    let unknown: [(Change, &str); 2] = [
-        (|m| m["tenant"] = json!("x"), "/tenant"),
-        (|m| m["a/b"] = json!(1), "/a~1b"),
-    ];
+    let unknown: [(Change, &str); 2] =
+        [(|m| m["tenant"] = json!("x"), "/tenant"), (|m| m["a/b"] = json!(1), "/a~1b")];
     all_refused(Code::TelemetryUnknownField, &unknown);
     let types: [(Change, &str); 5] = [
         (|m| m["at"] = json!(1_700_000_000), "/at"),
@@ -151,10 +143,8 @@ fn fields_around_the_values_are_checked_as_strictly() {
         (|m| m["seq"] = json!(u64::MAX), "/seq"),
     ];
     all_refused(Code::TelemetryOutOfRange, &ranges);
-    let alone: [(Change, &str); 2] = [
-        (|m| remove("seq")(m), "/seq"),
-        (|m| remove("epoch")(m), "/epoch"),
-    ];
+    let alone: [(Change, &str); 2] =
+        [(|m| remove("seq")(m), "/seq"), (|m| remove("epoch")(m), "/epoch")];
     all_refused(Code::TelemetryMissingField, &alone);
     decide(&message(|m| m["seq"] = json!((1_i64 << 53) - 1))).unwrap();
 }
@@ -166,15 +156,8 @@ fn timestamps_are_taken_up_to_their_edges() {
     let (oldest, newest) = (now() - Duration::days(7), now() + Duration::minutes(10));
     decide(&at(oldest)).unwrap();
     decide(&at(newest)).unwrap();
-    for skewed in [
-        oldest - Duration::nanoseconds(1),
-        newest + Duration::nanoseconds(1),
-    ] {
-        assert_eq!(
-            refused(&at(skewed)).0,
-            Code::TelemetryTimestampSkewed,
-            "{skewed}"
-        );
+    for skewed in [oldest - Duration::nanoseconds(1), newest + Duration::nanoseconds(1)] {
+        assert_eq!(refused(&at(skewed)).0, Code::TelemetryTimestampSkewed, "{skewed}");
     }
     let missing = refused(&message(remove("at")));
     assert_eq!(missing, (Code::TelemetryTimestampMissing, "/at".to_owned()));
@@ -189,10 +172,7 @@ fn payload_of_exactly_256_kib_is_taken_and_one_byte_more_is_not() {
     let largest = sized(LARGEST_PAYLOAD);
     assert_eq!(largest.len(), LARGEST_PAYLOAD);
     decide(&largest).unwrap();
-    assert_eq!(
-        refused(&sized(LARGEST_PAYLOAD + 1)).0,
-        Code::TelemetryTooLarge
-    );
+    assert_eq!(refused(&sized(LARGEST_PAYLOAD + 1)).0, Code::TelemetryTooLarge);
 }
 
 #[test]
@@ -262,14 +242,8 @@ fn reports_that_cannot_be_used_are_named() {
         (json!({"command_id": "7", "state": "acked"}), "/command_id"),
         (json!({"command_id": id}), "/state"),
         (json!({"command_id": id, "state": "expired"}), "/state"),
-        (
-            json!({"command_id": id, "state": "acked", "result": [1]}),
-            "/result",
-        ),
-        (
-            json!({"command_id": id, "state": "acked", "result": {"a": "\u{0}"}}),
-            "/result",
-        ),
+        (json!({"command_id": id, "state": "acked", "result": [1]}), "/result"),
+        (json!({"command_id": id, "state": "acked", "result": {"a": "\u{0}"}}), "/result"),
     ] {
         let expected = Err((Code::CommandReportInvalid, pointer.to_owned()));
         assert_eq!(command(body.clone()), expected, "{body}");

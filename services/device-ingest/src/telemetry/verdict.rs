@@ -62,11 +62,7 @@ fn read(
     let values = object.remove("values");
     if let Some(unknown) = object.keys().next() {
         let pointer = format!("/{}", escape(unknown));
-        return Err(Flaw::new(
-            Code::TelemetryUnknownField,
-            &pointer,
-            "not a field of a message",
-        ));
+        return Err(Flaw::new(Code::TelemetryUnknownField, &pointer, "not a field of a message"));
     }
     let occurred_at = moment(at, now)?;
     let values = checked_values(values, contract)?;
@@ -76,25 +72,14 @@ fn read(
     };
     // Without a position a receipt could not say which reading it is for.
     let receipt = receipt && position.is_some();
-    Ok(Reading {
-        message_id,
-        occurred_at,
-        position,
-        values,
-        receipt,
-    })
+    Ok(Reading { message_id, occurred_at, position, values, receipt })
 }
 
 fn position(object: &mut Map<String, Value>) -> Result<Option<(i64, i64)>, Flaw> {
     let epoch = payload::take_count(object, "epoch")?;
     let sequence = payload::take_count(object, "seq")?;
-    let lone = |pointer| {
-        Flaw::new(
-            Code::TelemetryMissingField,
-            pointer,
-            "epoch and seq go together",
-        )
-    };
+    let lone =
+        |pointer| Flaw::new(Code::TelemetryMissingField, pointer, "epoch and seq go together");
     match (epoch, sequence) {
         (Some(epoch), Some(sequence)) => Ok(Some((epoch, sequence))),
         (None, None) => Ok(None),
@@ -107,30 +92,20 @@ fn receipt(object: &mut Map<String, Value>) -> Result<bool, Flaw> {
     match object.remove("receipt") {
         None => Ok(false),
         Some(Value::Bool(wanted)) => Ok(wanted),
-        Some(_) => Err(Flaw::new(
-            Code::TelemetryTypeMismatch,
-            "/receipt",
-            "has to be true or false",
-        )),
+        Some(_) => {
+            Err(Flaw::new(Code::TelemetryTypeMismatch, "/receipt", "has to be true or false"))
+        }
     }
 }
 
 fn moment(at: Option<Value>, now: OffsetDateTime) -> Result<OffsetDateTime, Flaw> {
     let text = match at {
         None => {
-            return Err(Flaw::new(
-                Code::TelemetryTimestampMissing,
-                "/at",
-                "is missing",
-            ));
+            return Err(Flaw::new(Code::TelemetryTimestampMissing, "/at", "is missing"));
         }
         Some(Value::String(text)) => text,
         Some(_) => {
-            return Err(Flaw::new(
-                Code::TelemetryTypeMismatch,
-                "/at",
-                "has to be a text",
-            ));
+            return Err(Flaw::new(Code::TelemetryTypeMismatch, "/at", "has to be a text"));
         }
     };
     let at = OffsetDateTime::parse(&text, &Rfc3339)
@@ -141,28 +116,17 @@ fn moment(at: Option<Value>, now: OffsetDateTime) -> Result<OffsetDateTime, Flaw
     }
     // What the database keeps; a repetition has to meet the same key.
     let micros = at.nanosecond() / 1_000 * 1_000;
-    Ok(at
-        .to_offset(time::UtcOffset::UTC)
-        .replace_nanosecond(micros)
-        .unwrap_or(at))
+    Ok(at.to_offset(time::UtcOffset::UTC).replace_nanosecond(micros).unwrap_or(at))
 }
 
 fn checked_values(values: Option<Value>, contract: &CompiledContract) -> Result<Value, Flaw> {
     let values = match values {
         None => {
-            return Err(Flaw::new(
-                Code::TelemetryMissingField,
-                "/values",
-                "is missing",
-            ));
+            return Err(Flaw::new(Code::TelemetryMissingField, "/values", "is missing"));
         }
         Some(values @ Value::Object(_)) => values,
         Some(_) => {
-            return Err(Flaw::new(
-                Code::TelemetryTypeMismatch,
-                "/values",
-                "has to be an object",
-            ));
+            return Err(Flaw::new(Code::TelemetryTypeMismatch, "/values", "has to be an object"));
         }
     };
     contract.check_values(&values).map_err(|violation| {
@@ -171,11 +135,7 @@ fn checked_values(values: Option<Value>, contract: &CompiledContract) -> Result<
     })?;
     if payload::holds_nul(&values) {
         let detail = "a text holds the character NUL";
-        return Err(Flaw::new(
-            Code::TelemetryContractViolated,
-            "/values",
-            detail,
-        ));
+        return Err(Flaw::new(Code::TelemetryContractViolated, "/values", detail));
     }
     Ok(values)
 }

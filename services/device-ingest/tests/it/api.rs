@@ -44,10 +44,7 @@ async fn device_is_made_once_and_known_to_auth() {
     let made = world.contract(&service).await;
     let create = |request, key| create(&world, &service, request, key);
     let first = create(pump(&made, "pump 1", "A-1"), "k1").await.unwrap();
-    assert_eq!(
-        create(pump(&made, "pump 1", "A-1"), "k1").await.unwrap(),
-        first
-    );
+    assert_eq!(create(pump(&made, "pump 1", "A-1"), "k1").await.unwrap(), first);
     let reused = create(pump(&made, "pump 2", ""), "k1").await;
     assert_eq!(code(reused), "idempotency.key_reused");
     let same_name = create(pump(&made, "pump 1", ""), "k2").await;
@@ -57,10 +54,7 @@ async fn device_is_made_once_and_known_to_auth() {
     let mut foreign = pump(&made, "pump 9", "");
     foreign.contract_id = RandomIds.uuid7().to_string();
     assert_eq!(code(create(foreign, "k4").await), "device.contract_unknown");
-    assert_eq!(
-        code(create(pump(&made, " ", ""), "k5").await),
-        "request.invalid"
-    );
+    assert_eq!(code(create(pump(&made, " ", ""), "k5").await), "request.invalid");
     let known = world.auth.registered.lock().unwrap().clone();
     assert_eq!(known.len(), 1, "refused devices are not made known");
     assert_eq!(known[0].device_id, first.device_id);
@@ -97,10 +91,7 @@ async fn devices_are_listed_by_name_in_pages() {
         async move { list(world, service, &token, presence).await }
     };
     let names = |page: &ListDevicesResponse| {
-        page.devices
-            .iter()
-            .map(|device| device.name.clone())
-            .collect::<Vec<_>>()
+        page.devices.iter().map(|device| device.name.clone()).collect::<Vec<_>>()
     };
     let page = list(String::new(), Presence::Unspecified).await.unwrap();
     assert_eq!(names(&page), ["pump 1", "pump 2"]);
@@ -122,23 +113,13 @@ async fn device_is_changed_by_mask_and_in_nothing_else() {
     let service = world.service().await;
     let made = world.contract(&service).await;
     world.device_of(&service, &made, "pump 2").await;
-    let first = create(&world, &service, pump(&made, "pump 1", "A-1"), "k")
-        .await
-        .unwrap();
+    let first = create(&world, &service, pump(&made, "pump 1", "A-1"), "k").await.unwrap();
     let update = |device: Device, paths: &[&str]| {
         let paths = paths.iter().map(|&path| path.to_owned()).collect();
         let update_mask = Some(prost_types::FieldMask { paths });
-        let request = UpdateDeviceRequest {
-            device: Some(device),
-            update_mask,
-        };
+        let request = UpdateDeviceRequest { device: Some(device), update_mask };
         let (mut devices, request) = (service.devices(), world.own(request));
-        async move {
-            devices
-                .update_device(request)
-                .await
-                .map(tonic::Response::into_inner)
-        }
+        async move { devices.update_device(request).await.map(tonic::Response::into_inner) }
     };
     let wanted = Device {
         device_id: first.device_id.clone(),
@@ -146,23 +127,12 @@ async fn device_is_changed_by_mask_and_in_nothing_else() {
         ..Device::default()
     };
     let changed = update(wanted.clone(), &["name"]).await.unwrap();
-    assert_eq!(
-        (changed.name.as_str(), changed.external_id.as_str()),
-        ("pump 7", "A-1")
-    );
-    let bare = update(wanted.clone(), &["external_id", "labels"])
-        .await
-        .unwrap();
+    assert_eq!((changed.name.as_str(), changed.external_id.as_str()), ("pump 7", "A-1"));
+    let bare = update(wanted.clone(), &["external_id", "labels"]).await.unwrap();
     assert_eq!((bare.external_id.as_str(), bare.labels.len()), ("", 0));
-    let taken = Device {
-        name: "pump 2".to_owned(),
-        ..wanted.clone()
-    };
+    let taken = Device { name: "pump 2".to_owned(), ..wanted.clone() };
     assert_eq!(code(update(taken, &["name"]).await), "resource.exists");
-    assert_eq!(
-        code(update(wanted.clone(), &["contract_id"]).await),
-        "request.invalid"
-    );
+    assert_eq!(code(update(wanted.clone(), &["contract_id"]).await), "request.invalid");
     assert_eq!(code(update(wanted, &[]).await), "request.invalid");
     assert!(service.stop().await);
 }
@@ -174,58 +144,31 @@ async fn contracts_never_change_and_say_what_is_wrong_with_them() {
     let made = world.contract(&service).await;
     let create = |request: tonic::Request<CreateContractRequest>| {
         let mut contracts = service.contracts();
-        async move {
-            contracts
-                .create_contract(request)
-                .await
-                .map(tonic::Response::into_inner)
-        }
+        async move { contracts.create_contract(request).await.map(tonic::Response::into_inner) }
     };
     assert_eq!(code(create(world.own(contract())).await), "resource.exists");
-    assert_eq!(
-        create(keyed(world.own(contract()), "k")).await.unwrap(),
-        made
-    );
+    assert_eq!(create(keyed(world.own(contract()), "k")).await.unwrap(), made);
     let mut other = contract();
-    other.telemetry_schema = Some(object(
-        json!({"type": "object", "properties": {"flow": {}}}),
-    ));
+    other.telemetry_schema = Some(object(json!({"type": "object", "properties": {"flow": {}}})));
     let changed = create(keyed(world.own(other.clone()), "k")).await;
     assert_eq!(code(changed), "resource.exists");
     other.version = 2;
     create(world.own(other.clone())).await.unwrap();
     other.version = 3;
     other.telemetry_schema = Some(object(json!({"$ref": "https://example.com/schema"})));
-    assert_eq!(
-        code(create(world.own(other)).await),
-        "contract.schema_invalid"
-    );
+    assert_eq!(code(create(world.own(other)).await), "contract.schema_invalid");
 
-    let get = world.own(GetContractRequest {
-        contract_id: made.contract_id.clone(),
-    });
+    let get = world.own(GetContractRequest { contract_id: made.contract_id.clone() });
     let found = service.contracts().get_contract(get).await.unwrap();
     assert_eq!(found.into_inner(), made);
     let list = |page_token: String| {
-        let request = world.own(ListContractsRequest {
-            page_size: 1,
-            page_token,
-        });
+        let request = world.own(ListContractsRequest { page_size: 1, page_token });
         let mut contracts = service.contracts();
-        async move {
-            contracts
-                .list_contracts(request)
-                .await
-                .unwrap()
-                .into_inner()
-        }
+        async move { contracts.list_contracts(request).await.unwrap().into_inner() }
     };
     let page = list(String::new()).await;
     assert_eq!((page.contracts.len(), page.contracts[0].version), (1, 1));
     let page = list(page.next_page_token).await;
-    assert_eq!(
-        (page.contracts[0].version, page.next_page_token.as_str()),
-        (2, "")
-    );
+    assert_eq!((page.contracts[0].version, page.next_page_token.as_str()), (2, ""));
     assert!(service.stop().await);
 }

@@ -22,34 +22,18 @@ fn request(device: DeviceId, open: bool, seconds: i32) -> SendCommandRequest {
 
 async fn send(world: &World, service: &Service, device: DeviceId, seconds: i32) -> Command {
     let request = world.own(request(device, true, seconds));
-    service
-        .commands()
-        .send_command(request)
-        .await
-        .unwrap()
-        .into_inner()
+    service.commands().send_command(request).await.unwrap().into_inner()
 }
 
 async fn get(world: &World, service: &Service, id: &str) -> Command {
-    let request = world.own(GetCommandRequest {
-        command_id: id.to_owned(),
-    });
-    service
-        .commands()
-        .get_command(request)
-        .await
-        .unwrap()
-        .into_inner()
+    let request = world.own(GetCommandRequest { command_id: id.to_owned() });
+    service.commands().get_command(request).await.unwrap().into_inner()
 }
 
 async fn reaches(world: &World, service: &Service, id: &str, state: CommandState) -> Command {
     eventually(SOON, || async {
         let command = get(world, service, id).await;
-        if command.state() == state {
-            Ok(command)
-        } else {
-            Err(command.state())
-        }
+        if command.state() == state { Ok(command) } else { Err(command.state()) }
     })
     .await
 }
@@ -102,15 +86,9 @@ async fn command_to_an_absent_device_waits_for_it() {
     let sent = send(&world, &service, id, 60).await;
     // Gone through the stream and found nobody.
     crate::device::stream_holds(&world, "COMMANDS", 0).await;
-    assert_eq!(
-        get(&world, &service, &sent.command_id).await.state(),
-        CommandState::Queued
-    );
+    assert_eq!(get(&world, &service, &sent.command_id).await.state(), CommandState::Queued);
     let mut device = Device::connect(&world, id, 1).await;
-    assert_eq!(
-        device.next(Downlink::Command).await["command_id"],
-        sent.command_id
-    );
+    assert_eq!(device.next(Downlink::Command).await["command_id"], sent.command_id);
     device.report(&sent.command_id, "succeeded").await;
     reaches(&world, &service, &sent.command_id, CommandState::Succeeded).await;
     assert!(service.stop().await);
@@ -121,18 +99,8 @@ async fn overdue_command_expires_or_is_unknown_until_its_late_result() {
     let world = World::start().await;
     let service = world.service().await;
     let contract = world.contract(&service).await;
-    let absent = world
-        .device_of(&service, &contract, "absent")
-        .await
-        .device_id
-        .parse()
-        .unwrap();
-    let present = world
-        .device_of(&service, &contract, "present")
-        .await
-        .device_id
-        .parse()
-        .unwrap();
+    let absent = world.device_of(&service, &contract, "absent").await.device_id.parse().unwrap();
+    let present = world.device_of(&service, &contract, "present").await.device_id.parse().unwrap();
     let lost = send(&world, &service, absent, 1).await;
     let mut device = Device::connect(&world, present, 1).await;
     let slow = send(&world, &service, present, 2).await;
@@ -142,16 +110,8 @@ async fn overdue_command_expires_or_is_unknown_until_its_late_result() {
     reaches(&world, &service, &slow.command_id, CommandState::Unknown).await;
     device.report(&slow.command_id, "succeeded").await;
     let resolved = reaches(&world, &service, &slow.command_id, CommandState::Succeeded).await;
-    assert!(
-        resolved
-            .events
-            .iter()
-            .any(|event| event.state() == CommandState::Unknown)
-    );
-    let left = world
-        .db
-        .sql("select count(*) from platform.command_deadlines")
-        .await;
+    assert!(resolved.events.iter().any(|event| event.state() == CommandState::Unknown));
+    let left = world.db.sql("select count(*) from platform.command_deadlines").await;
     assert_eq!(left.trim(), "0");
     assert!(service.stop().await);
 }
@@ -161,42 +121,17 @@ async fn cancelled_command_is_never_sent_and_a_sent_one_not_cancelled() {
     let world = World::start().await;
     let service = world.service().await;
     let id = world.device(&service).await;
-    let cancel = |id: &str| {
-        world.own(CancelCommandRequest {
-            command_id: id.to_owned(),
-        })
-    };
+    let cancel = |id: &str| world.own(CancelCommandRequest { command_id: id.to_owned() });
     let first = send(&world, &service, id, 60).await;
-    let cancelled = service
-        .commands()
-        .cancel_command(cancel(&first.command_id))
-        .await
-        .unwrap();
+    let cancelled = service.commands().cancel_command(cancel(&first.command_id)).await.unwrap();
     assert_eq!(cancelled.into_inner().state(), CommandState::Cancelled);
-    service
-        .commands()
-        .cancel_command(cancel(&first.command_id))
-        .await
-        .unwrap();
+    service.commands().cancel_command(cancel(&first.command_id)).await.unwrap();
 
     let mut device = Device::connect(&world, id, 1).await;
     let second = send(&world, &service, id, 60).await;
-    assert_eq!(
-        device.next(Downlink::Command).await["command_id"],
-        second.command_id
-    );
-    reaches(
-        &world,
-        &service,
-        &second.command_id,
-        CommandState::Dispatched,
-    )
-    .await;
-    let refused = service
-        .commands()
-        .cancel_command(cancel(&second.command_id))
-        .await
-        .unwrap_err();
+    assert_eq!(device.next(Downlink::Command).await["command_id"], second.command_id);
+    reaches(&world, &service, &second.command_id, CommandState::Dispatched).await;
+    let refused = service.commands().cancel_command(cancel(&second.command_id)).await.unwrap_err();
     assert_eq!(refused.code(), Grpc::FailedPrecondition);
     assert!(service.stop().await);
 }
@@ -215,20 +150,9 @@ async fn repeated_request_gives_the_first_command_and_another_one_is_refused() {
     let again = ask(true).await.unwrap().into_inner();
     assert_eq!(first.command_id, again.command_id);
     let refused = ask(false).await.unwrap_err();
-    assert_eq!(
-        refused.metadata().get("yard-code").unwrap(),
-        "idempotency.key_reused"
-    );
-    let list = ListCommandsRequest {
-        device_id: id.to_string(),
-        ..ListCommandsRequest::default()
-    };
-    let listed = service
-        .commands()
-        .list_commands(world.own(list))
-        .await
-        .unwrap()
-        .into_inner();
+    assert_eq!(refused.metadata().get("yard-code").unwrap(), "idempotency.key_reused");
+    let list = ListCommandsRequest { device_id: id.to_string(), ..ListCommandsRequest::default() };
+    let listed = service.commands().list_commands(world.own(list)).await.unwrap().into_inner();
     assert_eq!(listed.commands.len(), 1);
     assert!(service.stop().await);
 }
@@ -251,11 +175,7 @@ async fn commands_that_the_contract_does_not_know_are_refused() {
         (request(id, true, -1), "request.invalid"),
         (stranger, "device.unknown"),
     ] {
-        let refused = service
-            .commands()
-            .send_command(world.own(request))
-            .await
-            .unwrap_err();
+        let refused = service.commands().send_command(world.own(request)).await.unwrap_err();
         assert_eq!(refused.metadata().get("yard-code").unwrap(), code);
     }
     assert!(service.stop().await);
@@ -266,31 +186,17 @@ async fn reports_on_foreign_and_unknown_commands_change_nothing() {
     let world = World::start().await;
     let service = world.service().await;
     let contract = world.contract(&service).await;
-    let owner: DeviceId = world
-        .device_of(&service, &contract, "owner")
-        .await
-        .device_id
-        .parse()
-        .unwrap();
-    let thief = world
-        .device_of(&service, &contract, "thief")
-        .await
-        .device_id
-        .parse()
-        .unwrap();
+    let owner: DeviceId =
+        world.device_of(&service, &contract, "owner").await.device_id.parse().unwrap();
+    let thief = world.device_of(&service, &contract, "thief").await.device_id.parse().unwrap();
     let thief = Device::connect(&world, thief, 1).await;
     let sent = send(&world, &service, owner, 60).await;
     thief.report(&sent.command_id, "succeeded").await;
-    thief
-        .report(&RandomIds.uuid7().to_string(), "succeeded")
-        .await;
+    thief.report(&RandomIds.uuid7().to_string(), "succeeded").await;
     // Both are through once a report behind them is.
     let own = send(&world, &service, thief.id, 60).await;
     thief.report(&own.command_id, "succeeded").await;
     reaches(&world, &service, &own.command_id, CommandState::Succeeded).await;
-    assert_eq!(
-        get(&world, &service, &sent.command_id).await.state(),
-        CommandState::Queued
-    );
+    assert_eq!(get(&world, &service, &sent.command_id).await.state(), CommandState::Queued);
     assert!(service.stop().await);
 }

@@ -35,18 +35,14 @@ fn tls(world: &World, device: DeviceId) -> ClientConfig {
     let ca_key = KeyPair::from_pem(&read("device-ca.key")).unwrap();
     let issuer = Issuer::from_ca_cert_pem(&read("device-ca.pem"), ca_key).unwrap();
     let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, device.to_string());
+    params.distinguished_name.push(DnType::CommonName, device.to_string());
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     params.not_before = SystemClock.now() - Duration::from_secs(60);
     params.not_after = SystemClock.now() + Duration::from_secs(3_600);
     let key = KeyPair::generate().unwrap();
     let certificate = params.signed_by(&key, &issuer).unwrap();
     let mut roots = RootCertStore::empty();
-    roots
-        .add(CertificateDer::from_pem_slice(read("device-ca.pem").as_bytes()).unwrap())
-        .unwrap();
+    roots.add(CertificateDer::from_pem_slice(read("device-ca.pem").as_bytes()).unwrap()).unwrap();
     let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
     ClientConfig::builder()
         .with_root_certificates(roots)
@@ -58,9 +54,7 @@ impl Device {
     /// Connects, subscribes, and says that it is online.
     pub(crate) async fn connect(world: &World, id: DeviceId, epoch: i64) -> Self {
         let device = Self::silent(world, id, epoch).await;
-        device
-            .say(Uplink::Status, &json!({"state": "online", "epoch": epoch}))
-            .await;
+        device.say(Uplink::Status, &json!({"state": "online", "epoch": epoch})).await;
         device
     }
 
@@ -69,9 +63,9 @@ impl Device {
         let mut options = MqttOptions::new(id.to_string(), ("localhost", world.broker.port()));
         let will = json!({"state": "offline", "epoch": epoch, "cause": "connection-lost"});
         options
-            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(
-                Arc::new(tls(world, id)),
-            )))
+            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls(
+                world, id,
+            )))))
             .set_keep_alive(5)
             .set_max_packet_size(Some(1024 * 1024))
             .set_last_will(LastWill::new(
@@ -86,53 +80,40 @@ impl Device {
         let (vanish, ready) = (CancellationToken::new(), CancellationToken::new());
         let (gone, subscribed, own) = (vanish.clone(), ready.clone(), client.clone());
         let runtime = Runtime::builder("device", "0").build();
-        runtime
-            .tasks()
-            .spawn(TaskKind::Background, "device", async move {
-                loop {
-                    let event = tokio::select! {
-                        // Dropping the socket without a farewell is what brings out the will.
-                        () = gone.cancelled() => return Ok(()),
-                        event = eventloop.poll() => event,
-                    };
-                    match event {
-                        Ok(Event::Incoming(Packet::ConnAck(_))) => {
-                            for topic in [Downlink::Command, Downlink::Error, Downlink::Receipt] {
-                                own.try_subscribe(topic.topic(id), QoS::AtLeastOnce)?;
-                            }
+        runtime.tasks().spawn(TaskKind::Background, "device", async move {
+            loop {
+                let event = tokio::select! {
+                    // Dropping the socket without a farewell is what brings out the will.
+                    () = gone.cancelled() => return Ok(()),
+                    event = eventloop.poll() => event,
+                };
+                match event {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        for topic in [Downlink::Command, Downlink::Error, Downlink::Receipt] {
+                            own.try_subscribe(topic.topic(id), QoS::AtLeastOnce)?;
                         }
-                        Ok(Event::Incoming(Packet::SubAck(ack))) if ack.pkid >= 3 => {
-                            subscribed.cancel();
-                        }
-                        Ok(Event::Incoming(Packet::Publish(publish))) => {
-                            let topic = String::from_utf8_lossy(&publish.topic).into_owned();
-                            let body = serde_json::from_slice(&publish.payload)?;
-                            drop(sender.send((topic, body)));
-                        }
-                        Ok(_) => {}
-                        Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                     }
+                    Ok(Event::Incoming(Packet::SubAck(ack))) if ack.pkid >= 3 => {
+                        subscribed.cancel();
+                    }
+                    Ok(Event::Incoming(Packet::Publish(publish))) => {
+                        let topic = String::from_utf8_lossy(&publish.topic).into_owned();
+                        let body = serde_json::from_slice(&publish.payload)?;
+                        drop(sender.send((topic, body)));
+                    }
+                    Ok(_) => {}
+                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
                 }
-            });
-        tokio::time::timeout(SOON, ready.cancelled())
-            .await
-            .expect("the broker lets the device in");
-        Self {
-            id,
-            epoch,
-            client,
-            heard,
-            vanish,
-        }
+            }
+        });
+        tokio::time::timeout(SOON, ready.cancelled()).await.expect("the broker lets the device in");
+        Self { id, epoch, client, heard, vanish }
     }
 
     /// Publishes and waits for the broker's PUBACK.
     pub(crate) async fn send(&self, uplink: Uplink, payload: Vec<u8>) {
         let options = PublishOptions::new(QoS::AtLeastOnce);
-        let notice = self
-            .client
-            .publish_tracked(uplink.topic(self.id), payload, options)
-            .await;
+        let notice = self.client.publish_tracked(uplink.topic(self.id), payload, options).await;
         let acknowledged = tokio::time::timeout(SOON, notice.unwrap().wait_async()).await;
         acknowledged.expect("the broker acknowledges").unwrap();
     }
@@ -143,24 +124,16 @@ impl Device {
 
     /// A reading with the next things a device says.
     pub(crate) fn reading(&self, sequence: i64, flow: f64) -> Value {
-        let at = SystemClock
-            .now()
-            .format(&time::format_description::well_known::Rfc3339)
-            .unwrap();
+        let at = SystemClock.now().format(&time::format_description::well_known::Rfc3339).unwrap();
         json!({"at": at, "epoch": self.epoch, "seq": sequence, "values": {"flow": flow}})
     }
 
     pub(crate) async fn measure(&self, sequence: i64) {
-        self.say(Uplink::Telemetry, &self.reading(sequence, 1.5))
-            .await;
+        self.say(Uplink::Telemetry, &self.reading(sequence, 1.5)).await;
     }
 
     pub(crate) async fn report(&self, command: &str, state: &str) {
-        self.say(
-            Uplink::CommandAck,
-            &json!({"command_id": command, "state": state}),
-        )
-        .await;
+        self.say(Uplink::CommandAck, &json!({"command_id": command, "state": state})).await;
     }
 
     /// The next message on one of its topics.
@@ -174,9 +147,7 @@ impl Device {
                 }
             }
         };
-        tokio::time::timeout(SOON, found)
-            .await
-            .expect("a message comes")
+        tokio::time::timeout(SOON, found).await.expect("a message comes")
     }
 
     /// Loses its connection; the broker publishes its will.
@@ -195,11 +166,7 @@ impl Drop for Device {
 pub(crate) async fn stream_holds(world: &World, stream: &str, messages: u64) {
     eventually(SOON, || async {
         let stored = world.stored(stream).await;
-        if stored == messages {
-            Ok(())
-        } else {
-            Err(format!("{stored} in {stream}"))
-        }
+        if stored == messages { Ok(()) } else { Err(format!("{stored} in {stream}")) }
     })
     .await;
 }

@@ -33,9 +33,7 @@ fn update(device: &str) -> UpdateDeviceRequest {
             name: "mine now".to_owned(),
             ..Device::default()
         }),
-        update_mask: Some(prost_types::FieldMask {
-            paths: vec!["name".to_owned()],
-        }),
+        update_mask: Some(prost_types::FieldMask { paths: vec!["name".to_owned()] }),
     }
 }
 
@@ -50,24 +48,17 @@ async fn attack(
         sign(request.metadata_mut());
         request
     }
-    let (device, contract, command) = (
-        prey.device.clone(),
-        prey.contract.clone(),
-        prey.command.clone(),
-    );
+    let (device, contract, command) =
+        (prey.device.clone(), prey.contract.clone(), prey.command.clone());
     let mut answers = Vec::new();
     macro_rules! ask {
         ($client:ident . $method:ident ( $message:expr )) => {
             let answer = service.$client().$method(signed($message, sign)).await;
-            let status = answer
-                .err()
-                .unwrap_or_else(|| Status::ok(stringify!($method)));
+            let status = answer.err().unwrap_or_else(|| Status::ok(stringify!($method)));
             answers.push((stringify!($method), status));
         };
     }
-    ask!(devices.get_device(GetDeviceRequest {
-        device_id: device.clone()
-    }));
+    ask!(devices.get_device(GetDeviceRequest { device_id: device.clone() }));
     ask!(devices.update_device(update(&device)));
     ask!(devices.create_device(CreateDeviceRequest {
         name: "on a foreign contract".to_owned(),
@@ -78,20 +69,14 @@ async fn attack(
         device_id: device.clone(),
         ..ListQuarantineRequest::default()
     }));
-    ask!(contracts.get_contract(GetContractRequest {
-        contract_id: contract
-    }));
+    ask!(contracts.get_contract(GetContractRequest { contract_id: contract }));
     ask!(commands.send_command(send(&device)));
-    ask!(commands.get_command(GetCommandRequest {
-        command_id: command.clone()
-    }));
+    ask!(commands.get_command(GetCommandRequest { command_id: command.clone() }));
     ask!(commands.list_commands(ListCommandsRequest {
         device_id: device,
         ..ListCommandsRequest::default()
     }));
-    ask!(commands.cancel_command(CancelCommandRequest {
-        command_id: command
-    }));
+    ask!(commands.cancel_command(CancelCommandRequest { command_id: command }));
     answers
 }
 
@@ -101,10 +86,7 @@ async fn nothing_of_a_tenant_is_there_for_another_or_for_nobody() {
     let service = world.service().await;
     let made = world.contract(&service).await;
     let device = world.device_of(&service, &made, "pump").await;
-    let command = service
-        .commands()
-        .send_command(world.own(send(&device.device_id)))
-        .await;
+    let command = service.commands().send_command(world.own(send(&device.device_id))).await;
     let prey = Prey {
         device: device.device_id.clone(),
         contract: made.contract_id,
@@ -129,52 +111,22 @@ async fn nothing_of_a_tenant_is_there_for_another_or_for_nobody() {
         assert_eq!(status.code(), Code::Unauthenticated, "{method}: {status:?}");
     }
     let viewer = bearer(world.token(world.tenant, "viewer"));
-    let changing = [
-        "update_device",
-        "create_device",
-        "send_command",
-        "cancel_command",
-    ];
+    let changing = ["update_device", "create_device", "send_command", "cancel_command"];
     for (method, status) in attack(&service, &prey, &viewer).await {
-        let wanted = if changing.contains(&method) {
-            Code::PermissionDenied
-        } else {
-            Code::Ok
-        };
+        let wanted = if changing.contains(&method) { Code::PermissionDenied } else { Code::Ok };
         assert_eq!(status.code(), wanted, "{method}: {status:?}");
     }
 
     let list = world.by(world.other, "owner", ListDevicesRequest::default());
-    let listed = service
-        .devices()
-        .list_devices(list)
-        .await
-        .unwrap()
-        .into_inner();
+    let listed = service.devices().list_devices(list).await.unwrap().into_inner();
     assert_eq!((listed.devices.len(), listed.total_size), (0, 0));
     let list = world.by(world.other, "owner", ListContractsRequest::default());
-    let listed = service
-        .contracts()
-        .list_contracts(list)
-        .await
-        .unwrap()
-        .into_inner();
+    let listed = service.contracts().list_contracts(list).await.unwrap().into_inner();
     assert!(listed.contracts.is_empty());
     // Names are of the tenant alone.
     let own = world.by(world.other, "owner", contract());
     service.contracts().create_contract(own).await.unwrap();
-    let own = world.own(GetDeviceRequest {
-        device_id: device.device_id.clone(),
-    });
-    assert_eq!(
-        service
-            .devices()
-            .get_device(own)
-            .await
-            .unwrap()
-            .into_inner()
-            .name,
-        "pump"
-    );
+    let own = world.own(GetDeviceRequest { device_id: device.device_id.clone() });
+    assert_eq!(service.devices().get_device(own).await.unwrap().into_inner().name, "pump");
     assert!(service.stop().await);
 }

@@ -1,9 +1,6 @@
 //! device-ingest between real servers: PostgreSQL, NATS and Mosquitto with certificates.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test fails by panicking, in its helpers as well"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
 
 mod api;
 mod commands;

@@ -13,16 +13,8 @@ use crate::device::Device;
 use crate::support::{SOON, Service, World};
 
 async fn presence(world: &World, service: &Service, device: DeviceId) -> Presence {
-    let request = world.own(GetDeviceRequest {
-        device_id: device.to_string(),
-    });
-    service
-        .devices()
-        .get_device(request)
-        .await
-        .unwrap()
-        .into_inner()
-        .presence()
+    let request = world.own(GetDeviceRequest { device_id: device.to_string() });
+    service.devices().get_device(request).await.unwrap().into_inner().presence()
 }
 
 async fn becomes(world: &World, service: &Service, device: DeviceId, wanted: Presence) {
@@ -57,21 +49,12 @@ async fn will_of_an_older_run_does_not_take_the_newer_away() {
     nats.flush().await.unwrap();
     let device = Device::connect(&world, id, 6).await;
     becomes(&world, &service, id, Presence::Online).await;
-    device
-        .say(Uplink::Status, &json!({"state": "offline", "epoch": 5}))
-        .await;
-    device
-        .say(Uplink::Status, &json!({"state": "online", "epoch": 6}))
-        .await;
-    device
-        .say(Uplink::Status, &json!({"state": "offline", "epoch": 7}))
-        .await;
+    device.say(Uplink::Status, &json!({"state": "offline", "epoch": 5})).await;
+    device.say(Uplink::Status, &json!({"state": "online", "epoch": 6})).await;
+    device.say(Uplink::Status, &json!({"state": "offline", "epoch": 7})).await;
     let mut said = Vec::new();
     loop {
-        let message = tokio::time::timeout(SOON, changes.next())
-            .await
-            .unwrap()
-            .unwrap();
+        let message = tokio::time::timeout(SOON, changes.next()).await.unwrap().unwrap();
         let change: Value = serde_json::from_slice(&message.payload).unwrap();
         said.push(change["presence"].clone());
         if change["presence"] == "PRESENCE_OFFLINE" {
@@ -81,10 +64,7 @@ async fn will_of_an_older_run_does_not_take_the_newer_away() {
     let sql = "select epoch || state from platform.device_presence";
     assert_eq!(world.db.sql(sql).await.trim(), "7offline", "{said:?}");
     // Each time it says that it is online is told; the old will is not.
-    assert_eq!(
-        said,
-        ["PRESENCE_ONLINE", "PRESENCE_ONLINE", "PRESENCE_OFFLINE"]
-    );
+    assert_eq!(said, ["PRESENCE_ONLINE", "PRESENCE_ONLINE", "PRESENCE_OFFLINE"]);
     assert!(service.stop().await);
 }
 
@@ -99,18 +79,10 @@ async fn silent_device_is_stale_after_a_sweep_and_back_by_its_next_reading() {
     eventually(SOON, || async {
         // What was heard just now may still be written down.
         world.db.sql(long_ago).await;
-        let job = JobRequest {
-            kind: "presence-sweep".to_owned(),
-            ..JobRequest::default()
-        };
+        let job = JobRequest { kind: "presence-sweep".to_owned(), ..JobRequest::default() };
         let jetstream = jetstream::new(world.nats.client().await);
         let subject = subjects::job("ingest", "presence-sweep");
-        jetstream
-            .publish(subject, job.encode_to_vec().into())
-            .await
-            .unwrap()
-            .await
-            .unwrap();
+        jetstream.publish(subject, job.encode_to_vec().into()).await.unwrap().await.unwrap();
         presence(&world, &service, id).await == Presence::Stale
     })
     .await;

@@ -29,15 +29,9 @@ async fn quarantined(
     service: &Service,
     device: DeviceId,
 ) -> Vec<QuarantinedMessage> {
-    let request = ListQuarantineRequest {
-        device_id: device.to_string(),
-        ..ListQuarantineRequest::default()
-    };
-    let answer = service
-        .devices()
-        .list_quarantine(world.own(request))
-        .await
-        .unwrap();
+    let request =
+        ListQuarantineRequest { device_id: device.to_string(), ..ListQuarantineRequest::default() };
+    let answer = service.devices().list_quarantine(world.own(request)).await.unwrap();
     answer.into_inner().messages
 }
 
@@ -54,11 +48,7 @@ async fn req_lmu_20_reading_arrives_in_jetstream_with_the_registrys_tenant() {
     let records = records(&world).await;
     let sequences: Vec<i64> = records.iter().map(|record| record.sequence).collect();
     assert_eq!(sequences, (1..=20).collect::<Vec<_>>(), "order is kept");
-    assert!(
-        records
-            .iter()
-            .all(|r| r.tenant_id == world.tenant.to_string() && r.epoch == 4)
-    );
+    assert!(records.iter().all(|r| r.tenant_id == world.tenant.to_string() && r.epoch == 4));
     assert_eq!(records[0].values_json, r#"{"flow":1.5}"#);
     assert!(service.stop().await);
 }
@@ -162,18 +152,11 @@ async fn poison_is_kept_aside_told_and_stalls_nobody() {
 
     let kept = eventually(SOON, || async {
         let kept = quarantined(&world, &service, id).await;
-        if kept.len() == bad.len() {
-            Ok(kept)
-        } else {
-            Err(kept.len())
-        }
+        if kept.len() == bad.len() { Ok(kept) } else { Err(kept.len()) }
     })
     .await;
     for (payload, code, pointer) in bad {
-        let found = kept
-            .iter()
-            .find(|message| message.reason_code == code)
-            .expect(code);
+        let found = kept.iter().find(|message| message.reason_code == code).expect(code);
         assert_eq!(found.pointer, pointer);
         assert!(payload.starts_with(&found.payload) && found.payload.len() <= 4_096);
     }
@@ -187,12 +170,7 @@ async fn known_devices_are_served_while_the_database_is_away() {
     let world = World::start().await;
     let service = world.service().await;
     let contract = world.contract(&service).await;
-    let known = world
-        .device_of(&service, &contract, "known")
-        .await
-        .device_id
-        .parse()
-        .unwrap();
+    let known = world.device_of(&service, &contract, "known").await.device_id.parse().unwrap();
     let known = Device::connect(&world, known, 1).await;
     known.measure(1).await;
     stream_holds(&world, "TELEMETRY", 1).await;
@@ -215,16 +193,10 @@ async fn receipt_of_the_worker_reaches_the_device() {
     let service = world.service().await;
     let id = world.device(&service).await;
     let mut device = Device::connect(&world, id, 9).await;
-    let receipt = StoredReceipt {
-        device_id: id.to_string(),
-        epoch: 9,
-        sequences: vec![1, 2],
-    };
+    let receipt = StoredReceipt { device_id: id.to_string(), epoch: 9, sequences: vec![1, 2] };
     let nats = world.nats.client().await;
     let subject = subjects::receipt(world.tenant, id);
-    nats.publish(subject, receipt.encode_to_vec().into())
-        .await
-        .unwrap();
+    nats.publish(subject, receipt.encode_to_vec().into()).await.unwrap();
     nats.flush().await.unwrap();
     let told = device.next(Downlink::Receipt).await;
     assert_eq!(told, json!({"epoch": 9, "sequences": [1, 2]}));

@@ -107,11 +107,7 @@ fn folder() -> PathBuf {
 fn issuer(pki: &Path) -> Signer {
     let trust: Value =
         serde_json::from_slice(&std::fs::read(pki.join("trust.json")).unwrap()).unwrap();
-    let kids = trust["keys"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter_map(|key| key["kid"].as_str());
+    let kids = trust["keys"].as_array().unwrap().iter().filter_map(|key| key["kid"].as_str());
     let kid = kids.clone().find(|kid| kid.starts_with("issuer:")).unwrap();
     Signer::from_file(&pki.join("auth-issuer.key"), kid).unwrap()
 }
@@ -119,9 +115,7 @@ fn issuer(pki: &Path) -> Signer {
 /// `scheme://user:password@host:port/…` with another host and port.
 fn through(url: &str, proxy: &ChaosProxy) -> String {
     let (user, rest) = url.rsplit_once('@').unwrap();
-    let path = rest
-        .split_once('/')
-        .map_or(String::new(), |(_, path)| format!("/{path}"));
+    let path = rest.split_once('/').map_or(String::new(), |(_, path)| format!("/{path}"));
     format!("{user}@{}{path}", proxy.addr())
 }
 
@@ -135,15 +129,10 @@ async fn stand_in(auth: &StandIn) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let routes = Routes::new(EnrollmentServiceServer::new(auth.clone()));
     let runtime = Runtime::builder("auth", "0").build();
-    runtime
-        .tasks()
-        .spawn(TaskKind::Background, "stand-in", async move {
-            let incoming = TcpIncoming::from(listener);
-            Ok(Server::builder()
-                .add_routes(routes)
-                .serve_with_incoming(incoming)
-                .await?)
-        });
+    runtime.tasks().spawn(TaskKind::Background, "stand-in", async move {
+        let incoming = TcpIncoming::from(listener);
+        Ok(Server::builder().add_routes(routes).serve_with_incoming(incoming).await?)
+    });
     address
 }
 
@@ -151,10 +140,7 @@ impl World {
     pub(crate) async fn start() -> Self {
         yard_runtime::install_crypto_provider();
         let pki = folder();
-        yard::pki::generate("localhost", &SystemClock)
-            .unwrap()
-            .write(&pki, false)
-            .unwrap();
+        yard::pki::generate("localhost", &SystemClock).unwrap().write(&pki, false).unwrap();
         let (db, nats) = (TestDb::create().await, TestNats::start().await);
         let broker = TestBroker::start(&pki).await;
         let auth = StandIn::default();
@@ -208,15 +194,10 @@ impl World {
     /// Starts the service and waits until messages flow.
     pub(crate) async fn service(&self) -> Service {
         let runtime = Runtime::builder("device-ingest", "0").build();
-        device_ingest::run(self.config(), runtime.clone())
-            .await
-            .unwrap();
+        device_ingest::run(self.config(), runtime.clone()).await.unwrap();
         let address = runtime.address("grpc").unwrap();
-        let channel = Channel::from_shared(format!("http://{address}"))
-            .unwrap()
-            .connect()
-            .await
-            .unwrap();
+        let channel =
+            Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();
         let service = Service { runtime, channel };
         service.ready().await;
         service
@@ -240,41 +221,24 @@ impl World {
     pub(crate) fn by<T>(&self, tenant: TenantId, role: &str, message: T) -> Request<T> {
         let mut request = Request::new(message);
         let bearer = format!("Bearer {}", self.token(tenant, role));
-        request
-            .metadata_mut()
-            .insert("authorization", bearer.parse().unwrap());
+        request.metadata_mut().insert("authorization", bearer.parse().unwrap());
         request
     }
 
     /// Messages in a stream.
     pub(crate) async fn stored(&self, stream: &str) -> u64 {
         let jetstream = async_nats::jetstream::new(self.nats.client().await);
-        jetstream
-            .get_stream(stream)
-            .await
-            .unwrap()
-            .cached_info()
-            .state
-            .messages
+        jetstream.get_stream(stream).await.unwrap().cached_info().state.messages
     }
 
     /// A device of the first tenant, with its contract.
     pub(crate) async fn device(&self, service: &Service) -> DeviceId {
         let contract = self.contract(service).await;
-        self.device_of(service, &contract, "pump")
-            .await
-            .device_id
-            .parse()
-            .unwrap()
+        self.device_of(service, &contract, "pump").await.device_id.parse().unwrap()
     }
 
     pub(crate) async fn contract(&self, service: &Service) -> Contract {
-        service
-            .contracts()
-            .create_contract(self.own(contract()))
-            .await
-            .unwrap()
-            .into_inner()
+        service.contracts().create_contract(self.own(contract())).await.unwrap().into_inner()
     }
 
     pub(crate) async fn device_of(
@@ -288,27 +252,18 @@ impl World {
             contract_id: contract.contract_id.clone(),
             ..CreateDeviceRequest::default()
         };
-        service
-            .devices()
-            .create_device(self.own(request))
-            .await
-            .unwrap()
-            .into_inner()
+        service.devices().create_device(self.own(request)).await.unwrap().into_inner()
     }
 }
 
 /// With an idempotency key.
 pub(crate) fn keyed<T>(mut request: Request<T>, key: &str) -> Request<T> {
-    request
-        .metadata_mut()
-        .insert("idempotency-key", key.parse().unwrap());
+    request.metadata_mut().insert("idempotency-key", key.parse().unwrap());
     request
 }
 
 pub(crate) fn object(json: Value) -> prost_types::Struct {
-    let Value::Object(object) = json else {
-        unreachable!("an object is given")
-    };
+    let Value::Object(object) = json else { unreachable!("an object is given") };
     to_struct(object)
 }
 
@@ -360,15 +315,11 @@ impl Service {
 
     /// Stops it as a deployment would.
     pub(crate) async fn stop(self) -> bool {
-        self.runtime
-            .stop(Duration::ZERO, Duration::from_secs(10))
-            .await
+        self.runtime.stop(Duration::ZERO, Duration::from_secs(10)).await
     }
 
     /// Stops it while nothing can be finished.
     pub(crate) async fn abandon(self) {
-        self.runtime
-            .stop(Duration::ZERO, Duration::from_millis(300))
-            .await;
+        self.runtime.stop(Duration::ZERO, Duration::from_millis(300)).await;
     }
 }

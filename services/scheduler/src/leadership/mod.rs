@@ -34,18 +34,12 @@ struct Term {
 impl Leadership {
     pub(crate) fn new(pg: &Pg, holder: &str, config: LeaderConfig) -> Self {
         let lease = Lease::new(pg.clone(), LEASE, holder, config.ttl);
-        Self {
-            lease,
-            config,
-            term: Mutex::default(),
-        }
+        Self { lease, config, term: Mutex::default() }
     }
 
     /// The epoch this instance leads in, if it does.
     pub(crate) fn epoch(&self) -> Option<i64> {
-        self.term()
-            .filter(|term| Instant::now() < term.until)
-            .map(|term| term.epoch)
+        self.term().filter(|term| Instant::now() < term.until).map(|term| term.epoch)
     }
 
     /// For the check inside an effect's transaction.
@@ -98,10 +92,7 @@ impl Leadership {
     }
 
     fn hold(&self, hold: LeaseHold, until: Instant) {
-        let before = self.replace(Some(Term {
-            epoch: hold.epoch,
-            until,
-        }));
+        let before = self.replace(Some(Term { epoch: hold.epoch, until }));
         if before.map(|term| term.epoch) != Some(hold.epoch) {
             tracing::info!(epoch = hold.epoch, "leading");
         }
@@ -112,17 +103,13 @@ impl Leadership {
 
     /// Not heard is not refused: a leader goes on until its time is over, and not a moment longer.
     fn unconfirmed(&self, error: Option<&PgError>) -> Duration {
-        let left = self
-            .term()
-            .map(|term| term.until.saturating_duration_since(Instant::now()));
+        let left = self.term().map(|term| term.until.saturating_duration_since(Instant::now()));
         if left.is_some_and(|left| left.is_zero()) {
             self.step_down("the lease was not confirmed in time");
         }
         let problem = error.map_or_else(|| "no answer in time".to_owned(), ToString::to_string);
         tracing::warn!(problem, "lease not confirmed");
-        ASK_AGAIN
-            .min(self.config.renew)
-            .min(left.filter(|l| !l.is_zero()).unwrap_or(ASK_AGAIN))
+        ASK_AGAIN.min(self.config.renew).min(left.filter(|l| !l.is_zero()).unwrap_or(ASK_AGAIN))
     }
 
     /// Whether it led until now.
@@ -140,9 +127,6 @@ impl Leadership {
     }
 
     fn replace(&self, term: Option<Term>) -> Option<Term> {
-        std::mem::replace(
-            &mut *self.term.lock().unwrap_or_else(PoisonError::into_inner),
-            term,
-        )
+        std::mem::replace(&mut *self.term.lock().unwrap_or_else(PoisonError::into_inner), term)
     }
 }

@@ -41,9 +41,7 @@ impl ScheduleApi {
         let mut tx = self.begin(call).await?;
         let rows = store::all(&mut tx).await?;
         tx.commit().await?;
-        Ok(ListSchedulesResponse {
-            schedules: rows.into_iter().map(Schedule::from).collect(),
-        })
+        Ok(ListSchedulesResponse { schedules: rows.into_iter().map(Schedule::from).collect() })
     }
 
     async fn fires(
@@ -64,10 +62,7 @@ impl ScheduleApi {
             rows.pop();
         }
         let next_page_token = rows.last().filter(|_| more).map(token).unwrap_or_default();
-        Ok(ListFiresResponse {
-            fires: rows.into_iter().map(Fire::from).collect(),
-            next_page_token,
-        })
+        Ok(ListFiresResponse { fires: rows.into_iter().map(Fire::from).collect(), next_page_token })
     }
 
     /// Any instance may: nothing is decided here that two could decide differently. The fire is a
@@ -78,9 +73,7 @@ impl ScheduleApi {
         let schedule = store::lock(&mut tx, &asked.schedule)
             .await?
             .ok_or_else(|| Fault::new(Code::ScheduleUnknown))?;
-        let epoch = store::lease(&mut tx)
-            .await?
-            .map_or(0, |(_, epoch, ..)| epoch);
+        let epoch = store::lease(&mut tx).await?.map_or(0, |(_, epoch, ..)| epoch);
         let fire = store::fire(&mut tx, &schedule, schedule.now, epoch, Cause::ByHand)
             .await?
             .ok_or_else(|| Fault::new(Code::ResourceExists))?;
@@ -99,11 +92,7 @@ impl ScheduleApi {
         };
         // An empty holder says that nobody leads at present.
         let holder = if in_force { holder } else { String::new() };
-        Ok(Leadership {
-            holder,
-            epoch,
-            expires_at: Some(values::timestamp(expires_at)),
-        })
+        Ok(Leadership { holder, epoch, expires_at: Some(values::timestamp(expires_at)) })
     }
 }
 
@@ -122,9 +111,7 @@ impl ScheduleService for ScheduleApi {
         request: Request<ListFiresRequest>,
     ) -> Result<Response<ListFiresResponse>, Status> {
         let call = Call::of(&request);
-        self.fires(&call, request.get_ref())
-            .await
-            .rpc(&call, "list fires")
+        self.fires(&call, request.get_ref()).await.rpc(&call, "list fires")
     }
 
     async fn run_schedule(
@@ -132,9 +119,7 @@ impl ScheduleService for ScheduleApi {
         request: Request<RunScheduleRequest>,
     ) -> Result<Response<Fire>, Status> {
         let call = Call::of(&request);
-        self.run(&call, request.get_ref())
-            .await
-            .rpc(&call, "run a schedule")
+        self.run(&call, request.get_ref()).await.rpc(&call, "run a schedule")
     }
 
     async fn get_leadership(
@@ -184,8 +169,5 @@ fn last_key(token: &str) -> Result<Option<(OffsetDateTime, Uuid)>, Fault> {
 }
 
 fn token(row: &FireRow) -> String {
-    page::token(&[
-        &row.fired_at.unix_timestamp_nanos().to_string(),
-        &row.id.to_string(),
-    ])
+    page::token(&[&row.fired_at.unix_timestamp_nanos().to_string(), &row.id.to_string()])
 }

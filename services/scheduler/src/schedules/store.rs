@@ -230,10 +230,7 @@ mod tests {
         let at = OffsetDateTime::from_unix_timestamp(1_763_700_000).unwrap();
         let id = fire_id("presence-sweep", at);
         assert_eq!(id, fire_id("presence-sweep", at));
-        assert_ne!(
-            id,
-            fire_id("presence-sweep", at + Duration::microseconds(1))
-        );
+        assert_ne!(id, fire_id("presence-sweep", at + Duration::microseconds(1)));
         assert_ne!(id, fire_id("job-history-cleanup", at));
         assert_eq!(id.get_version_num(), 5);
     }

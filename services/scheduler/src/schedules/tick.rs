@@ -30,12 +30,7 @@ pub(crate) struct Ticker {
 
 impl Ticker {
     pub(crate) const fn new(pg: Pg, leadership: Arc<Leadership>, written: Arc<Notify>) -> Self {
-        Self {
-            pg,
-            leadership,
-            written,
-            seeded: None,
-        }
+        Self { pg, leadership, written, seeded: None }
     }
 
     /// Runs until `stop`.

@@ -9,9 +9,7 @@ use crate::support::{PATIENCE, World, uuid};
 const NAME: &str = "partition-maintenance";
 
 fn run() -> RunScheduleRequest {
-    RunScheduleRequest {
-        schedule: NAME.to_owned(),
-    }
+    RunScheduleRequest { schedule: NAME.to_owned() }
 }
 
 async fn seeded(world: &World) {
@@ -28,19 +26,9 @@ async fn schedule_is_run_by_hand_on_any_instance_beside_its_plan() {
     let follower = world.start().await;
     let next = format!("select next_fire_at from platform.schedules where name = '{NAME}'");
     let planned = world.db.sql(&next).await;
-    let fire = follower
-        .client()
-        .run_schedule(world.ops(run()))
-        .await
-        .unwrap()
-        .into_inner();
+    let fire = follower.client().run_schedule(world.ops(run())).await.unwrap().into_inner();
     assert_eq!((fire.cause.as_str(), fire.epoch), ("by hand", epoch));
-    let again = leader
-        .client()
-        .run_schedule(world.ops(run()))
-        .await
-        .unwrap()
-        .into_inner();
+    let again = leader.client().run_schedule(world.ops(run())).await.unwrap().into_inner();
     assert_ne!(uuid(&fire.fire_id), uuid(&again.fire_id));
     eventually(PATIENCE, || async { world.wishes().await == 2 }).await;
     assert_eq!(world.db.sql(&next).await, planned);
@@ -54,32 +42,14 @@ async fn schedule_unknown_or_without_right_is_refused() {
     let service = world.start().await;
     seeded(&world).await;
     let mut client = service.client();
-    let unknown = RunScheduleRequest {
-        schedule: "nothing".to_owned(),
-    };
+    let unknown = RunScheduleRequest { schedule: "nothing".to_owned() };
     let refused = client.run_schedule(world.ops(unknown)).await.unwrap_err();
     assert_eq!(refused.code(), Code::NotFound);
-    assert_eq!(
-        refused.metadata().get("yard-code").unwrap(),
-        "schedule.unknown"
-    );
-    let asked = ListFiresRequest {
-        schedule: "nothing".to_owned(),
-        ..Default::default()
-    };
-    assert_eq!(
-        client
-            .list_fires(world.ops(asked))
-            .await
-            .unwrap_err()
-            .code(),
-        Code::NotFound
-    );
+    assert_eq!(refused.metadata().get("yard-code").unwrap(), "schedule.unknown");
+    let asked = ListFiresRequest { schedule: "nothing".to_owned(), ..Default::default() };
+    assert_eq!(client.list_fires(world.ops(asked)).await.unwrap_err().code(), Code::NotFound);
     let reader = world.request(&["ops.read"], run());
-    assert_eq!(
-        client.run_schedule(reader).await.unwrap_err().code(),
-        Code::PermissionDenied
-    );
+    assert_eq!(client.run_schedule(reader).await.unwrap_err().code(), Code::PermissionDenied);
     let nobody = client.run_schedule(run()).await.unwrap_err();
     assert_eq!(nobody.code(), Code::Unauthenticated);
     assert_eq!(world.fires(NAME).await, 0);
@@ -96,31 +66,16 @@ async fn schedules_fires_and_leadership_are_shown() {
     for _ in 0..5 {
         client.run_schedule(world.ops(run())).await.unwrap();
     }
-    let answer = client
-        .list_schedules(world.ops(ListSchedulesRequest {}))
-        .await
-        .unwrap();
+    let answer = client.list_schedules(world.ops(ListSchedulesRequest {})).await.unwrap();
     let schedules = answer.into_inner().schedules;
     let names: Vec<_> = schedules.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(names, ["job-history-cleanup", NAME, "presence-sweep"]);
     assert!(schedules[1].last_fire_at.is_some() && schedules[1].next_fire_at.is_some());
     let (mut found, mut token) = (Vec::new(), String::new());
     loop {
-        let asked = ListFiresRequest {
-            schedule: NAME.to_owned(),
-            page_size: 2,
-            page_token: token,
-        };
-        let page = client
-            .list_fires(world.ops(asked))
-            .await
-            .unwrap()
-            .into_inner();
-        found.extend(
-            page.fires
-                .into_iter()
-                .map(|fire| (fire.fired_at.unwrap(), fire.fire_id)),
-        );
+        let asked = ListFiresRequest { schedule: NAME.to_owned(), page_size: 2, page_token: token };
+        let page = client.list_fires(world.ops(asked)).await.unwrap().into_inner();
+        found.extend(page.fires.into_iter().map(|fire| (fire.fired_at.unwrap(), fire.fire_id)));
         token = page.next_page_token;
         if token.is_empty() {
             break;
@@ -128,16 +83,9 @@ async fn schedules_fires_and_leadership_are_shown() {
     }
     assert_eq!(found.len(), 5);
     let nanos = |at: &prost_types::Timestamp| (at.seconds, at.nanos);
-    assert!(
-        found
-            .windows(2)
-            .all(|pair| nanos(&pair[0].0) >= nanos(&pair[1].0))
-    );
+    assert!(found.windows(2).all(|pair| nanos(&pair[0].0) >= nanos(&pair[1].0)));
     let asked = world.ops(GetLeadershipRequest {});
     let leadership = client.get_leadership(asked).await.unwrap().into_inner();
-    assert_eq!(
-        (leadership.holder.as_str(), leadership.epoch),
-        (service.rt.instance(), epoch)
-    );
+    assert_eq!((leadership.holder.as_str(), leadership.epoch), (service.rt.instance(), epoch));
     service.stop().await;
 }

@@ -44,11 +44,7 @@ async fn killed_leader_is_replaced_after_its_lease_and_nothing_fires_twice() {
     world.schedule("after", YEARLY, JUST_DUE).await;
     let second = world.leads(heir.rt.instance()).await;
     assert_eq!(second, first + 1);
-    assert!(
-        killed.elapsed() >= TTL - Duration::from_millis(700),
-        "{:?}",
-        killed.elapsed()
-    );
+    assert!(killed.elapsed() >= TTL - Duration::from_millis(700), "{:?}", killed.elapsed());
     eventually(PATIENCE, || async { world.fires("after").await == 1 }).await;
     eventually(PATIENCE, || async { world.wishes().await == 2 }).await;
     let epoch = "select epoch from platform.fires where schedule = 'after'";

@@ -54,34 +54,21 @@ impl World {
         std::fs::write(folder.join("trust.json"), trust.to_string()).unwrap();
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
         let tester = Runtime::builder("test", "0").build();
-        let bus = Nats::connect(&NatsConfig::for_test(&server.url()), &tester)
-            .await
-            .unwrap();
-        Self {
-            db,
-            server,
-            bus,
-            folder,
-            issuer,
-        }
+        let bus = Nats::connect(&NatsConfig::for_test(&server.url()), &tester).await.unwrap();
+        Self { db, server, bus, folder, issuer }
     }
 
     pub(crate) fn config(&self) -> Config {
         Config {
             runtime: RuntimeConfig::for_test(),
-            grpc: ListenConfig {
-                listen: "127.0.0.1:0".parse().unwrap(),
-            },
+            grpc: ListenConfig { listen: "127.0.0.1:0".parse().unwrap() },
             postgres: self.db.config("yard_scheduler"),
             nats: NatsConfig::for_test(&self.server.url()),
             identity: IdentityConfig {
                 key_file: self.folder.join("own.key"),
                 trust_file: self.folder.join("trust.json"),
             },
-            leader: LeaderConfig {
-                ttl: TTL,
-                renew: Duration::from_millis(200),
-            },
+            leader: LeaderConfig { ttl: TTL, renew: Duration::from_millis(200) },
         }
     }
 
@@ -100,11 +87,7 @@ impl World {
         let executor = builder.worker_threads(1).enable_all().build().unwrap();
         let rt = Runtime::builder("scheduler", "0").build();
         let instance = rt.instance().to_owned();
-        executor
-            .spawn(scheduler::run(self.config(), rt))
-            .await
-            .unwrap()
-            .unwrap();
+        executor.spawn(scheduler::run(self.config(), rt)).await.unwrap().unwrap();
         Victim { executor, instance }
     }
 
@@ -143,15 +126,8 @@ impl World {
     /// Messages on the stream JOBS for the worker's queue.
     pub(crate) async fn wishes(&self) -> usize {
         use futures::TryStreamExt as _;
-        let stream = self
-            .bus
-            .jetstream()
-            .get_stream(streams::JOBS.name)
-            .await
-            .unwrap();
-        let subjects = stream
-            .info_with_subjects("job.v1.default.partition-maintenance")
-            .await;
+        let stream = self.bus.jetstream().get_stream(streams::JOBS.name).await.unwrap();
+        let subjects = stream.info_with_subjects("job.v1.default.partition-maintenance").await;
         let found: Vec<(String, usize)> = subjects.unwrap().try_collect().await.unwrap();
         found.into_iter().map(|(_, count)| count).sum()
     }
@@ -177,9 +153,7 @@ impl World {
         };
         let mut request = Request::new(message);
         let bearer = format!("Bearer {}", self.issuer.sign(&claims).unwrap());
-        request
-            .metadata_mut()
-            .insert("authorization", bearer.parse().unwrap());
+        request.metadata_mut().insert("authorization", bearer.parse().unwrap());
         request
     }
 }

@@ -30,35 +30,16 @@ async fn built_in_schedules_are_seeded_once_and_keep_what_people_set() {
     let restored = "select count(*) from platform.schedules where name = 'partition-maintenance' \
                     and paused and cron = '0 2 * * *'";
     eventually(PATIENCE, || async { world.number(restored).await == 1 }).await;
-    assert_eq!(
-        world
-            .number("select count(*) from platform.schedules")
-            .await,
-        3
-    );
+    assert_eq!(world.number("select count(*) from platform.schedules").await, 3);
     service.stop().await;
 }
 
 #[tokio::test]
 async fn missed_time_is_caught_up_within_the_deadline_and_skipped_beyond() {
     let world = World::new().await;
-    world
-        .schedule("late", YEARLY, "clock_timestamp() - interval '1 hour'")
-        .await;
-    world
-        .schedule(
-            "too-late",
-            YEARLY,
-            "clock_timestamp() - interval '25 hours'",
-        )
-        .await;
-    world
-        .schedule(
-            "punctual",
-            YEARLY,
-            "clock_timestamp() - interval '1 second'",
-        )
-        .await;
+    world.schedule("late", YEARLY, "clock_timestamp() - interval '1 hour'").await;
+    world.schedule("too-late", YEARLY, "clock_timestamp() - interval '25 hours'").await;
+    world.schedule("punctual", YEARLY, "clock_timestamp() - interval '1 second'").await;
     let service = world.start().await;
     for name in ["late", "too-late", "punctual"] {
         eventually(PATIENCE, || async { advanced(&world, name).await }).await;
@@ -72,16 +53,9 @@ async fn missed_time_is_caught_up_within_the_deadline_and_skipped_beyond() {
 #[tokio::test]
 async fn paused_schedule_does_not_fire() {
     let world = World::new().await;
-    world
-        .schedule("resting", YEARLY, "clock_timestamp() - interval '1 second'")
-        .await;
-    world
-        .db
-        .sql("update platform.schedules set paused = true")
-        .await;
-    world
-        .schedule("awake", YEARLY, "clock_timestamp() - interval '1 second'")
-        .await;
+    world.schedule("resting", YEARLY, "clock_timestamp() - interval '1 second'").await;
+    world.db.sql("update platform.schedules set paused = true").await;
+    world.schedule("awake", YEARLY, "clock_timestamp() - interval '1 second'").await;
     let service = world.start().await;
     eventually(PATIENCE, || async { world.fires("awake").await == 1 }).await;
     assert_eq!(world.fires("resting").await, 0);
@@ -103,13 +77,7 @@ async fn clock_that_was_put_back_neither_repeats_nor_delays() {
         )
         .await;
     // … and while it was ahead, the next hour was reckoned from the wrong day.
-    world
-        .schedule(
-            "ahead",
-            "0 * * * *",
-            "clock_timestamp() + interval '10 days'",
-        )
-        .await;
+    world.schedule("ahead", "0 * * * *", "clock_timestamp() + interval '10 days'").await;
     let service = world.start().await;
     eventually(PATIENCE, || async { advanced(&world, "again").await }).await;
     let soon = "select count(*) from platform.schedules where name = 'ahead' \
@@ -123,15 +91,9 @@ async fn clock_that_was_put_back_neither_repeats_nor_delays() {
 #[tokio::test]
 async fn wrong_clock_of_the_machine_changes_nothing() {
     let world = World::new().await;
-    world
-        .schedule("due", YEARLY, "clock_timestamp() - interval '1 second'")
-        .await;
-    world
-        .schedule("not-due", YEARLY, "clock_timestamp() + interval '1 hour'")
-        .await;
-    let clock = Arc::new(ManualClock::new(
-        SystemClock.now() + time::Duration::days(400),
-    ));
+    world.schedule("due", YEARLY, "clock_timestamp() - interval '1 second'").await;
+    world.schedule("not-due", YEARLY, "clock_timestamp() + interval '1 hour'").await;
+    let clock = Arc::new(ManualClock::new(SystemClock.now() + time::Duration::days(400)));
     let rt = Runtime::builder("scheduler", "0").clock(clock).build();
     scheduler::run(world.config(), rt.clone()).await.unwrap();
     eventually(PATIENCE, || async { world.fires("due").await == 1 }).await;

@@ -26,12 +26,8 @@ const DEVICES: usize = 200;
 const WINDOW: usize = 1_000;
 
 fn main() -> ExitCode {
-    let executor = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build();
-    let outcome = executor
-        .map_err(anyhow::Error::from)
-        .and_then(|e| e.block_on(bench()));
+    let executor = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let outcome = executor.map_err(anyhow::Error::from).and_then(|e| e.block_on(bench()));
     let (line, code) = match outcome {
         Ok(line) => (line, ExitCode::SUCCESS),
         Err(error) => (format!("bench-writer: {error:#}"), ExitCode::FAILURE),
@@ -42,11 +38,7 @@ fn main() -> ExitCode {
 
 async fn bench() -> anyhow::Result<String> {
     let mut arguments = std::env::args().skip(1);
-    let mut next = |what| {
-        arguments
-            .next()
-            .with_context(|| format!("argument {what} is missing"))
-    };
+    let mut next = |what| arguments.next().with_context(|| format!("argument {what} is missing"));
     let file = next("CONFIG")?;
     let tenant: TenantId = next("TENANT")?.parse()?;
     let records: usize = next("RECORDS")?.parse()?;
@@ -68,10 +60,7 @@ async fn bench() -> anyhow::Result<String> {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     let seconds = begun.elapsed().as_secs_f64();
-    ensure!(
-        rt.stop(Duration::ZERO, Duration::from_secs(30)).await,
-        "the writers did not stop"
-    );
+    ensure!(rt.stop(Duration::ZERO, Duration::from_secs(30)).await, "the writers did not stop");
     let now = stored(&pg, tenant).await?;
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     let rate = |seconds: f64| (records as f64 / seconds).round();
@@ -109,16 +98,12 @@ async fn publish(
     tenant: TenantId,
     records: usize,
 ) -> anyhow::Result<()> {
-    let devices: Vec<DeviceId> = (0..DEVICES)
-        .map(|_| DeviceId::from_uuid(rt.ids().uuid7()))
-        .collect();
+    let devices: Vec<DeviceId> =
+        (0..DEVICES).map(|_| DeviceId::from_uuid(rt.ids().uuid7())).collect();
     let begun = rt.clock().now();
     let mut pending = std::collections::VecDeque::with_capacity(WINDOW);
     for number in 0..records {
-        let device = devices
-            .get(number % DEVICES)
-            .copied()
-            .context("there are devices")?;
+        let device = devices.get(number % DEVICES).copied().context("there are devices")?;
         let message = record(tenant, device, i64::try_from(number / DEVICES)? + 1, begun);
         pending.push_back(nats.publish(&message).await?);
         if pending.len() >= WINDOW

@@ -68,11 +68,7 @@ impl JobApi {
         if more {
             rows.pop();
         }
-        let next = rows
-            .last()
-            .filter(|_| more)
-            .map(Before::token)
-            .unwrap_or_default();
+        let next = rows.last().filter(|_| more).map(Before::token).unwrap_or_default();
         Ok(ListJobsResponse {
             jobs: rows.into_iter().map(Job::from).collect(),
             next_page_token: next,
@@ -87,9 +83,7 @@ impl JobService for JobApi {
         request: Request<ListJobsRequest>,
     ) -> Result<Response<ListJobsResponse>, Status> {
         let call = Call::of(&request);
-        self.list(&call, request.get_ref())
-            .await
-            .rpc(&call, "list jobs")
+        self.list(&call, request.get_ref()).await.rpc(&call, "list jobs")
     }
 
     async fn list_queues(
@@ -98,9 +92,7 @@ impl JobService for JobApi {
     ) -> Result<Response<ListQueuesResponse>, Status> {
         let call = Call::of(&request);
         let queues = queues::all(&self.pg, &self.nats, self.clock.now()).await;
-        queues
-            .map(|queues| ListQueuesResponse { queues })
-            .rpc(&call, "list queues")
+        queues.map(|queues| ListQueuesResponse { queues }).rpc(&call, "list queues")
     }
 }
 
@@ -153,10 +145,7 @@ impl Before {
         let wrong = || Fault::new(Code::PageTokenInvalid);
         let nanos: i128 = nanos.parse().map_err(|_e| wrong())?;
         let created_at = OffsetDateTime::from_unix_timestamp_nanos(nanos).map_err(|_e| wrong())?;
-        Ok(Some(Self {
-            created_at,
-            id: Uuid::try_parse(&id).map_err(|_e| wrong())?,
-        }))
+        Ok(Some(Self { created_at, id: Uuid::try_parse(&id).map_err(|_e| wrong())? }))
     }
 
     fn token(row: &JobRow) -> String {

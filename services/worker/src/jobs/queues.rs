@@ -25,16 +25,11 @@ impl Backlog {
             (Some(a), Some(b)) => Some(a.min(b)),
             (one, other) => one.or(other),
         };
-        Self {
-            depth: self.depth + other.depth,
-            oldest,
-        }
+        Self { depth: self.depth + other.depth, oldest }
     }
 
     fn queue(self, name: &str, now: OffsetDateTime) -> Queue {
-        let age = self
-            .oldest
-            .map_or(0, |oldest| (now - oldest).whole_milliseconds().max(0));
+        let age = self.oldest.map_or(0, |oldest| (now - oldest).whole_milliseconds().max(0));
         Queue {
             name: name.to_owned(),
             depth: self.depth,
@@ -45,11 +40,7 @@ impl Backlog {
 
 /// The telemetry writer's queue, then those of jobs.
 pub(super) async fn all(pg: &Pg, nats: &Nats, now: OffsetDateTime) -> Result<Vec<Queue>, Fault> {
-    let telemetry = streams::TELEMETRY
-        .subjects
-        .first()
-        .copied()
-        .unwrap_or_default();
+    let telemetry = streams::TELEMETRY.subjects.first().copied().unwrap_or_default();
     let telemetry = in_stream(nats, streams::TELEMETRY.name, telemetry).await?;
     let mut queues = vec![telemetry.queue("telemetry", now)];
     for name in JOB_QUEUES {
@@ -65,15 +56,8 @@ async fn in_stream(nats: &Nats, name: &str, filter: &str) -> Result<Backlog, Fau
     let unavailable = |e: Box<dyn std::error::Error + Send + Sync>| {
         Fault::new(Code::ServiceUnavailable).with_source(e)
     };
-    let stream = nats
-        .jetstream()
-        .get_stream(name)
-        .await
-        .map_err(|e| unavailable(Box::new(e)))?;
-    let subjects = stream
-        .info_with_subjects(filter)
-        .await
-        .map_err(|e| unavailable(Box::new(e)))?;
+    let stream = nats.jetstream().get_stream(name).await.map_err(|e| unavailable(Box::new(e)))?;
+    let subjects = stream.info_with_subjects(filter).await.map_err(|e| unavailable(Box::new(e)))?;
     let depth = subjects
         .try_fold(0_i64, |sum, (_subject, count)| async move {
             Ok(sum.saturating_add(i64::try_from(count).unwrap_or(i64::MAX)))
@@ -84,10 +68,7 @@ async fn in_stream(nats: &Nats, name: &str, filter: &str) -> Result<Backlog, Fau
         return Ok(Backlog::default());
     }
     // It may have been acknowledged between the two questions.
-    let first = stream
-        .direct_get_next_for_subject(filter, Some(1))
-        .await
-        .ok();
+    let first = stream.direct_get_next_for_subject(filter, Some(1)).await.ok();
     let oldest = first.and_then(|message| {
         OffsetDateTime::from_unix_timestamp(message.time.unix_timestamp()).ok()
     });

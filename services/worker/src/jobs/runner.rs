@@ -40,17 +40,8 @@ impl Runner {
         ids: Arc<dyn IdSource>,
         wake: Arc<Notify>,
     ) -> Self {
-        let JobsConfig {
-            slots, lease, poll, ..
-        } = *config;
-        Self {
-            pg,
-            slots,
-            lease,
-            poll,
-            ids,
-            wake,
-        }
+        let JobsConfig { slots, lease, poll, .. } = *config;
+        Self { pg, slots, lease, poll, ids, wake }
     }
 
     /// After `soft` no more jobs are taken; after `hard` those that still run are given back.
@@ -63,11 +54,7 @@ impl Runner {
         let mut tokens: Vec<Uuid> = Vec::new();
         while !soft.is_cancelled() {
             let free = self.slots.saturating_sub(running.len());
-            let claimed = if free > 0 {
-                self.claim(free).await
-            } else {
-                Vec::new()
-            };
+            let claimed = if free > 0 { self.claim(free).await } else { Vec::new() };
             for job in claimed {
                 tokens.push(job.lease_token);
                 running.push(work(self.pg.clone(), job, self.lease).boxed());

@@ -59,16 +59,8 @@ impl World {
         std::fs::write(folder.join("trust.json"), trust.to_string()).unwrap();
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
         let tester = Runtime::builder("test", "0").build();
-        let bus = Nats::connect(&NatsConfig::for_test(&server.url()), &tester)
-            .await
-            .unwrap();
-        Self {
-            db,
-            server,
-            bus,
-            folder,
-            issuer,
-        }
+        let bus = Nats::connect(&NatsConfig::for_test(&server.url()), &tester).await.unwrap();
+        Self { db, server, bus, folder, issuer }
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -76,9 +68,7 @@ impl World {
         postgres.max_connections = 10;
         Config {
             runtime: RuntimeConfig::for_test(),
-            grpc: ListenConfig {
-                listen: "127.0.0.1:0".parse().unwrap(),
-            },
+            grpc: ListenConfig { listen: "127.0.0.1:0".parse().unwrap() },
             postgres,
             nats: NatsConfig::for_test(&self.server.url()),
             identity: IdentityConfig {
@@ -112,11 +102,7 @@ impl World {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let executor = builder.worker_threads(1).enable_all().build().unwrap();
         let rt = Runtime::builder("worker", "0").build();
-        executor
-            .spawn(worker::run(self.config(), rt))
-            .await
-            .unwrap()
-            .unwrap();
+        executor.spawn(worker::run(self.config(), rt)).await.unwrap().unwrap();
         Victim { executor }
     }
 
@@ -158,13 +144,7 @@ impl World {
             payload: request.encode_to_vec().into(),
             traceparent: None,
         };
-        self.bus
-            .publish(&message)
-            .await
-            .unwrap()
-            .confirmed()
-            .await
-            .unwrap();
+        self.bus.publish(&message).await.unwrap().confirmed().await.unwrap();
     }
 
     pub(crate) fn jetstream(&self) -> &Context {
@@ -183,11 +163,7 @@ impl World {
     }
 
     pub(crate) async fn stored(&self) -> usize {
-        self.db
-            .sql("select count(*) from series.telemetry")
-            .await
-            .parse()
-            .unwrap()
+        self.db.sql("select count(*) from series.telemetry").await.parse().unwrap()
     }
 
     /// A request of a person of `tenant` who may read telemetry.
@@ -276,12 +252,7 @@ pub(crate) fn now() -> OffsetDateTime {
 /// hour ago.
 pub(crate) fn record(tenant: TenantId, device: DeviceId, sequence: i64) -> TelemetryRecord {
     let hour_ago = now().replace_nanosecond(0).unwrap() - time::Duration::hours(1);
-    at(
-        tenant,
-        device,
-        sequence,
-        hour_ago + time::Duration::seconds(sequence % 3_000),
-    )
+    at(tenant, device, sequence, hour_ago + time::Duration::seconds(sequence % 3_000))
 }
 
 pub(crate) fn at(

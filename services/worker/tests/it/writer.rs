@@ -19,10 +19,7 @@ async fn dead_letter_code(world: &World) -> String {
     let subject = subjects::dead_letter(streams::TELEMETRY.name, "telemetry-writer");
     eventually(PATIENCE, || async {
         let stream = world.jetstream().get_stream(streams::DLQ.name).await.ok()?;
-        let message = stream
-            .direct_get_last_for_subject(subject.as_str())
-            .await
-            .ok()?;
+        let message = stream.direct_get_last_for_subject(subject.as_str()).await.ok()?;
         Some(message.headers.get("Yard-Reason-Code")?.as_str().to_owned())
     })
     .await
@@ -33,11 +30,7 @@ async fn batch_with_duplicates_is_stored_once() {
     let world = World::new().await;
     let (tenant, device) = (world.tenant("acme").await, device());
     let records: Vec<_> = (1..=300).map(|n| record(tenant, device, n)).collect();
-    let twice: Vec<_> = records
-        .iter()
-        .chain(records.iter().rev())
-        .cloned()
-        .collect();
+    let twice: Vec<_> = records.iter().chain(records.iter().rev()).cloned().collect();
     world.publish(&twice).await;
     let service = world.start().await;
     world.drained().await;
@@ -64,9 +57,7 @@ async fn two_tenants_in_one_batch_cannot_mix() {
     world.drained().await;
     let pg = world.db.pg("yard_worker");
     for (tenant, device) in tenants.into_iter().zip(devices) {
-        let mut tx = TenantTx::begin(&pg, tenant, &Actor::service("test"))
-            .await
-            .unwrap();
+        let mut tx = TenantTx::begin(&pg, tenant, &Actor::service("test")).await.unwrap();
         let rows: Vec<(uuid::Uuid, uuid::Uuid, i64)> = sqlx::query_as(
             "select tenant_id, device_id, count(*) from series.telemetry group by 1, 2",
         )
@@ -81,30 +72,17 @@ async fn two_tenants_in_one_batch_cannot_mix() {
 #[tokio::test]
 async fn record_of_another_tenant_than_its_subject_goes_to_the_dead_letters() {
     let world = World::new().await;
-    let (tenant, other, device) = (
-        world.tenant("acme").await,
-        world.tenant("globex").await,
-        device(),
-    );
+    let (tenant, other, device) =
+        (world.tenant("acme").await, world.tenant("globex").await, device());
     let message = Outgoing {
         subject: subjects::telemetry(tenant, device, "reading"),
         id: id(),
         payload: record(other, device, 1).encode_to_vec().into(),
         traceparent: None,
     };
-    world
-        .bus
-        .publish(&message)
-        .await
-        .unwrap()
-        .confirmed()
-        .await
-        .unwrap();
+    world.bus.publish(&message).await.unwrap().confirmed().await.unwrap();
     let service = world.start().await;
-    assert_eq!(
-        dead_letter_code(&world).await,
-        Code::RequestInvalid.as_str()
-    );
+    assert_eq!(dead_letter_code(&world).await, Code::RequestInvalid.as_str());
     world.drained().await;
     assert_eq!(world.stored().await, 0);
     service.stop().await;
@@ -119,10 +97,7 @@ async fn poison_row_among_a_thousand_is_taken_out_alone() {
     records[617].values_json = r#"{"note":"\u0000"}"#.to_owned();
     world.publish(&records).await;
     let service = world.start().await;
-    assert_eq!(
-        dead_letter_code(&world).await,
-        Code::TelemetryContractViolated.as_str()
-    );
+    assert_eq!(dead_letter_code(&world).await, Code::TelemetryContractViolated.as_str());
     world.drained().await;
     assert_eq!(world.stored().await, 999);
     assert_eq!(world.in_stream(streams::DLQ.name).await, 1);
@@ -139,19 +114,11 @@ async fn missing_partition_is_made_and_an_impossible_day_is_poison() {
     world.publish(&[record(tenant, device, 1)]).await;
     world.drained().await;
     let today = "drop table series.telemetry_";
-    let day = world
-        .db
-        .sql("select to_char(now() at time zone 'UTC', 'YYYYMMDD')")
-        .await;
+    let day = world.db.sql("select to_char(now() at time zone 'UTC', 'YYYYMMDD')").await;
     world.db.sql(&format!("{today}{day}")).await;
     let far = now() + time::Duration::days(100);
-    world
-        .publish(&[at(tenant, device, 2, far), at(tenant, device, 3, now())])
-        .await;
-    assert_eq!(
-        dead_letter_code(&world).await,
-        Code::TelemetryTimestampSkewed.as_str()
-    );
+    world.publish(&[at(tenant, device, 2, far), at(tenant, device, 3, now())]).await;
+    assert_eq!(dead_letter_code(&world).await, Code::TelemetryTimestampSkewed.as_str());
     world.drained().await;
     let found = "select count(*) from series.telemetry where sequence = 3";
     assert_eq!(world.db.sql(found).await, "1");
@@ -169,10 +136,7 @@ async fn database_cut_away_loses_nothing_and_is_resumed() {
     let proxy = ChaosProxy::start(upstream).unwrap();
     let mut config = world.config();
     let url = format!("{head}@{}/{database}", proxy.addr());
-    config.postgres = PostgresConfig {
-        max_connections: 10,
-        ..PostgresConfig::for_test(&url)
-    };
+    config.postgres = PostgresConfig { max_connections: 10, ..PostgresConfig::for_test(&url) };
     let service = world.start_with(config).await;
 
     let records: Vec<_> = (1..=3_000).map(|n| record(tenant, device, n)).collect();
@@ -216,20 +180,14 @@ async fn receipts_name_what_is_stored_even_when_it_was_before() {
     let subject = subjects::receipt(tenant, device);
     let mut receipts = world.bus.subscribe_live(subject).await.unwrap();
     world.bus.flush().await.unwrap();
-    let wanted = |n| TelemetryRecord {
-        receipt_requested: n % 2 == 0,
-        ..record(tenant, device, n)
-    };
+    let wanted = |n| TelemetryRecord { receipt_requested: n % 2 == 0, ..record(tenant, device, n) };
     let records: Vec<_> = (1..=20).map(wanted).collect();
     let service = world.start().await;
     for _round in 0..2 {
         world.publish(&records).await;
         let mut told = BTreeSet::new();
         while told.len() < 10 {
-            let next = tokio::time::timeout(PATIENCE, receipts.next())
-                .await
-                .unwrap()
-                .unwrap();
+            let next = tokio::time::timeout(PATIENCE, receipts.next()).await.unwrap().unwrap();
             let receipt = StoredReceipt::decode(next.payload).unwrap();
             assert_eq!((receipt.epoch, receipt.device_id), (1, device.to_string()));
             told.extend(receipt.sequences);
@@ -254,10 +212,7 @@ async fn live_events_come_after_the_commit_and_are_conflated() {
     let service = world.start_with(config).await;
     let mut heard = Vec::new();
     loop {
-        let next = tokio::time::timeout(PATIENCE, events.next())
-            .await
-            .unwrap()
-            .unwrap();
+        let next = tokio::time::timeout(PATIENCE, events.next()).await.unwrap().unwrap();
         let event: Value = serde_json::from_slice(&next.payload).unwrap();
         heard.push(event.clone());
         if event["sequence"] == 500 {
@@ -281,17 +236,13 @@ async fn partitions_are_there_before_any_scheduler_ran() {
     let world = World::new().await;
     let names = "select string_agg(name, ',') from series.telemetry_partitions()";
     let all = world.db.sql(names).await;
-    let day = (now().date() + time::Duration::days(1))
-        .to_string()
-        .replace('-', "");
+    let day = (now().date() + time::Duration::days(1)).to_string().replace('-', "");
     let tomorrow = format!("telemetry_{day}");
     assert!(all.contains(&tomorrow));
     world.db.sql(&format!("drop table series.{tomorrow}")).await;
     let service = world.start().await;
-    eventually(Duration::from_secs(10), || async {
-        world.db.sql(names).await.contains(&tomorrow)
-    })
-    .await;
+    eventually(Duration::from_secs(10), || async { world.db.sql(names).await.contains(&tomorrow) })
+        .await;
     service.stop().await;
 }
 
@@ -301,18 +252,9 @@ async fn copy_into_a_table_with_row_level_security_is_refused() {
     let world = World::new().await;
     let tenant = world.tenant("acme").await;
     let pg = world.db.pg("yard_worker");
-    let mut tx = TenantTx::begin(&pg, tenant, &Actor::service("test"))
-        .await
-        .unwrap();
-    let refused = tx
-        .copy_in_raw("copy series.telemetry from stdin")
-        .await
-        .err()
-        .unwrap();
+    let mut tx = TenantTx::begin(&pg, tenant, &Actor::service("test")).await.unwrap();
+    let refused = tx.copy_in_raw("copy series.telemetry from stdin").await.err().unwrap();
     let refused = refused.as_database_error().unwrap();
     assert_eq!(refused.code().unwrap(), "0A000");
-    assert_eq!(
-        refused.message(),
-        "COPY FROM not supported with row-level security"
-    );
+    assert_eq!(refused.message(), "COPY FROM not supported with row-level security");
 }

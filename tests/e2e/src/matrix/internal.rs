@@ -15,14 +15,9 @@ pub(super) async fn refusals(
     rpc: &MethodDescriptor,
     policy: &MethodPolicy,
 ) -> anyhow::Result<[Code; 2]> {
-    let port = platform
-        .grpc_port(&policy.owner)
-        .context("the owner has a port")?;
+    let port = platform.grpc_port(&policy.owner).context("the owner has a port")?;
     let person = platform.person_token()?;
-    Ok([
-        call(port, rpc, None).await?,
-        call(port, rpc, Some(&person)).await?,
-    ])
+    Ok([call(port, rpc, None).await?, call(port, rpc, Some(&person)).await?])
 }
 
 async fn call(port: u16, rpc: &MethodDescriptor, token: Option<&str>) -> anyhow::Result<Code> {

@@ -20,18 +20,13 @@ pub(super) fn request(rpc: &MethodDescriptor, arguments: Value) -> anyhow::Resul
         .into_iter()
         .find_map(|verb| Some((verb, text(&rule, verb)?)))
         .context("the route names no method")?;
-    let Value::Object(mut left) = arguments else {
-        bail!("arguments are an object")
-    };
+    let Value::Object(mut left) = arguments else { bail!("arguments are an object") };
     let mut path = fill(&template, &mut left)?;
     let body = match text(&rule, "body").as_deref() {
         Some("*") => Some(Value::Object(left)),
         Some(field) => left.remove(field),
         None => {
-            let query: Vec<_> = left
-                .iter()
-                .map(|(k, v)| format!("{k}={}", plain(v)))
-                .collect();
+            let query: Vec<_> = left.iter().map(|(k, v)| format!("{k}={}", plain(v))).collect();
             if !query.is_empty() {
                 path = format!("{path}?{}", query.join("&"));
             }
@@ -49,9 +44,7 @@ pub(super) fn request(rpc: &MethodDescriptor, arguments: Value) -> anyhow::Resul
 }
 
 fn rule(rpc: &MethodDescriptor) -> anyhow::Result<DynamicMessage> {
-    let extension = descriptors()
-        .get_extension_by_name("google.api.http")
-        .context("google.api")?;
+    let extension = descriptors().get_extension_by_name("google.api.http").context("google.api")?;
     let options = rpc.options();
     let rule = options.get_extension(&extension);
     rule.as_message().cloned().context("the route is a message")
@@ -78,9 +71,7 @@ fn fill(template: &str, left: &mut Map<String, Value>) -> anyhow::Result<String>
                 .and_then(|object| object.remove(inner)),
             None => left.remove(name),
         };
-        path.push_str(&plain(
-            &value.with_context(|| format!("no argument for {name}"))?,
-        ));
+        path.push_str(&plain(&value.with_context(|| format!("no argument for {name}"))?));
         rest = after;
     }
     path.push_str(rest);

@@ -51,10 +51,8 @@ struct Caller<'w> {
 pub async fn run(platform: &Platform, world: &World) -> anyhow::Result<Report> {
     let mut report = Report::default();
     let mut turn = 0;
-    let mut methods: Vec<MethodDescriptor> = descriptors()
-        .services()
-        .flat_map(|s| s.methods().collect::<Vec<_>>())
-        .collect();
+    let mut methods: Vec<MethodDescriptor> =
+        descriptors().services().flat_map(|s| s.methods().collect::<Vec<_>>()).collect();
     // Signing out comes last: it ends the caller's own session.
     methods.sort_by_key(|m| (m.name() == "Logout", m.full_name().to_owned()));
     for method in &methods {
@@ -67,13 +65,8 @@ pub async fn run(platform: &Platform, world: &World) -> anyhow::Result<Report> {
         if declared.policy.scope() == Scope::Internal {
             for code in internal::refusals(platform, method, declared).await? {
                 report.cases += 1;
-                if !matches!(
-                    code,
-                    tonic::Code::Unauthenticated | tonic::Code::PermissionDenied
-                ) {
-                    report
-                        .leaks
-                        .push(format!("{path}: internal method answered {code:?}"));
+                if !matches!(code, tonic::Code::Unauthenticated | tonic::Code::PermissionDenied) {
+                    report.leaks.push(format!("{path}: internal method answered {code:?}"));
                 }
             }
             continue;
@@ -81,28 +74,13 @@ pub async fn run(platform: &Platform, world: &World) -> anyhow::Result<Report> {
         for (own, other) in [(&world.a, &world.b), (&world.b, &world.a)] {
             for caller in callers(world, own) {
                 turn += 1;
-                let target = if caller.name == "other tenant" {
-                    other
-                } else {
-                    own
-                };
-                let call = request(
-                    method,
-                    arguments(&path, target, turn).unwrap_or(Value::Null),
-                )?;
+                let target = if caller.name == "other tenant" { other } else { own };
+                let call = request(method, arguments(&path, target, turn).unwrap_or(Value::Null))?;
                 let answer = send(caller.client, &call).await?;
-                let foreign = if caller.role == "none" {
-                    &[own, other][..]
-                } else {
-                    &[other][..]
-                };
+                let foreign = if caller.role == "none" { &[own, other][..] } else { &[other][..] };
                 judge(&mut report, &path, &declared.policy, &caller, &answer);
                 search(&mut report, &path, &caller, &answer, foreign);
-                if own
-                    .canaries
-                    .iter()
-                    .any(|canary| answer.bytes.contains(canary.as_str()))
-                {
+                if own.canaries.iter().any(|canary| answer.bytes.contains(canary.as_str())) {
                     report.own_canaries += 1;
                 }
             }
@@ -113,26 +91,10 @@ pub async fn run(platform: &Platform, world: &World) -> anyhow::Result<Report> {
 
 fn callers<'w>(world: &'w World, own: &'w Tenant) -> [Caller<'w>; 5] {
     [
-        Caller {
-            name: "own tenant",
-            client: &own.owner,
-            role: "owner",
-        },
-        Caller {
-            name: "other tenant",
-            client: &own.owner,
-            role: "owner",
-        },
-        Caller {
-            name: "too little right",
-            client: &own.viewer,
-            role: "viewer",
-        },
-        Caller {
-            name: "nobody",
-            client: &world.nobody,
-            role: "none",
-        },
+        Caller { name: "own tenant", client: &own.owner, role: "owner" },
+        Caller { name: "other tenant", client: &own.owner, role: "owner" },
+        Caller { name: "too little right", client: &own.viewer, role: "viewer" },
+        Caller { name: "nobody", client: &world.nobody, role: "none" },
         Caller {
             name: "system administrator",
             client: &world.administrator,
@@ -142,9 +104,7 @@ fn callers<'w>(world: &'w World, own: &'w Tenant) -> [Caller<'w>; 5] {
 }
 
 async fn send(client: &Client, call: &Request) -> anyhow::Result<Answer> {
-    client
-        .call(call.method, &call.path, call.body.as_ref())
-        .await
+    client.call(call.method, &call.path, call.body.as_ref()).await
 }
 
 fn may(policy: &Policy, role: &str) -> bool {
@@ -165,12 +125,7 @@ fn may(policy: &Policy, role: &str) -> bool {
 
 fn judge(report: &mut Report, path: &str, policy: &Policy, caller: &Caller<'_>, answer: &Answer) {
     report.cases += 1;
-    let line = || {
-        format!(
-            "{path} as {}: {} {}",
-            caller.name, answer.status, answer.bytes
-        )
-    };
+    let line = || format!("{path} as {}: {} {}", caller.name, answer.status, answer.bytes);
     let let_in = !matches!(answer.status, 401 | 403);
     let allowed = may(policy, caller.role);
     // A wrong claim code is refused as a credential, whoever shows it.
@@ -201,9 +156,7 @@ fn search(
     for tenant in foreign {
         for canary in &tenant.canaries {
             if answer.bytes.contains(canary.as_str()) {
-                report
-                    .leaks
-                    .push(format!("{path} as {} holds {canary}", caller.name));
+                report.leaks.push(format!("{path} as {} holds {canary}", caller.name));
             }
         }
     }

@@ -68,9 +68,7 @@ async fn tenant_schemas_hold_only_invoker_views_and_no_enum_types() {
         ))
         .await;
     assert_eq!(definer_views.trim(), "");
-    let enums = db
-        .sql("select typname from pg_type where typtype = 'e'")
-        .await;
+    let enums = db.sql("select typname from pg_type where typtype = 'e'").await;
     assert_eq!(enums.trim(), "");
 }
 
@@ -148,11 +146,7 @@ async fn req_wifi_02_rows_of_another_tenant_cannot_be_read_or_written() {
                   values ($1, gen_random_uuid(), now(), gen_random_uuid(), now(), 0, 0, '{}')";
 
     let mut own = TenantTx::begin(&pg, id(A), &actor).await.unwrap();
-    sqlx::query(insert)
-        .bind(id(A).uuid())
-        .execute(&mut *own)
-        .await
-        .unwrap();
+    sqlx::query(insert).bind(id(A).uuid()).execute(&mut *own).await.unwrap();
     own.commit().await.unwrap();
 
     let mut other = TenantTx::begin(&pg, id(B), &actor).await.unwrap();
@@ -161,16 +155,8 @@ async fn req_wifi_02_rows_of_another_tenant_cannot_be_read_or_written() {
         .await
         .unwrap();
     assert_eq!(seen, 0);
-    let refused = sqlx::query(insert)
-        .bind(id(A).uuid())
-        .execute(&mut *other)
-        .await;
-    assert!(
-        refused
-            .unwrap_err()
-            .to_string()
-            .contains("row-level security")
-    );
+    let refused = sqlx::query(insert).bind(id(A).uuid()).execute(&mut *other).await;
+    assert!(refused.unwrap_err().to_string().contains("row-level security"));
 }
 
 #[tokio::test]
@@ -185,12 +171,7 @@ async fn service_reads_no_table_of_another_service() {
         "select count(*) from devices",
         "select count(*) from series.telemetry_template",
     ] {
-        let mut tx = TenantTx::begin(&pg, id(A), &Actor::service("test"))
-            .await
-            .unwrap();
-        assert!(
-            sqlx::query(statement).execute(&mut *tx).await.is_err(),
-            "{statement}"
-        );
+        let mut tx = TenantTx::begin(&pg, id(A), &Actor::service("test")).await.unwrap();
+        assert!(sqlx::query(statement).execute(&mut *tx).await.is_err(), "{statement}");
     }
 }

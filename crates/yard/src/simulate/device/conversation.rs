@@ -33,19 +33,14 @@ impl Device {
     /// Subscribes again at each connection: a broker that lost the session has nothing of it.
     fn greet(&mut self) {
         let online = wire::status(true, self.epoch, Some(self.clock.now()), "");
-        let wanted = [
-            Some(&self.topics.command),
-            self.limits.receipts.then_some(&self.topics.receipt),
-        ];
+        let wanted =
+            [Some(&self.topics.command), self.limits.receipts.then_some(&self.topics.receipt)];
         let subscribed = wanted
             .into_iter()
             .flatten()
             .all(|topic| self.client.try_subscribe(topic.as_str(), QOS).is_ok());
         let options = PublishOptions::new(QOS).retained();
-        let told = self
-            .client
-            .try_publish(self.topics.status.as_str(), online, options)
-            .is_ok();
+        let told = self.client.try_publish(self.topics.status.as_str(), online, options).is_ok();
         let mut counts = self.tally.counts();
         counts.connected = true;
         counts.trouble = (!subscribed || !told).then(|| "the connection is congested".to_owned());
@@ -97,9 +92,7 @@ impl Device {
         }
         let offline = wire::status(false, self.epoch, Some(self.clock.now()), "stopped");
         let options = PublishOptions::new(QOS).retained();
-        let told = self
-            .client
-            .try_publish(self.topics.status.as_str(), offline, options);
+        let told = self.client.try_publish(self.topics.status.as_str(), offline, options);
         if told.is_ok() && self.client.try_disconnect().is_ok() {
             self.tally.counts().connected = false;
         }

@@ -107,9 +107,7 @@ pub(super) fn open(
         // The client keeps tables of this size; without a limit they take 18 MB for each device.
         .set_outgoing_inflight_upper_limit(places)
         .set_session_store(NothingInFlight { places });
-    Ok(AsyncClient::builder(options)
-        .capacity(places.into())
-        .build())
+    Ok(AsyncClient::builder(options).capacity(places.into()).build())
 }
 
 /// Keeps the connection for as long as the client exists or until it disconnects.

@@ -38,12 +38,7 @@ pub(super) struct Reaction {
 impl Machine {
     pub(in crate::simulate) fn new(has_valve: bool) -> Self {
         let valve = has_valve.then_some(100.0);
-        Self {
-            valve,
-            interval: None,
-            outcomes: HashMap::new(),
-            order: VecDeque::new(),
-        }
+        Self { valve, interval: None, outcomes: HashMap::new(), order: VecDeque::new() }
     }
 
     /// What a sensor of this machine shows while the recording has `value`.
@@ -65,43 +60,21 @@ impl Machine {
     pub(super) fn obey(&mut self, order: &Order, now: OffsetDateTime) -> Reaction {
         if let Some(outcome) = self.outcomes.get(&order.command_id) {
             let reports = vec![outcome.clone()];
-            return Reaction {
-                reports,
-                later: None,
-                carried_out: false,
-            };
+            return Reaction { reports, later: None, carried_out: false };
         }
-        let step = |state| Report {
-            command_id: order.command_id,
-            state,
-            result: None,
-            reason: None,
-        };
+        let step =
+            |state| Report { command_id: order.command_id, state, result: None, reason: None };
         let late = order.deadline.is_some_and(|deadline| deadline <= now);
-        let done = if late {
-            Err("the deadline has passed")
-        } else {
-            self.act(order)
-        };
+        let done = if late { Err("the deadline has passed") } else { self.act(order) };
         match done {
             Err(reason) => {
-                let rejected = Report {
-                    reason: Some(reason),
-                    ..step("rejected")
-                };
+                let rejected = Report { reason: Some(reason), ..step("rejected") };
                 self.remember(&rejected);
                 let reports = vec![step("delivered"), rejected];
-                Reaction {
-                    reports,
-                    later: None,
-                    carried_out: false,
-                }
+                Reaction { reports, later: None, carried_out: false }
             }
             Ok((takes, result)) => {
-                let succeeded = Report {
-                    result: Some(result),
-                    ..step("succeeded")
-                };
+                let succeeded = Report { result: Some(result), ..step("succeeded") };
                 self.remember(&succeeded);
                 let mut reports = vec![step("delivered"), step("acked"), step("running")];
                 let later = if takes.is_zero() {
@@ -110,11 +83,7 @@ impl Machine {
                 } else {
                     Some((takes, succeeded))
                 };
-                Reaction {
-                    reports,
-                    later,
-                    carried_out: true,
-                }
+                Reaction { reports, later, carried_out: true }
             }
         }
     }
@@ -123,18 +92,13 @@ impl Machine {
     fn act(&mut self, order: &Order) -> Result<(Duration, Value), &'static str> {
         let number = |key: &str, low: f64, high: f64| {
             let value = order.arguments.get(key).and_then(Value::as_f64);
-            value
-                .filter(|value| (low..=high).contains(value))
-                .ok_or("an argument is out of range")
+            value.filter(|value| (low..=high).contains(value)).ok_or("an argument is out of range")
         };
         match (order.name.as_str(), self.valve) {
             ("set_valve", Some(before)) => {
                 let position = number("position", 0.0, 100.0)?;
                 self.valve = Some(position);
-                Ok((
-                    Duration::ZERO,
-                    json!({ "position": position, "before": before }),
-                ))
+                Ok((Duration::ZERO, json!({ "position": position, "before": before })))
             }
             ("set_report_interval", _) => {
                 let seconds = number("seconds", 0.1, 86_400.0)?;
@@ -143,10 +107,7 @@ impl Machine {
             }
             ("identify", _) => {
                 let seconds = number("seconds", 0.0, 60.0)?;
-                Ok((
-                    Duration::from_secs_f64(seconds),
-                    json!({ "blinked_seconds": seconds }),
-                ))
+                Ok((Duration::from_secs_f64(seconds), json!({ "blinked_seconds": seconds })))
             }
             _ => Err("this device knows no such command"),
         }
@@ -174,12 +135,7 @@ mod tests {
     fn order(id: u128, name: &str, arguments: &Value) -> Order {
         let deadline = Some(NOW + Duration::from_secs(60));
         let arguments = arguments.as_object().unwrap().clone();
-        Order {
-            command_id: Uuid::from_u128(id),
-            name: name.to_owned(),
-            arguments,
-            deadline,
-        }
+        Order { command_id: Uuid::from_u128(id), name: name.to_owned(), arguments, deadline }
     }
 
     fn states(reaction: &Reaction) -> Vec<&str> {
@@ -191,10 +147,7 @@ mod tests {
         let mut machine = Machine::new(true);
         assert_eq!(machine.measure(FLOW, 100.59), 100.59);
         let reaction = machine.obey(&order(1, "set_valve", &json!({"position": 40})), NOW);
-        assert_eq!(
-            states(&reaction),
-            ["delivered", "acked", "running", "succeeded"]
-        );
+        assert_eq!(states(&reaction), ["delivered", "acked", "running", "succeeded"]);
         assert_eq!(machine.measure(FLOW, 100.0), 40.0);
         let mut values = Map::new();
         machine.add_own(&mut values);
@@ -223,12 +176,7 @@ mod tests {
             late,
         ] {
             let reaction = machine.obey(&order, NOW);
-            assert_eq!(
-                states(&reaction),
-                ["delivered", "rejected"],
-                "{}",
-                order.name
-            );
+            assert_eq!(states(&reaction), ["delivered", "rejected"], "{}", order.name);
             assert!(reaction.reports[1].reason.is_some());
         }
         assert_eq!(machine.interval, None);

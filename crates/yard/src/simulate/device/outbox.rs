@@ -66,23 +66,12 @@ pub(super) struct Outbox {
 
 impl Outbox {
     pub(super) fn new(wants_receipts: bool) -> Self {
-        Self {
-            entries: BTreeMap::new(),
-            ready: BTreeSet::new(),
-            in_flight: 0,
-            wants_receipts,
-        }
+        Self { entries: BTreeMap::new(), ready: BTreeSet::new(), in_flight: 0, wants_receipts }
     }
 
     pub(super) fn push(&mut self, sequence: u64, payload: Vec<u8>) {
         let payload = payload.into();
-        self.entries.insert(
-            sequence,
-            Entry {
-                payload,
-                acked_at: None,
-            },
-        );
+        self.entries.insert(sequence, Entry { payload, acked_at: None });
         self.ready.insert(sequence);
     }
 
@@ -104,9 +93,7 @@ impl Outbox {
     /// The lowest sequence to be sent.
     pub(super) fn peek(&self) -> Option<(u64, Bytes)> {
         let sequence = *self.ready.first()?;
-        self.entries
-            .get(&sequence)
-            .map(|entry| (sequence, entry.payload.clone()))
+        self.entries.get(&sequence).map(|entry| (sequence, entry.payload.clone()))
     }
 
     /// The one that [`Self::peek`] gave is on its way.
@@ -147,10 +134,7 @@ impl Outbox {
     pub(super) fn repeat_overdue(&mut self, now: Instant, patience: Duration) -> usize {
         let before = self.ready.len();
         for (sequence, entry) in &mut self.entries {
-            if entry
-                .acked_at
-                .is_some_and(|at| now.duration_since(at) >= patience)
-            {
+            if entry.acked_at.is_some_and(|at| now.duration_since(at) >= patience) {
                 entry.acked_at = None;
                 self.ready.insert(*sequence);
             }
@@ -212,10 +196,7 @@ mod tests {
         outbox.landed(1, Verdict::Acked, now);
         outbox.receipt(2);
         outbox.landed(2, Verdict::Again, now);
-        assert_eq!(
-            (outbox.len(), outbox.waiting(), outbox.in_flight()),
-            (2, 0, 2)
-        );
+        assert_eq!((outbox.len(), outbox.waiting(), outbox.in_flight()), (2, 0, 2));
     }
 
     #[test]
@@ -223,9 +204,6 @@ mod tests {
         let of = |reason| Verdict::of(&Err(PublishNoticeError::V5PubAck(reason)));
         assert_eq!(of(PubAckReason::NoMatchingSubscribers), Verdict::Later);
         assert_eq!(of(PubAckReason::NotAuthorized), Verdict::Refused);
-        assert_eq!(
-            Verdict::of(&Err(PublishNoticeError::SessionReset)),
-            Verdict::Again
-        );
+        assert_eq!(Verdict::of(&Err(PublishNoticeError::SessionReset)), Verdict::Again);
     }
 }

@@ -16,11 +16,7 @@ pub(in crate::simulate) struct Source {
 impl Source {
     /// Begins at row `offset`, so that devices of one recording do not all show the same.
     pub(in crate::simulate) const fn new(recording: Recording, offset: usize) -> Self {
-        Self {
-            recording,
-            offset,
-            taken: 0,
-        }
+        Self { recording, offset, taken: 0 }
     }
 
     /// The row of the reading taken last; of the first one before there is any.
@@ -65,10 +61,7 @@ mod tests {
         let value = |index: usize| recording.rows[index].values[0].unwrap();
         for (sequence, index) in [(1, last), (2, 0), (3, 1)] {
             let (taken, values) = next();
-            assert_eq!(
-                (taken, values["flow_lps"].as_f64()),
-                (sequence, Some(value(index)))
-            );
+            assert_eq!((taken, values["flow_lps"].as_f64()), (sequence, Some(value(index))));
         }
     }
 }

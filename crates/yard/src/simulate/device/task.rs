@@ -251,10 +251,7 @@ impl Device {
         self.outbox.push(sequence, payload);
         self.taken = sequence;
         let own = self.machine.interval;
-        let wait = self
-            .limits
-            .pace
-            .wait(own, self.source.recording(), self.source.index());
+        let wait = self.limits.pace.wait(own, self.source.recording(), self.source.index());
         // From the plan, not from now, so that small delays do not add up; but never in a burst.
         self.next_reading = (self.next_reading + wait).max(Instant::now());
         let mut counts = self.tally.counts();

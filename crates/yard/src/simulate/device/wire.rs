@@ -115,10 +115,7 @@ mod tests {
     fn last_will_has_no_time_and_says_why() {
         let body: Value =
             serde_json::from_slice(&status(false, 9, None, "connection-lost")).unwrap();
-        assert_eq!(
-            body,
-            json!({"state":"offline","epoch":9,"cause":"connection-lost"})
-        );
+        assert_eq!(body, json!({"state":"offline","epoch":9,"cause":"connection-lost"}));
     }
 
     #[test]

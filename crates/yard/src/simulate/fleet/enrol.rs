@@ -33,12 +33,7 @@ pub(super) async fn patiently<T, F: Future<Output = Outcome<T>>>(
 pub(super) async fn register(api: &Api, name: &str, contract: Uuid) -> Outcome<Device> {
     let contract_id = contract.to_string();
     let labels = BTreeMap::from([("simulated".to_owned(), "true".to_owned())]);
-    let draft = DeviceDraft {
-        name,
-        external_id: None,
-        contract_id: &contract_id,
-        labels,
-    };
+    let draft = DeviceDraft { name, external_id: None, contract_id: &contract_id, labels };
     match patiently(|| api.create_device(&draft)).await {
         Err(Failure::Refused(problem)) if problem.status == 409 => find_device(api, name).await,
         outcome => outcome,

@@ -55,9 +55,7 @@ pub(super) async fn muster(api: &Api, wanted: &Wanted<'_>, out: Output) -> Outco
         work.spawn(async move {
             // The gate is never closed, so there is always a permit to wait for.
             let _permit = gate.acquire_owned().await.ok();
-            member(&api, name, known, contract, &dir)
-                .await
-                .map(|member| (number, member))
+            member(&api, name, known, contract, &dir).await.map(|member| (number, member))
         });
     }
     collect(work, wanted.count, out).await
@@ -75,10 +73,7 @@ async fn collect(
         enrolled += usize::from(is_new);
         members.push((number, member));
         if is_new && (enrolled.is_multiple_of(50) || members.len() == count) {
-            out.note(&format!(
-                "enrolled {enrolled} devices, {} of {count} ready",
-                members.len()
-            ));
+            out.note(&format!("enrolled {enrolled} devices, {} of {count} ready", members.len()));
         }
     }
     members.sort_by_key(|(number, _)| *number);

@@ -30,10 +30,7 @@ impl Account {
     pub(super) fn settle(run: DeviceRun, stored: &Stored, quarantined: &Quarantined) -> Self {
         let report = &stored.report;
         Self {
-            lost: run
-                .acked
-                .without(&stored.sequences)
-                .without(&quarantined.sequences),
+            lost: run.acked.without(&stored.sequences).without(&quarantined.sequences),
             receipts_lost: run.receipts.without(&stored.sequences).len(),
             stored: report.stored,
             duplicates: report.stored.saturating_sub(report.distinct_sequences),
@@ -97,10 +94,8 @@ pub(super) struct Verification {
 impl Verification {
     pub(super) fn of(accounts: &[Account]) -> Self {
         let sum = |of: fn(&Account) -> u64| accounts.iter().map(of).sum();
-        let devices: std::collections::HashSet<_> = accounts
-            .iter()
-            .map(|account| account.run.device_id)
-            .collect();
+        let devices: std::collections::HashSet<_> =
+            accounts.iter().map(|account| account.run.device_id).collect();
         Self {
             devices: devices.len(),
             runs: accounts.len(),
@@ -114,12 +109,7 @@ impl Verification {
             receipts_lost: sum(|a| a.receipts_lost),
             stored_p50_ms: median(accounts),
             stored_p99_ms: accounts.iter().map(|a| a.p99_ms).fold(0.0, f64::max),
-            failing: accounts
-                .iter()
-                .filter(|a| !a.is_sound())
-                .take(NAMED)
-                .map(failing)
-                .collect(),
+            failing: accounts.iter().filter(|a| !a.is_sound()).take(NAMED).map(failing).collect(),
         }
     }
 
@@ -143,11 +133,7 @@ fn failing(account: &Account) -> Failing {
 fn median(accounts: &[Account]) -> f64 {
     let mut medians: Vec<_> = accounts.iter().map(|a| (a.p50_ms, a.stored)).collect();
     medians.sort_by(|a, b| a.0.total_cmp(&b.0));
-    let half = medians
-        .iter()
-        .map(|(_, weight)| weight)
-        .sum::<u64>()
-        .div_ceil(2);
+    let half = medians.iter().map(|(_, weight)| weight).sum::<u64>().div_ceil(2);
     let mut passed = 0;
     let middle = medians.iter().find(|(_, weight)| {
         passed += weight;

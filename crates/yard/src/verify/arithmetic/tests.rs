@@ -6,21 +6,14 @@ use crate::api::{SequenceGap, SequenceReport};
 
 fn run(device: u128, acked: &[(u64, u64)]) -> DeviceRun {
     let acked = acked.to_vec().into();
-    DeviceRun {
-        device_id: Uuid::from_u128(device),
-        acked,
-        ..DeviceRun::default()
-    }
+    DeviceRun { device_id: Uuid::from_u128(device), acked, ..DeviceRun::default() }
 }
 
 fn report(first: u64, last: u64, gaps: &[(u64, u64)], stored: u64) -> SequenceReport {
     let missing: u64 = gaps.iter().map(|(first, last)| last - first + 1).sum();
     let gaps = gaps
         .iter()
-        .map(|&(first_missing, last_missing)| SequenceGap {
-            first_missing,
-            last_missing,
-        });
+        .map(|&(first_missing, last_missing)| SequenceGap { first_missing, last_missing });
     SequenceReport {
         stored,
         distinct_sequences: last + 1 - first - missing,
@@ -70,14 +63,8 @@ fn gap_that_was_never_acknowledged_is_no_loss() {
 #[test]
 fn reading_in_quarantine_is_not_lost_but_counted() {
     let report = report(1, 9, &[(4, 4)], 8);
-    let stored = Stored {
-        sequences: by_report(&report).unwrap(),
-        report,
-    };
-    let quarantined = Quarantined {
-        messages: 3,
-        sequences: vec![(4, 4)].into(),
-    };
+    let stored = Stored { sequences: by_report(&report).unwrap(), report };
+    let quarantined = Quarantined { messages: 3, sequences: vec![(4, 4)].into() };
     let found = Verification::of(&[Account::settle(run(1, &[(1, 9)]), &stored, &quarantined)]);
     assert_eq!((found.lost, found.quarantined), (0, 3));
 }
@@ -92,10 +79,7 @@ fn stored_twice_is_a_duplicate_even_when_nothing_is_lost() {
 
 #[test]
 fn receipt_without_a_stored_reading_is_the_platforms_broken_word() {
-    let run = DeviceRun {
-        receipts: vec![(1, 4)].into(),
-        ..run(1, &[])
-    };
+    let run = DeviceRun { receipts: vec![(1, 4)].into(), ..run(1, &[]) };
     let found = Verification::of(&[settle(run, report(1, 3, &[], 3))]);
     assert_eq!((found.lost, found.receipts_lost), (0, 1));
     assert!(!found.is_sound());

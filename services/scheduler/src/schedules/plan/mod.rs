@@ -50,10 +50,7 @@ impl Cause {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Decision {
     /// Once, however many were missed: for the latest of them.
-    Fire {
-        planned_at: OffsetDateTime,
-        cause: Cause,
-    },
+    Fire { planned_at: OffsetDateTime, cause: Cause },
     /// The latest is too long ago.
     Skip { planned_at: OffsetDateTime },
 }
@@ -61,28 +58,20 @@ pub(crate) enum Decision {
 impl Plan {
     pub(crate) fn parse(cron: &str, zone: &str) -> Result<Self, PlanError> {
         let parser = CronParser::builder().seconds(Seconds::Disallowed).build();
-        let parsed = parser
-            .parse(cron)
-            .map_err(|e| PlanError::Cron(cron.to_owned(), e))?;
+        let parsed = parser.parse(cron).map_err(|e| PlanError::Cron(cron.to_owned(), e))?;
         let zone = TimeZone::get(zone).map_err(|e| PlanError::Zone(zone.to_owned(), e))?;
         Ok(Self { cron: parsed, zone })
     }
 
     /// The first time after `at`; `None` for a plan that never comes, such as 30 February.
     pub(crate) fn next_after(&self, at: OffsetDateTime) -> Option<OffsetDateTime> {
-        let next = self
-            .cron
-            .find_next_occurrence(&self.zoned(at)?, false)
-            .ok()?;
+        let next = self.cron.find_next_occurrence(&self.zoned(at)?, false).ok()?;
         moment(&next)
     }
 
     /// The last time at or before `at`.
     fn last_until(&self, at: OffsetDateTime) -> Option<OffsetDateTime> {
-        let last = self
-            .cron
-            .find_previous_occurrence(&self.zoned(at)?, true)
-            .ok()?;
+        let last = self.cron.find_previous_occurrence(&self.zoned(at)?, true).ok()?;
         moment(&last)
     }
 
@@ -98,11 +87,7 @@ impl Plan {
         if late > starting_deadline {
             return Decision::Skip { planned_at };
         }
-        let cause = if late > PUNCTUAL {
-            Cause::CatchUp
-        } else {
-            Cause::Plan
-        };
+        let cause = if late > PUNCTUAL { Cause::CatchUp } else { Cause::Plan };
         Decision::Fire { planned_at, cause }
     }
 

@@ -23,12 +23,9 @@ fn times(plan: &Plan, from: &str, count: usize) -> Vec<String> {
 
 #[test]
 fn plan_with_six_fields_words_or_a_foreign_zone_is_refused() {
-    for (cron, zone) in [
-        ("* * * * * *", "UTC"),
-        ("every day", "UTC"),
-        ("", "UTC"),
-        ("61 * * * *", "UTC"),
-    ] {
+    for (cron, zone) in
+        [("* * * * * *", "UTC"), ("every day", "UTC"), ("", "UTC"), ("61 * * * *", "UTC")]
+    {
         assert!(Plan::parse(cron, zone).is_err(), "{cron}");
     }
     assert!(Plan::parse("0 2 * * *", "Mars/Olympus").is_err());
@@ -36,10 +33,7 @@ fn plan_with_six_fields_words_or_a_foreign_zone_is_refused() {
 
 #[test]
 fn plan_that_never_comes_has_no_next_time() {
-    assert_eq!(
-        plan("0 0 30 2 *", "UTC").next_after(at("2026-01-01T00:00:00Z")),
-        None
-    );
+    assert_eq!(plan("0 0 30 2 *", "UTC").next_after(at("2026-01-01T00:00:00Z")), None);
 }
 
 /// 2026: Berlin goes forward on 29 March at 02:00 and back on 25 October at 03:00; New York on
@@ -52,50 +46,30 @@ fn daily_plan_runs_once_a_day_over_daylight_saving() {
             "Europe/Berlin",
             "2026-03-28T00:00:00Z",
             // In the gap: once, right after it (03:00 local).
-            [
-                "2026-03-28T01:30:00Z",
-                "2026-03-29T01:00:00Z",
-                "2026-03-30T00:30:00Z",
-            ],
+            ["2026-03-28T01:30:00Z", "2026-03-29T01:00:00Z", "2026-03-30T00:30:00Z"],
         ),
         (
             "30 2 * * *",
             "Europe/Berlin",
             "2026-10-24T00:00:00Z",
             // In the overlap: once, the first time.
-            [
-                "2026-10-24T00:30:00Z",
-                "2026-10-25T00:30:00Z",
-                "2026-10-26T01:30:00Z",
-            ],
+            ["2026-10-24T00:30:00Z", "2026-10-25T00:30:00Z", "2026-10-26T01:30:00Z"],
         ),
         (
             "15 2 * * *",
             "America/New_York",
             "2026-03-07T00:00:00Z",
-            [
-                "2026-03-07T07:15:00Z",
-                "2026-03-08T07:00:00Z",
-                "2026-03-09T06:15:00Z",
-            ],
+            ["2026-03-07T07:15:00Z", "2026-03-08T07:00:00Z", "2026-03-09T06:15:00Z"],
         ),
         (
             "30 1 * * *",
             "America/New_York",
             "2026-10-31T00:00:00Z",
-            [
-                "2026-10-31T05:30:00Z",
-                "2026-11-01T05:30:00Z",
-                "2026-11-02T06:30:00Z",
-            ],
+            ["2026-10-31T05:30:00Z", "2026-11-01T05:30:00Z", "2026-11-02T06:30:00Z"],
         ),
     ];
     for (cron, zone, from, expected) in cases {
-        assert_eq!(
-            times(&plan(cron, zone), from, 3),
-            expected,
-            "{cron} {zone} from {from}"
-        );
+        assert_eq!(times(&plan(cron, zone), from, 3), expected, "{cron} {zone} from {from}");
     }
 }
 
@@ -118,13 +92,7 @@ fn decision_fires_once_for_the_latest_of_many_missed() {
     let (due, now) = (at("2026-01-01T01:00:00Z"), at("2026-01-01T05:00:03Z"));
     let planned_at = at("2026-01-01T05:00:00Z");
     let decision = hourly.decide(due, now, Duration::hours(1));
-    assert_eq!(
-        decision,
-        Decision::Fire {
-            planned_at,
-            cause: Cause::Plan
-        }
-    );
+    assert_eq!(decision, Decision::Fire { planned_at, cause: Cause::Plan });
 }
 
 #[test]
@@ -139,17 +107,10 @@ fn decision_catches_up_within_the_deadline_and_skips_beyond() {
     ];
     for (now, cause) in cases {
         let expected = match cause {
-            Some(cause) => Decision::Fire {
-                planned_at: due,
-                cause,
-            },
+            Some(cause) => Decision::Fire { planned_at: due, cause },
             None => Decision::Skip { planned_at: due },
         };
-        assert_eq!(
-            daily.decide(due, at(now), Duration::hours(12)),
-            expected,
-            "{now}"
-        );
+        assert_eq!(daily.decide(due, at(now), Duration::hours(12)), expected, "{now}");
     }
 }
 

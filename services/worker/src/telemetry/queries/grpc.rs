@@ -46,14 +46,8 @@ impl TelemetryApi {
         let mut tx = self.begin(call).await?;
         let (rows, next_page_token) = readings::list(&mut tx, device, window, after, size).await?;
         tx.commit().await?;
-        let readings = rows
-            .into_iter()
-            .map(|row| readings::to_reading(row, device))
-            .collect();
-        Ok(ListReadingsResponse {
-            readings,
-            next_page_token,
-        })
+        let readings = rows.into_iter().map(|row| readings::to_reading(row, device)).collect();
+        Ok(ListReadingsResponse { readings, next_page_token })
     }
 
     async fn latest(&self, call: &Call, asked: GetLatestReadingRequest) -> Result<Reading, Fault> {
@@ -103,9 +97,7 @@ impl TelemetryService for TelemetryApi {
         request: Request<ListReadingsRequest>,
     ) -> Result<Response<ListReadingsResponse>, Status> {
         let call = Call::of(&request);
-        self.list(&call, request.into_inner())
-            .await
-            .rpc(&call, "list readings")
+        self.list(&call, request.into_inner()).await.rpc(&call, "list readings")
     }
 
     async fn get_latest_reading(
@@ -113,9 +105,7 @@ impl TelemetryService for TelemetryApi {
         request: Request<GetLatestReadingRequest>,
     ) -> Result<Response<Reading>, Status> {
         let call = Call::of(&request);
-        self.latest(&call, request.into_inner())
-            .await
-            .rpc(&call, "get the latest reading")
+        self.latest(&call, request.into_inner()).await.rpc(&call, "get the latest reading")
     }
 
     async fn get_series(
@@ -123,9 +113,7 @@ impl TelemetryService for TelemetryApi {
         request: Request<GetSeriesRequest>,
     ) -> Result<Response<Series>, Status> {
         let call = Call::of(&request);
-        self.series(&call, request.into_inner())
-            .await
-            .rpc(&call, "get a series")
+        self.series(&call, request.into_inner()).await.rpc(&call, "get a series")
     }
 
     async fn get_sequence_report(
@@ -133,8 +121,6 @@ impl TelemetryService for TelemetryApi {
         request: Request<GetSequenceReportRequest>,
     ) -> Result<Response<SequenceReport>, Status> {
         let call = Call::of(&request);
-        self.report(&call, request.into_inner())
-            .await
-            .rpc(&call, "report on an epoch")
+        self.report(&call, request.into_inner()).await.rpc(&call, "report on an epoch")
     }
 }

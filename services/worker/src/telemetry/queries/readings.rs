@@ -78,11 +78,7 @@ pub(super) async fn list(
     if more {
         rows.pop();
     }
-    let token = rows
-        .last()
-        .filter(|_| more)
-        .map(After::token)
-        .unwrap_or_default();
+    let token = rows.last().filter(|_| more).map(After::token).unwrap_or_default();
     Ok((rows, token))
 }
 

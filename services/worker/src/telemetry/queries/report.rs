@@ -44,10 +44,7 @@ pub(super) async fn of_epoch(
     let gaps = firsts
         .into_iter()
         .zip(lasts)
-        .map(|(first_missing, last_missing)| SequenceGap {
-            first_missing,
-            last_missing,
-        })
+        .map(|(first_missing, last_missing)| SequenceGap { first_missing, last_missing })
         .collect();
     Ok(SequenceReport {
         stored,

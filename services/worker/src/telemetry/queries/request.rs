@@ -30,9 +30,7 @@ impl Window {
         let to = moment("to", to)?.unwrap_or(now);
         let from = match moment("from", from)? {
             Some(from) => from,
-            None => to
-                .checked_sub(USUAL_RANGE)
-                .ok_or_else(|| not_a_moment("to"))?,
+            None => to.checked_sub(USUAL_RANGE).ok_or_else(|| not_a_moment("to"))?,
         };
         if from >= to {
             return Err(Fault::invalid("from has to lie before to").with_pointer("/from"));
@@ -57,8 +55,7 @@ impl Window {
 }
 
 fn moment(name: &str, at: Option<&Timestamp>) -> Result<Option<OffsetDateTime>, Fault> {
-    at.map(|at| values::moment(at).ok_or_else(|| not_a_moment(name)))
-        .transpose()
+    at.map(|at| values::moment(at).ok_or_else(|| not_a_moment(name))).transpose()
 }
 
 fn not_a_moment(name: &str) -> Fault {
@@ -80,10 +77,8 @@ pub(super) fn metric(text: &str) -> Result<&str, Fault> {
     if begins && goes_on && text.len() <= LONGEST_METRIC {
         return Ok(text);
     }
-    Err(
-        Fault::invalid("metric has to be a name of letters, digits and _, 63 at most")
-            .with_pointer("/metric"),
-    )
+    Err(Fault::invalid("metric has to be a name of letters, digits and _, 63 at most")
+        .with_pointer("/metric"))
 }
 
 /// 0 means the usual number.
@@ -106,28 +101,16 @@ mod tests {
     }
 
     fn window(from: i64, to: i64) -> Window {
-        Window {
-            from: at(from),
-            to: at(to),
-        }
+        Window { from: at(from), to: at(to) }
     }
 
     #[test]
     fn window_missing_ends_are_the_last_day() {
         let now = at(1_763_700_000);
         let made = Window::new(None, None, now).unwrap();
-        assert_eq!(
-            made,
-            Window {
-                from: now - Duration::days(1),
-                to: now
-            }
-        );
+        assert_eq!(made, Window { from: now - Duration::days(1), to: now });
         let to = values::timestamp(at(86_400));
-        assert_eq!(
-            Window::new(None, Some(&to), now).unwrap(),
-            window(0, 86_400)
-        );
+        assert_eq!(Window::new(None, Some(&to), now).unwrap(), window(0, 86_400));
     }
 
     #[test]
@@ -135,10 +118,7 @@ mod tests {
         let (early, late) = (values::timestamp(at(10)), values::timestamp(at(20)));
         assert!(Window::new(Some(&late), Some(&early), at(0)).is_err());
         assert!(Window::new(Some(&late), Some(&late), at(0)).is_err());
-        let impossible = Timestamp {
-            seconds: i64::MAX,
-            nanos: 0,
-        };
+        let impossible = Timestamp { seconds: i64::MAX, nanos: 0 };
         assert!(Window::new(None, Some(&impossible), at(0)).is_err());
         assert!(window(0, 94 * 86_400).at_most_kept().is_err());
         assert!(window(0, 93 * 86_400).at_most_kept().is_ok());

@@ -34,11 +34,7 @@ pub(super) async fn buckets(
         .bind(device.uuid())
         .bind(window.from)
         .bind(window.to)
-        .bind(PgInterval {
-            months: 0,
-            days: 0,
-            microseconds,
-        })
+        .bind(PgInterval { months: 0, days: 0, microseconds })
         .bind(metric)
         .fetch_all(&mut **tx)
         .await?;

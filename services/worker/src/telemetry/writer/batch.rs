@@ -31,10 +31,7 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn new(live_per_second: u32) -> Self {
-        Self {
-            gate: Gate::default(),
-            conflation: Conflation::new(live_per_second),
-        }
+        Self { gate: Gate::default(), conflation: Conflation::new(live_per_second) }
     }
 }
 
@@ -148,9 +145,7 @@ impl Writer {
     /// 1 to 5 s, so that what failed together does not come back together.
     fn later(&self) -> Outcome {
         let chance = self.ids.uuid7().as_u128() % 4_000;
-        Outcome::Later(Duration::from_millis(
-            1_000 + u64::try_from(chance).unwrap_or(0),
-        ))
+        Outcome::Later(Duration::from_millis(1_000 + u64::try_from(chance).unwrap_or(0)))
     }
 
     async fn store_rows(&self, rows: &[Row], outcomes: &mut [Option<Outcome>]) {
@@ -201,10 +196,7 @@ impl BatchHandler for Writer {
         let span = spans.first().cloned().unwrap_or_else(Span::none);
         self.store_rows(&rows, &mut outcomes).instrument(span).await;
         drop(spans);
-        outcomes
-            .into_iter()
-            .map(|outcome| outcome.unwrap_or_else(|| self.later()))
-            .collect()
+        outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(|| self.later())).collect()
     }
 }
 

@@ -50,9 +50,7 @@ impl Gate {
         if state.shut_until.is_some_and(|opens| opens > now) {
             return;
         }
-        let pause = FIRST_PAUSE
-            .saturating_mul(1 << state.failures.min(6))
-            .min(LONGEST_PAUSE);
+        let pause = FIRST_PAUSE.saturating_mul(1 << state.failures.min(6)).min(LONGEST_PAUSE);
         state.failures = state.failures.saturating_add(1);
         state.shut_until = Some(now + pause);
     }

@@ -24,10 +24,7 @@ struct Bucket {
 
 impl Conflation {
     pub(super) fn new(per_second: u32) -> Self {
-        Self {
-            per_second: f64::from(per_second),
-            buckets: Mutex::default(),
-        }
+        Self { per_second: f64::from(per_second), buckets: Mutex::default() }
     }
 
     /// The rows of a batch, sorted by device and time, that are worth telling. The latest of each
@@ -43,10 +40,7 @@ impl Conflation {
             let Some((latest, earlier)) = of_device.split_last() else {
                 continue;
             };
-            let full = Bucket {
-                tokens: self.per_second,
-                at: now,
-            };
+            let full = Bucket { tokens: self.per_second, at: now };
             let bucket = buckets.entry(latest.device).or_insert(full);
             self.fill(bucket, now);
             // One token is kept for the latest.
@@ -84,9 +78,6 @@ impl Conflation {
 #[cfg(test)]
 impl Conflation {
     pub(super) fn remembered(&self) -> usize {
-        self.buckets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner).len()
     }
 }

@@ -32,15 +32,12 @@ impl Meters {
     /// A transaction is committed: `new` of the rows were not there before.
     pub(super) fn committed(&self, rows: &[Row], new: u64, took: f64, now: OffsetDateTime) {
         self.stored.increment(new);
-        self.duplicates
-            .increment((rows.len() as u64).saturating_sub(new));
-        self.batch_rows
-            .record(u32::try_from(rows.len()).unwrap_or(u32::MAX));
+        self.duplicates.increment((rows.len() as u64).saturating_sub(new));
+        self.batch_rows.record(u32::try_from(rows.len()).unwrap_or(u32::MAX));
         self.commit_seconds.record(took);
         for row in rows {
             // Two machines' clocks may differ; a negative wait is none.
-            self.stored_seconds
-                .record((now - row.received_at).as_seconds_f64().max(0.0));
+            self.stored_seconds.record((now - row.received_at).as_seconds_f64().max(0.0));
         }
     }
 

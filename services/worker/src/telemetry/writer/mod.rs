@@ -35,8 +35,7 @@ pub fn start(rt: &Runtime, pg: &Pg, nats: &Nats, config: &WriterConfig) {
         let patience = config.ack_wait * 2 / 3;
         let writer = Writer::new(pg, nats, rt, Arc::clone(&shared), patience);
         let task = consume(nats.clone(), spec(config), writer, stop);
-        rt.tasks()
-            .spawn(TaskKind::Critical, "telemetry writer", task);
+        rt.tasks().spawn(TaskKind::Critical, "telemetry writer", task);
     }
 }
 

@@ -29,12 +29,8 @@ struct Received<'r> {
 /// Tells of committed rows. Both are on core NATS: who is not there hears nothing, so a failure
 /// here takes nothing back.
 pub(super) async fn tell(nats: &Nats, conflation: &Conflation, rows: &[Row]) {
-    let told = receipts(rows).chain(
-        conflation
-            .select(rows, Instant::now())
-            .into_iter()
-            .filter_map(event),
-    );
+    let told =
+        receipts(rows).chain(conflation.select(rows, Instant::now()).into_iter().filter_map(event));
     for (subject, payload) in told {
         if let Err(error) = nats.publish_live(subject, payload).await {
             tracing::debug!(error = %error, "stored readings are not told of");
@@ -48,10 +44,7 @@ pub(super) async fn tell(nats: &Nats, conflation: &Conflation, rows: &[Row]) {
 fn receipts(rows: &[Row]) -> impl Iterator<Item = (String, Bytes)> {
     let of = |row: &Row| (row.tenant, row.device, row.epoch);
     let same = |a: &&Row, b: &&Row| of(a) == of(b);
-    let asked: Vec<&Row> = rows
-        .iter()
-        .filter(|r| r.receipt_requested && r.is_numbered())
-        .collect();
+    let asked: Vec<&Row> = rows.iter().filter(|r| r.receipt_requested && r.is_numbered()).collect();
     let made: Vec<_> = asked.chunk_by(same).filter_map(receipt).collect();
     made.into_iter()
 }
@@ -61,11 +54,8 @@ fn receipt(rows: &[&Row]) -> Option<(String, Bytes)> {
     let mut sequences: Vec<i64> = rows.iter().map(|row| row.sequence).collect();
     sequences.sort_unstable();
     sequences.dedup();
-    let receipt = StoredReceipt {
-        device_id: first.device.to_string(),
-        epoch: first.epoch,
-        sequences,
-    };
+    let receipt =
+        StoredReceipt { device_id: first.device.to_string(), epoch: first.epoch, sequences };
     let subject = subjects::receipt(first.tenant, first.device);
     Some((subject, receipt.encode_to_vec().into()))
 }

@@ -56,10 +56,7 @@ impl Row {
 
     /// The subject is what the broker's permissions speak of; a record must not say otherwise.
     fn check_subject(&self, subject: &str) -> Result<(), Fault> {
-        let prefix = streams::TELEMETRY
-            .subjects
-            .first()
-            .and_then(|s| s.strip_suffix('>'));
+        let prefix = streams::TELEMETRY.subjects.first().and_then(|s| s.strip_suffix('>'));
         let rest = prefix.and_then(|prefix| subject.strip_prefix(prefix));
         let mut parts = rest.unwrap_or_default().split('.').skip(1);
         let tenant = parts.next().and_then(|part| part.parse().ok());

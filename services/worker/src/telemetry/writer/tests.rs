@@ -59,14 +59,8 @@ fn row(device_number: u128, sequence: i64) -> Row {
 #[test]
 fn record_that_is_complete_becomes_a_row() {
     let row = Row::read(7, &delivery(record().encode_to_vec())).unwrap();
-    assert_eq!(
-        (row.index, row.tenant, row.device),
-        (7, tenant(1), device(2))
-    );
-    assert_eq!(
-        (row.epoch, row.sequence, row.receipt_requested),
-        (3, 4, true)
-    );
+    assert_eq!((row.index, row.tenant, row.device), (7, tenant(1), device(2)));
+    assert_eq!((row.epoch, row.sequence, row.receipt_requested), (3, 4, true));
 }
 
 #[test]
@@ -78,12 +72,7 @@ fn record_with_a_wrong_field_goes_to_the_dead_letters() {
         |r| r.tenant_id = "x".to_owned(),
         |r| r.device_id = device(5).to_string(),
         |r| r.occurred_at = None,
-        |r| {
-            r.received_at = Some(prost_types::Timestamp {
-                seconds: i64::MAX,
-                nanos: 0,
-            })
-        },
+        |r| r.received_at = Some(prost_types::Timestamp { seconds: i64::MAX, nanos: 0 }),
         |r| r.values_json = "[1]".to_owned(),
         |r| r.values_json.clear(),
     ];
@@ -91,11 +80,7 @@ fn record_with_a_wrong_field_goes_to_the_dead_letters() {
         let mut record = record();
         spoil(&mut record);
         let fault = Row::read(0, &delivery(record.encode_to_vec())).unwrap_err();
-        assert_eq!(
-            fault.class().ack_decision(),
-            AckDecision::DeadLetter,
-            "case {number}"
-        );
+        assert_eq!(fault.class().ack_decision(), AckDecision::DeadLetter, "case {number}");
     }
 }
 
@@ -131,11 +116,6 @@ fn conflation_treats_devices_apart_and_forgets_the_idle() {
     let rows: Vec<Row> = (0..60_000).map(|n| row(n, 1)).collect();
     assert_eq!(conflation.select(&rows, now).len(), rows.len());
     assert_eq!(conflation.remembered(), 60_000);
-    assert_eq!(
-        conflation
-            .select(&rows[..1], now + Duration::from_secs(5))
-            .len(),
-        1
-    );
+    assert_eq!(conflation.select(&rows[..1], now + Duration::from_secs(5)).len(), 1);
     assert_eq!(conflation.remembered(), 1);
 }
