@@ -89,28 +89,17 @@ impl ServiceConfig for Config {
     fn validate(&self) -> Result<(), ConfigError> {
         Origins::parse(&self.http.allowed_origins)?;
         Proxies::parse(&self.http.trusted_proxies)?;
-        for owner in [
-            "auth",
-            "device-ingest",
-            "comms-websocket",
-            "scheduler",
-            "worker",
-        ] {
+        for owner in ["auth", "device-ingest", "comms-websocket", "scheduler", "worker"] {
             let Some((option, url)) = self.upstreams.of(owner) else {
                 continue;
             };
-            let usable = url
-                .parse::<Uri>()
-                .is_ok_and(|u| u.scheme().is_some() && u.host().is_some());
+            let usable =
+                url.parse::<Uri>().is_ok_and(|u| u.scheme().is_some() && u.host().is_some());
             if !usable {
                 return Err(ConfigError::new(option, format!("{url:?} is no URL")));
             }
         }
-        let port = self
-            .upstreams
-            .socket
-            .rsplit_once(':')
-            .and_then(|(_, p)| p.parse::<u16>().ok());
+        let port = self.upstreams.socket.rsplit_once(':').and_then(|(_, p)| p.parse::<u16>().ok());
         if port.is_none() {
             return Err(ConfigError::new("upstreams.socket", "has to be host:port"));
         }

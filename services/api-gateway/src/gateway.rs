@@ -21,17 +21,8 @@ use crate::socket::Tunnel;
 use crate::transcode::{Found, Routes, Transcoder};
 
 /// First path segments that never belong to the console.
-const RESERVED: [&str; 9] = [
-    "api",
-    "app",
-    "broadcasting",
-    "errors",
-    ".well-known",
-    "livez",
-    "readyz",
-    "health",
-    "metrics",
-];
+const RESERVED: [&str; 9] =
+    ["api", "app", "broadcasting", "errors", ".well-known", "livez", "readyz", "health", "metrics"];
 
 /// Everything that the public listener needs.
 pub(crate) struct Gateway {
@@ -84,15 +75,12 @@ impl Gateway {
                     return (label, Ok(refuse_method(&[Method::GET], context)));
                 }
                 let (parts, body) = request.into_parts();
-                let answer = self
-                    .transcoder
-                    .answer(context, route, &captured, &parts, body);
+                let answer = self.transcoder.answer(context, route, &captured, &parts, body);
                 (label, answer.await)
             }
-            Found::OtherMethods(methods) => (
-                "other-method".into(),
-                Ok(self.other(&methods, &request, context)),
-            ),
+            Found::OtherMethods(methods) => {
+                ("other-method".into(), Ok(self.other(&methods, &request, context)))
+            }
             Found::Nothing => self.fixed(context, &path, request).await,
         }
     }
@@ -100,18 +88,11 @@ impl Gateway {
     /// What is not in the contract: pages, probes, the socket, the console.
     async fn fixed(&self, context: &Context, path: &str, request: Request<Body>) -> Answer {
         let get = matches!(*request.method(), Method::GET | Method::HEAD);
-        let first = path
-            .strip_prefix('/')
-            .unwrap_or(path)
-            .split('/')
-            .next()
-            .unwrap_or_default();
+        let first = path.strip_prefix('/').unwrap_or(path).split('/').next().unwrap_or_default();
         let reserved = RESERVED.contains(&first);
         let socket = Tunnel::is_at(path);
         let page = matches!(path, "/api/openapi.json" | "/livez" | "/readyz" | "/errors")
-            || path
-                .strip_prefix("/errors/")
-                .is_some_and(|code| !code.is_empty());
+            || path.strip_prefix("/errors/").is_some_and(|code| !code.is_empty());
         let known = socket || page || (!reserved && self.console.is_some());
         if !known {
             return ("unmatched".into(), Err(Code::RouteNotFound.into()));
@@ -121,10 +102,7 @@ impl Gateway {
             return ("other-method".into(), Ok(answer));
         }
         if socket {
-            return (
-                "/app/{key}".into(),
-                self.tunnel.answer(context, request).await,
-            );
+            return ("/app/{key}".into(), self.tunnel.answer(context, request).await);
         }
         if page {
             return self.page(path);
@@ -132,33 +110,23 @@ impl Gateway {
         let Some(console) = &self.console else {
             return ("unmatched".into(), Err(Code::RouteNotFound.into()));
         };
-        let answer = console
-            .answer(request.method(), path, request.headers())
-            .await;
-        let label = if first == "assets" {
-            "console-asset"
-        } else {
-            "console"
-        };
+        let answer = console.answer(request.method(), path, request.headers()).await;
+        let label = if first == "assets" { "console-asset" } else { "console" };
         (label.into(), answer.map_err(Refusal::from))
     }
 
     fn page(&self, path: &str) -> Answer {
         match path {
-            "/api/openapi.json" => (
-                "/api/openapi.json".into(),
-                Ok(text(self.openapi.clone(), "application/json")),
-            ),
+            "/api/openapi.json" => {
+                ("/api/openapi.json".into(), Ok(text(self.openapi.clone(), "application/json")))
+            }
             "/livez" => ("/livez".into(), Ok(text("ok\n", "text/plain"))),
             "/readyz" if self.runtime.shutdown().is_draining() => {
                 ("/readyz".into(), Err(Code::ServiceDraining.into()))
             }
             "/readyz" => ("/readyz".into(), Ok(text("ready\n", "text/plain"))),
             path => {
-                let code = path
-                    .strip_prefix("/errors")
-                    .unwrap_or_default()
-                    .trim_start_matches('/');
+                let code = path.strip_prefix("/errors").unwrap_or_default().trim_start_matches('/');
                 (
                     "/errors/{code}".into(),
                     problem::page(code).ok_or_else(|| Code::RouteNotFound.into()),
@@ -178,16 +146,12 @@ impl Gateway {
 
 fn refuse_method(methods: &[Method], context: &Context) -> Response {
     let mut response = problem::respond(&Code::RouteMethodNotAllowed.into(), &context.request_id);
-    response
-        .headers_mut()
-        .insert(header::ALLOW, cors::allow(methods));
+    response.headers_mut().insert(header::ALLOW, cors::allow(methods));
     response
 }
 
 fn text(body: impl Into<Body>, kind: &'static str) -> Response {
     let mut response = Response::new(body.into());
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }

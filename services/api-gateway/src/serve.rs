@@ -26,27 +26,25 @@ const LARGEST_HEAD: usize = 64 * 1024;
 pub(crate) fn serve(runtime: &Runtime, listener: TcpListener, gateway: Arc<Gateway>) {
     let tasks = runtime.tasks().clone();
     let soft = runtime.shutdown().soft().clone();
-    runtime
-        .tasks()
-        .spawn(TaskKind::Critical, "http", async move {
-            loop {
-                let accepted = tokio::select! {
-                    () = soft.cancelled() => return Ok(()),
-                    accepted = listener.accept() => accepted,
-                };
-                match accepted {
-                    Ok((stream, peer)) => {
-                        let (gateway, soft) = (Arc::clone(&gateway), soft.clone());
-                        tasks.spawn_request(connection(stream, peer, gateway, soft));
-                    }
-                    // Out of file descriptors, most likely: others have to end first.
-                    Err(error) => {
-                        tracing::warn!(error = %error, "could not accept a connection");
-                        tokio::time::sleep(Duration::from_millis(100)).await;
-                    }
+    runtime.tasks().spawn(TaskKind::Critical, "http", async move {
+        loop {
+            let accepted = tokio::select! {
+                () = soft.cancelled() => return Ok(()),
+                accepted = listener.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    let (gateway, soft) = (Arc::clone(&gateway), soft.clone());
+                    tasks.spawn_request(connection(stream, peer, gateway, soft));
+                }
+                // Out of file descriptors, most likely: others have to end first.
+                Err(error) => {
+                    tracing::warn!(error = %error, "could not accept a connection");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
-        });
+        }
+    });
 }
 
 async fn connection(

@@ -33,23 +33,13 @@ impl StaticFile {
                 compressed.push((coding, Form::of(fs::read(path)?)));
             }
         }
-        Ok(Self {
-            kind: kind_of(name),
-            plain,
-            compressed,
-        })
+        Ok(Self { kind: kind_of(name), plain, compressed })
     }
 
     pub(super) fn answer(&self, request: &HeaderMap) -> Response {
-        let coded = self
-            .compressed
-            .iter()
-            .find(|(coding, _)| accepts(request, coding));
+        let coded = self.compressed.iter().find(|(coding, _)| accepts(request, coding));
         let form = coded.map_or(&self.plain, |(_, form)| form);
-        let known = request
-            .get_all(header::IF_NONE_MATCH)
-            .into_iter()
-            .any(|v| form.is(v));
+        let known = request.get_all(header::IF_NONE_MATCH).into_iter().any(|v| form.is(v));
         let mut response = if known {
             let mut response = Response::new(Body::empty());
             *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -76,32 +66,23 @@ impl Form {
         let hash = digest::digest(&digest::SHA256, &content);
         let etag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(hash));
         let etag = HeaderValue::try_from(etag).expect("base64 and quotes make a header value");
-        Self {
-            content: content.into(),
-            etag,
-        }
+        Self { content: content.into(), etag }
     }
 
     fn is(&self, tags: &HeaderValue) -> bool {
         let own = self.etag.to_str().unwrap_or_default();
         let tags = tags.to_str().unwrap_or_default().split(',').map(str::trim);
-        tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag))
-            .any(|tag| tag == own || tag == "*")
+        tags.map(|tag| tag.strip_prefix("W/").unwrap_or(tag)).any(|tag| tag == own || tag == "*")
     }
 }
 
 /// Whether a request takes a content coding.
 fn accepts(request: &HeaderMap, coding: &str) -> bool {
-    let lines = request
-        .get_all(header::ACCEPT_ENCODING)
-        .into_iter()
-        .filter_map(|v| v.to_str().ok());
+    let lines =
+        request.get_all(header::ACCEPT_ENCODING).into_iter().filter_map(|v| v.to_str().ok());
     lines.flat_map(|line| line.split(',')).any(|item| {
         let (name, weight) = item.split_once(';').unwrap_or((item, ""));
-        let refused = weight
-            .trim()
-            .strip_prefix("q=")
-            .and_then(|q| q.trim().parse::<f32>().ok());
+        let refused = weight.trim().strip_prefix("q=").and_then(|q| q.trim().parse::<f32>().ok());
         name.trim().eq_ignore_ascii_case(coding) && refused != Some(0.0)
     })
 }

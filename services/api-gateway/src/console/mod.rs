@@ -49,10 +49,7 @@ impl Console {
             .append_index_html_on_directories(false)
             .precompressed_br()
             .precompressed_gzip();
-        Ok(Some(Self {
-            files: Arc::new(files),
-            assets,
-        }))
+        Ok(Some(Self { files: Arc::new(files), assets }))
     }
 
     /// Answers with a file, or with the shell for what the console's own router knows.
@@ -68,9 +65,7 @@ impl Console {
         if let Some(asset) = path.strip_prefix("/assets/") {
             return self.asset(method, asset, headers).await;
         }
-        let name = path
-            .strip_prefix('/')
-            .filter(|name| self.files.contains_key(*name));
+        let name = path.strip_prefix('/').filter(|name| self.files.contains_key(*name));
         let file = self.files.get(name.unwrap_or(SHELL));
         Ok(file.ok_or(Code::RouteNotFound)?.answer(headers))
     }
@@ -84,9 +79,7 @@ impl Console {
         let mut request = Request::new(Body::empty());
         *request.method_mut() = method.clone();
         *request.headers_mut() = headers.clone();
-        *request.uri_mut() = format!("/{path}")
-            .parse()
-            .map_err(|_e| Code::RouteNotFound)?;
+        *request.uri_mut() = format!("/{path}").parse().map_err(|_e| Code::RouteNotFound)?;
         let Ok(response) = self.assets.clone().oneshot(request).await;
         let served = response.status().is_success()
             || matches!(
@@ -97,9 +90,7 @@ impl Console {
             return Err(Code::RouteNotFound.into());
         }
         let mut response = response.map(Body::new);
-        response
-            .headers_mut()
-            .insert(header::CACHE_CONTROL, IMMUTABLE);
+        response.headers_mut().insert(header::CACHE_CONTROL, IMMUTABLE);
         Ok(response)
     }
 }
@@ -122,10 +113,7 @@ fn top_level(dir: &Path) -> std::io::Result<Vec<String>> {
 
 /// Paths with a hidden or a parent folder in them, however they are spelled.
 fn climbs(path: &str) -> bool {
-    let path = path
-        .to_ascii_lowercase()
-        .replace("%2e", ".")
-        .replace("%2f", "/")
-        .replace("%5c", "\\");
+    let path =
+        path.to_ascii_lowercase().replace("%2e", ".").replace("%2f", "/").replace("%5c", "\\");
     path.split(['/', '\\']).any(|part| part.starts_with('.')) || path.contains("%00")
 }

@@ -31,15 +31,11 @@ impl Context {
         proxies: &Proxies,
         ids: &Arc<dyn IdSource>,
     ) -> Self {
-        let parent = headers
-            .get(trace::TRACEPARENT)
-            .and_then(|v| v.to_str().ok());
+        let parent = headers.get(trace::TRACEPARENT).and_then(|v| v.to_str().ok());
         Self {
             request_id: ids.uuid7().as_hyphenated().to_string(),
             client: proxies.client(peer, headers),
-            traceparent: parent
-                .filter(|text| is_traceparent(text))
-                .map(str::to_owned),
+            traceparent: parent.filter(|text| is_traceparent(text)).map(str::to_owned),
         }
     }
 

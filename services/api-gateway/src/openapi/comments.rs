@@ -26,18 +26,10 @@ impl Comments {
 
     /// The comment before what stands at `path` of `file`.
     pub(super) fn at(&self, file: &FileDescriptor, path: &[i32]) -> Option<&str> {
-        self.0
-            .get(&(file.name().to_owned(), path.to_vec()))
-            .map(String::as_str)
+        self.0.get(&(file.name().to_owned(), path.to_vec())).map(String::as_str)
     }
 }
 
 fn tidy(comment: &str) -> String {
-    comment
-        .lines()
-        .map(str::trim)
-        .collect::<Vec<_>>()
-        .join("\n")
-        .trim()
-        .to_owned()
+    comment.lines().map(str::trim).collect::<Vec<_>>().join("\n").trim().to_owned()
 }

@@ -21,9 +21,7 @@ pub(super) fn build(pool: &DescriptorPool, routes: &Routes) -> Value {
     let mut ids: BTreeMap<String, usize> = BTreeMap::new();
     for route in &ordered {
         // Paths of one shape are one path in OpenAPI, so the first spelling counts for all.
-        let names = spelled
-            .entry(route.template.shape())
-            .or_insert_with(|| parameter_names(route));
+        let names = spelled.entry(route.template.shape()).or_insert_with(|| parameter_names(route));
         let braced: Vec<_> = names.iter().map(|name| format!("{{{name}}}")).collect();
         let path = route.template.fill(braced.iter().map(String::as_str));
         let id = operation_id(route, &mut ids);
@@ -64,9 +62,7 @@ fn ordered(routes: &Routes) -> Vec<&Route> {
     let mut all: Vec<_> = routes.iter().collect();
     all.sort_by(|a, b| {
         let key = |r: &Route| (r.rpc.path.as_str().to_owned(), r.template.text().to_owned());
-        key(a)
-            .cmp(&key(b))
-            .then_with(|| a.method.as_str().cmp(b.method.as_str()))
+        key(a).cmp(&key(b)).then_with(|| a.method.as_str().cmp(b.method.as_str()))
     });
     all
 }
@@ -85,31 +81,20 @@ fn operation_id(route: &Route, ids: &mut BTreeMap<String, usize>) -> String {
     let id: String = first.into_iter().chain(letters).collect();
     let count = ids.entry(id.clone()).or_insert(0);
     *count += 1;
-    if *count == 1 {
-        id
-    } else {
-        format!("{id}{count}")
-    }
+    if *count == 1 { id } else { format!("{id}{count}") }
 }
 
 fn tags(routes: &[&Route], comments: &Comments) -> Vec<Value> {
     let mut tags = BTreeMap::new();
     for route in routes {
         let service = route.rpc.descriptor.parent_service();
-        let name = service
-            .name()
-            .strip_suffix("Service")
-            .unwrap_or_else(|| service.name())
-            .to_owned();
-        let text = comments
-            .at(&service.parent_file(), service.path())
-            .unwrap_or_default()
-            .to_owned();
+        let name =
+            service.name().strip_suffix("Service").unwrap_or_else(|| service.name()).to_owned();
+        let text =
+            comments.at(&service.parent_file(), service.path()).unwrap_or_default().to_owned();
         tags.insert(name, text);
     }
-    tags.into_iter()
-        .map(|(name, text)| json!({ "name": name, "description": text }))
-        .collect()
+    tags.into_iter().map(|(name, text)| json!({ "name": name, "description": text })).collect()
 }
 
 fn security_schemes() -> Value {

@@ -21,9 +21,7 @@ pub(super) fn operation(
 ) -> Value {
     let method = &route.rpc.descriptor;
     let service = method.parent_service().name();
-    let comment = comments
-        .at(&method.parent_file(), method.path())
-        .unwrap_or_default();
+    let comment = comments.at(&method.parent_file(), method.path()).unwrap_or_default();
     let mut operation = json!({
         "operationId": id,
         "tags": [service.strip_suffix("Service").unwrap_or(service)],
@@ -50,9 +48,7 @@ pub(super) fn operation(
 /// The first sentence, or the method's name in words.
 fn summary(comment: &str, name: &str) -> String {
     let text = comment.replace('\n', " ");
-    let first = text
-        .split_once(". ")
-        .map_or(text.as_str(), |(first, _)| first);
+    let first = text.split_once(". ").map_or(text.as_str(), |(first, _)| first);
     let first = first.trim_end_matches('.');
     if !first.is_empty() {
         return first.to_owned();
@@ -103,27 +99,20 @@ fn answers(route: &Route, schemas: &mut Schemas<'_>) -> Value {
         json!({ "application/json": { "schema": schema } })
     };
     let mut all: Map<String, Value> = responses::errors_of(route).collect();
-    all.insert(
-        "200".to_owned(),
-        json!({ "description": "Done.", "content": content }),
-    );
+    all.insert("200".to_owned(), json!({ "description": "Done.", "content": content }));
     Value::Object(all)
 }
 
 fn path_parameters(route: &Route, names: &[String], schemas: &mut Schemas<'_>) -> Vec<Value> {
     let input = route.rpc.descriptor.input();
-    let bound = route
-        .template
-        .fields()
-        .zip(names)
-        .filter_map(|(path, name)| {
-            let mut schema = schemas.field(&field_at(&input, path)?, Way::Request);
-            let description = take_description(&mut schema);
-            if schema["type"] == "string" && schema.get("format").is_none() {
-                schema["minLength"] = json!(1);
-            }
-            Some(parameter("path", name, true, schema, description))
-        });
+    let bound = route.template.fields().zip(names).filter_map(|(path, name)| {
+        let mut schema = schemas.field(&field_at(&input, path)?, Way::Request);
+        let description = take_description(&mut schema);
+        if schema["type"] == "string" && schema.get("format").is_none() {
+            schema["minLength"] = json!(1);
+        }
+        Some(parameter("path", name, true, schema, description))
+    });
     bound.collect()
 }
 
@@ -138,10 +127,8 @@ fn query_parameters(route: &Route, schemas: &mut Schemas<'_>) -> Vec<Value> {
         BodyRule::None | BodyRule::Whole => None,
     };
     collect_leaves(&route.rpc.descriptor.input(), "", &mut leaves, schemas, 0);
-    let of_body = |name: &str| {
-        body.as_ref()
-            .is_some_and(|b| name == b || name.starts_with(&format!("{b}.")))
-    };
+    let of_body =
+        |name: &str| body.as_ref().is_some_and(|b| name == b || name.starts_with(&format!("{b}.")));
     leaves.retain(|name, _| !bound.contains(&name.as_str()) && !of_body(name));
     let parameters = leaves.into_iter().map(|(name, mut schema)| {
         let description = take_description(&mut schema);
@@ -176,10 +163,7 @@ fn collect_leaves(
 }
 
 fn has_text_form(name: &str) -> bool {
-    matches!(
-        name,
-        "google.protobuf.Timestamp" | "google.protobuf.FieldMask"
-    )
+    matches!(name, "google.protobuf.Timestamp" | "google.protobuf.FieldMask")
 }
 
 fn header_parameters(route: &Route) -> Vec<Value> {
@@ -189,13 +173,7 @@ fn header_parameters(route: &Route) -> Vec<Value> {
         let schema =
             json!({ "type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[!-~]+$" });
         let text = "The same key with the same request gives the first answer again.";
-        parameters.push(parameter(
-            "header",
-            "Idempotency-Key",
-            false,
-            schema,
-            Some(json!(text)),
-        ));
+        parameters.push(parameter("header", "Idempotency-Key", false, schema, Some(json!(text))));
     }
     if route.is_unsafe() && (policy.scope() != Scope::Public || route.rpc.opens_session) {
         let schema = json!({ "type": "string", "minLength": 1 });
@@ -204,13 +182,7 @@ fn header_parameters(route: &Route) -> Vec<Value> {
         } else {
             "Any text. Needed with a session cookie: proves that no form of another site sent this."
         };
-        parameters.push(parameter(
-            "header",
-            "X-Yard-Csrf",
-            false,
-            schema,
-            Some(json!(text)),
-        ));
+        parameters.push(parameter("header", "X-Yard-Csrf", false, schema, Some(json!(text))));
     }
     parameters
 }
@@ -241,10 +213,7 @@ fn body(route: &Route, schemas: &mut Schemas<'_>) -> Option<Value> {
         BodyRule::Field(field) => (schemas.field(field, Way::Request), true),
         BodyRule::Whole => {
             let bound: Vec<_> = route.template.fields().collect();
-            let rest = input
-                .fields()
-                .filter(|f| !bound.contains(&f.name()))
-                .count();
+            let rest = input.fields().filter(|f| !bound.contains(&f.name())).count();
             (schemas.object(&input, Way::Request, &bound), rest > 0)
         }
     };

@@ -11,45 +11,17 @@ use crate::transcode::{BodyRule, Route};
 const PROBLEMS: [(u16, &str, &str); 13] = [
     (400, "Malformed", "The request could not be read."),
     (401, "Unauthenticated", "Not signed in, or no longer."),
-    (
-        403,
-        "Forbidden",
-        "Signed in, without the right; or the request came from another site.",
-    ),
-    (
-        404,
-        "NotFound",
-        "Not there, or not the caller's to know of.",
-    ),
+    (403, "Forbidden", "Signed in, without the right; or the request came from another site."),
+    (404, "NotFound", "Not there, or not the caller's to know of."),
     (409, "Conflict", "Contradicts what is stored."),
     (412, "Stale", "Was made against an older state."),
     (413, "TooLarge", "The body is larger than 1 MiB."),
-    (
-        415,
-        "UnsupportedMediaType",
-        "The content type is not taken here.",
-    ),
-    (
-        422,
-        "Invalid",
-        "Read, but wrong; `pointer` names the value.",
-    ),
+    (415, "UnsupportedMediaType", "The content type is not taken here."),
+    (422, "Invalid", "Read, but wrong; `pointer` names the value."),
     (429, "RateLimited", "Too many requests; see `Retry-After`."),
-    (
-        500,
-        "Internal",
-        "Our fault; `instance` finds it in our log.",
-    ),
-    (
-        503,
-        "Unavailable",
-        "A part that is needed does not answer; see `Retry-After`.",
-    ),
-    (
-        504,
-        "Timeout",
-        "Took too long; whether it was done is not known.",
-    ),
+    (500, "Internal", "Our fault; `instance` finds it in our log."),
+    (503, "Unavailable", "A part that is needed does not answer; see `Retry-After`."),
+    (504, "Timeout", "Took too long; whether it was done is not known."),
 ];
 
 /// `components.responses`.
@@ -77,15 +49,11 @@ fn problem(status: u16, text: &str) -> Value {
 
 /// The errors of one route, by status.
 pub(super) fn errors_of(route: &Route) -> impl Iterator<Item = (String, Value)> {
-    PROBLEMS
-        .iter()
-        .filter(move |(status, ..)| can_occur(*status, route))
-        .map(|(status, name, _)| {
-            (
-                status.to_string(),
-                json!({ "$ref": format!("#/components/responses/{name}") }),
-            )
-        })
+    PROBLEMS.iter().filter(move |(status, ..)| can_occur(*status, route)).map(
+        |(status, name, _)| {
+            (status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }))
+        },
+    )
 }
 
 fn can_occur(status: u16, route: &Route) -> bool {

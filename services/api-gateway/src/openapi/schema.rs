@@ -9,15 +9,8 @@ use serde_json::{Map, Value, json};
 use super::comments::Comments;
 
 /// Fields that hold a UUID in every request.
-const UUID_FIELDS: [&str; 7] = [
-    "command_id",
-    "contract_id",
-    "device_id",
-    "fire_id",
-    "job_id",
-    "message_id",
-    "principal_id",
-];
+const UUID_FIELDS: [&str; 7] =
+    ["command_id", "contract_id", "device_id", "fire_id", "job_id", "message_id", "principal_id"];
 
 /// Which way a message travels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,11 +39,7 @@ impl<'c> Schemas<'c> {
                 waiting.extend(message.fields().filter_map(|f| message_of(&f)));
             }
         }
-        Self {
-            comments,
-            answered,
-            components: BTreeMap::new(),
-        }
+        Self { comments, answered, components: BTreeMap::new() }
     }
 
     pub(super) fn into_components(self) -> Map<String, Value> {

@@ -22,11 +22,7 @@ pub(crate) struct Refusal {
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self {
-            fault,
-            incident: None,
-            retry_after: None,
-        }
+        Self { fault, incident: None, retry_after: None }
     }
 }
 
@@ -53,10 +49,7 @@ pub(crate) fn render(refusal: &Refusal, request_id: &str, doing: &'static str) -
     if refusal.incident.is_none() {
         refusal.fault.log(request_id, doing);
     }
-    Problem::of(
-        &refusal.fault,
-        refusal.incident.as_deref().unwrap_or(request_id),
-    )
+    Problem::of(&refusal.fault, refusal.incident.as_deref().unwrap_or(request_id))
 }
 
 /// An error as a response.

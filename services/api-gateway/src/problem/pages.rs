@@ -7,21 +7,11 @@ use yard_fault::Code;
 
 /// The page of a code, or of all codes for an empty text.
 pub(crate) fn page(code: &str) -> Option<Response> {
-    let html = if code.is_empty() {
-        index()
-    } else {
-        of_code(Code::from_text(code)?)
-    };
+    let html = if code.is_empty() { index() } else { of_code(Code::from_text(code)?) };
     let mut response = Response::new(Body::from(html));
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/html; charset=utf-8"),
-    );
-    headers.insert(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("public, max-age=3600"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600"));
     Some(response)
 }
 
@@ -48,9 +38,7 @@ fn index() -> String {
     let mut rows = String::from("<h1>Errors</h1>\n<dl>\n");
     for code in Code::ALL {
         let (text, title) = (code.as_str(), code.title());
-        rows.push_str(&format!(
-            "<dt><a href=\"/errors/{text}\">{text}</a></dt><dd>{title}</dd>\n"
-        ));
+        rows.push_str(&format!("<dt><a href=\"/errors/{text}\">{text}</a></dt><dd>{title}</dd>\n"));
     }
     rows.push_str("</dl>");
     frame("Errors", &rows)

@@ -19,10 +19,7 @@ pub(crate) fn options(allow: HeaderValue, request: &HeaderMap, origins: &Origins
     if preflight && origins.listed(request).is_some() {
         headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, allow.clone());
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
-        headers.insert(
-            header::ACCESS_CONTROL_MAX_AGE,
-            HeaderValue::from_static("600"),
-        );
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
     headers.insert(header::ALLOW, allow);
     response
@@ -30,21 +27,12 @@ pub(crate) fn options(allow: HeaderValue, request: &HeaderMap, origins: &Origins
 
 /// Lets a listed origin read an answer.
 pub(crate) fn apply(request: &HeaderMap, origins: &Origins, response: &mut HeaderMap) {
-    let Some(origin) = origins
-        .listed(request)
-        .and_then(|o| HeaderValue::from_str(o).ok())
-    else {
+    let Some(origin) = origins.listed(request).and_then(|o| HeaderValue::from_str(o).ok()) else {
         return;
     };
     response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-    response.insert(
-        header::ACCESS_CONTROL_ALLOW_CREDENTIALS,
-        HeaderValue::from_static("true"),
-    );
-    response.insert(
-        header::ACCESS_CONTROL_EXPOSE_HEADERS,
-        HeaderValue::from_static("retry-after"),
-    );
+    response.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
     response.append(header::VARY, HeaderValue::from_static("origin"));
 }
 

@@ -24,19 +24,13 @@ pub(crate) fn check(
         return Ok(());
     }
     let refuse = |what: &str| Err(Fault::new(Code::AuthCsrfFailed).with_public(what.to_owned()));
-    if headers
-        .get(CSRF_HEADER)
-        .is_none_or(|value| value.is_empty())
-    {
+    if headers.get(CSRF_HEADER).is_none_or(|value| value.is_empty()) {
         return refuse("the header X-Yard-Csrf is missing");
     }
     if !origins.admits(headers) {
         return refuse("the origin is not allowed");
     }
-    if headers
-        .get("sec-fetch-site")
-        .is_some_and(|site| site == "cross-site")
-    {
+    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
         return refuse("the request came from another site");
     }
     Ok(())

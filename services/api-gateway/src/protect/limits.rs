@@ -18,12 +18,7 @@ impl Default for Limits {
     fn default() -> Self {
         let of = |most| Arc::new(Semaphore::new(most));
         // A login costs auth 19 MiB and tens of milliseconds; a stream is only a socket.
-        Self {
-            read: of(512),
-            write: of(256),
-            login: of(16),
-            stream: of(2_048),
-        }
+        Self { read: of(512), write: of(256), login: of(16), stream: of(2_048) }
     }
 }
 

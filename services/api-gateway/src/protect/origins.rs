@@ -12,22 +12,14 @@ impl Origins {
     /// Reads `http.allowed_origins`. `*` and everything that is no origin is refused.
     pub(crate) fn parse(list: &[String]) -> Result<Self, ConfigError> {
         let refuse = |text: &str, why| {
-            Err(ConfigError::new(
-                "http.allowed_origins",
-                format!("{text:?} {why}"),
-            ))
+            Err(ConfigError::new("http.allowed_origins", format!("{text:?} {why}")))
         };
         for text in list {
             if text.contains('*') {
-                return refuse(
-                    text,
-                    "would let every site read what only this person may see",
-                );
+                return refuse(text, "would let every site read what only this person may see");
             }
             let uri = text.parse::<Uri>().ok();
-            let origin = uri
-                .as_ref()
-                .and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
+            let origin = uri.as_ref().and_then(|uri| Some((uri.scheme_str()?, uri.authority()?)));
             let same = origin.is_some_and(|(scheme, host)| format!("{scheme}://{host}") == *text);
             if !same || !(text.starts_with("http://") || text.starts_with("https://")) {
                 return refuse(text, "is no origin (scheme://host[:port])");
@@ -56,9 +48,7 @@ impl Origins {
 }
 
 fn origin(headers: &HeaderMap) -> Option<&str> {
-    headers
-        .get(header::ORIGIN)
-        .and_then(|value| value.to_str().ok())
+    headers.get(header::ORIGIN).and_then(|value| value.to_str().ok())
 }
 
 #[cfg(test)]
@@ -67,19 +57,9 @@ mod tests {
 
     #[test]
     fn star_and_what_is_no_origin_refuse_to_start() {
-        for text in [
-            "*",
-            "https://*.example",
-            "example",
-            "https://a.example/",
-            "ftp://a",
-            "null",
-        ] {
+        for text in ["*", "https://*.example", "example", "https://a.example/", "ftp://a", "null"] {
             let refused = Origins::parse(&[text.to_owned()]).unwrap_err().to_string();
-            assert!(
-                refused.contains("http.allowed_origins"),
-                "{text}: {refused}"
-            );
+            assert!(refused.contains("http.allowed_origins"), "{text}: {refused}");
         }
         assert!(Origins::parse(&["https://a.example:8443".to_owned()]).is_ok());
     }

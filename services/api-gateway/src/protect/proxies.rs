@@ -34,14 +34,8 @@ impl Proxies {
         if !self.trusts(peer) {
             return peer;
         }
-        let lines = headers
-            .get_all("x-forwarded-for")
-            .into_iter()
-            .filter_map(|v| v.to_str().ok());
-        let hops: Vec<&str> = lines
-            .flat_map(|line| line.split(','))
-            .map(str::trim)
-            .collect();
+        let lines = headers.get_all("x-forwarded-for").into_iter().filter_map(|v| v.to_str().ok());
+        let hops: Vec<&str> = lines.flat_map(|line| line.split(',')).map(str::trim).collect();
         let mut client = peer;
         for hop in hops.into_iter().rev() {
             let Ok(address) = hop.parse::<IpAddr>() else {
@@ -66,11 +60,7 @@ impl Network {
             Some((address, prefix)) => (address.parse().ok()?, Some(prefix.parse().ok()?)),
             None => (text.parse().ok()?, None),
         };
-        let widest = if matches!(address, IpAddr::V4(_)) {
-            32
-        } else {
-            128
-        };
+        let widest = if matches!(address, IpAddr::V4(_)) { 32 } else { 128 };
         let prefix = prefix.unwrap_or(widest);
         (prefix <= widest).then_some(Self { address, prefix })
     }
@@ -97,39 +87,20 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", forwarded.parse().unwrap());
         let peer = SocketAddr::new(peer.parse().unwrap(), 1);
-        Proxies::parse(&list)
-            .unwrap()
-            .client(peer, &headers)
-            .to_string()
+        Proxies::parse(&list).unwrap().client(peer, &headers).to_string()
     }
 
     #[test]
     fn forwarded_address_is_believed_from_trusted_proxies_only() {
         assert_eq!(client(&[], "10.0.0.1", "203.0.113.9"), "10.0.0.1");
+        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", "203.0.113.9"), "203.0.113.9");
         assert_eq!(
-            client(&["10.0.0.0/8"], "10.0.0.1", "203.0.113.9"),
+            client(&["10.0.0.0/8"], "10.0.0.1", "6.6.6.6, 203.0.113.9, 10.2.3.4"),
             "203.0.113.9"
         );
-        assert_eq!(
-            client(
-                &["10.0.0.0/8"],
-                "10.0.0.1",
-                "6.6.6.6, 203.0.113.9, 10.2.3.4"
-            ),
-            "203.0.113.9"
-        );
-        assert_eq!(
-            client(&["10.0.0.0/8"], "10.0.0.1", "203.0.113.9, junk"),
-            "10.0.0.1"
-        );
-        assert_eq!(
-            client(&["fd00::/8"], "fd00::1", "2001:db8::7"),
-            "2001:db8::7"
-        );
-        assert_eq!(
-            client(&["127.0.0.1"], "::ffff:127.0.0.1", "203.0.113.9"),
-            "203.0.113.9"
-        );
+        assert_eq!(client(&["10.0.0.0/8"], "10.0.0.1", "203.0.113.9, junk"), "10.0.0.1");
+        assert_eq!(client(&["fd00::/8"], "fd00::1", "2001:db8::7"), "2001:db8::7");
+        assert_eq!(client(&["127.0.0.1"], "::ffff:127.0.0.1", "203.0.113.9"), "203.0.113.9");
     }
 
     #[test]

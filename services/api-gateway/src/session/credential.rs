@@ -19,24 +19,16 @@ impl Credential {
     /// `Authorization` goes before the cookie: who sends it means it.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
-            let token = value
-                .to_str()
-                .ok()
-                .and_then(|text| text.strip_prefix("Bearer "));
+            let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
             return match token.filter(|token| is_session_token(token)) {
                 Some(token) => Self::Bearer(token.to_owned()),
                 None => Self::Foreign,
             };
         }
-        let cookies = headers
-            .get_all(header::COOKIE)
-            .into_iter()
-            .filter_map(|v| v.to_str().ok());
+        let cookies = headers.get_all(header::COOKIE).into_iter().filter_map(|v| v.to_str().ok());
         let mut pairs = cookies.flat_map(|line| line.split(';')).map(str::trim);
         let token = pairs.find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='));
-        token
-            .filter(|t| !t.is_empty())
-            .map_or(Self::None, |t| Self::Cookie(t.to_owned()))
+        token.filter(|t| !t.is_empty()).map_or(Self::None, |t| Self::Cookie(t.to_owned()))
     }
 }
 

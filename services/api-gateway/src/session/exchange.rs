@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aws_lc_rs::digest;
 use futures::FutureExt as _;
@@ -41,18 +41,33 @@ pub(crate) struct Sessions {
     auth: SessionServiceClient<ServiceChannel>,
     verifier: Verifier,
     clock: Arc<dyn Clock>,
-    known: Mutex<HashMap<Key, (OffsetDateTime, Exchange)>>,
+    known: Mutex<Known>,
+}
+
+/// Exchanges under way or fresh; stale ones go with the next that comes.
+struct Known {
+    by_key: HashMap<Key, (OffsetDateTime, Exchange)>,
+    swept: OffsetDateTime,
+}
+
+impl Known {
+    /// Lets go of what is stale, at most once in [`FRESH`]: otherwise the map would keep, after a
+    /// busy hour or a flood of made-up tokens, all it ever held.
+    fn sweep(&mut self, now: OffsetDateTime) {
+        if is_fresh(self.swept, now) {
+            return;
+        }
+        self.by_key.retain(|_, (since, _)| is_fresh(*since, now));
+        self.by_key.shrink_to(self.by_key.len() * 2);
+        self.swept = now;
+    }
 }
 
 impl Sessions {
     pub(crate) fn new(channel: ServiceChannel, verifier: Verifier, clock: Arc<dyn Clock>) -> Self {
+        let known = Known { by_key: HashMap::new(), swept: clock.now() };
         let auth = SessionServiceClient::new(channel);
-        Self {
-            auth,
-            verifier,
-            clock,
-            known: Mutex::default(),
-        }
+        Self { auth, verifier, clock, known: Mutex::new(known) }
     }
 
     /// The session of a credential.
@@ -66,26 +81,22 @@ impl Sessions {
             return Err(Code::AuthSessionExpired.into());
         }
         self.exchange(token).await.map_err(|fault| {
-            Fault::new(fault.code())
-                .with_public(fault.public())
-                .with_detail(fault.inside())
+            Fault::new(fault.code()).with_public(fault.public()).with_detail(fault.inside())
         })
     }
 
     /// Forgets a session that has just changed or ended.
     pub(crate) fn forget(&self, credential: &Credential) {
         if let Credential::Cookie(token) | Credential::Bearer(token) = credential {
-            self.known
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .remove(&key(token));
+            self.known().by_key.remove(&key(token));
         }
     }
 
     fn exchange(&self, token: &str) -> Exchange {
         let (key, now) = (key(token), self.clock.now());
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let usable = known.get(&key).filter(|(since, exchange)| {
+        let mut known = self.known();
+        known.sweep(now);
+        let usable = known.by_key.get(&key).filter(|(since, exchange)| {
             is_fresh(*since, now) && !matches!(exchange.peek(), Some(Err(_)))
         });
         if let Some((_, exchange)) = usable {
@@ -94,13 +105,14 @@ impl Sessions {
         }
         let exchange = ask(self.auth.clone(), self.verifier.clone(), token.to_owned());
         let exchange = exchange.boxed().shared();
-        if known.len() >= MOST {
-            known.retain(|_, (since, _)| is_fresh(*since, now));
-        }
-        if known.len() < MOST {
-            known.insert(key, (now, exchange.clone()));
+        if known.by_key.len() < MOST {
+            known.by_key.insert(key, (now, exchange.clone()));
         }
         exchange
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -128,11 +140,7 @@ async fn ask(
         .and_then(|answer| session(&verifier, &answer.into_inner().access_token))
         .map(Arc::new)
         .map_err(Arc::new);
-    let label = if outcome.is_ok() {
-        "exchanged"
-    } else {
-        "refused"
-    };
+    let label = if outcome.is_ok() { "exchanged" } else { "refused" };
     metrics::counter!("yard_session_exchanges_total", "outcome" => label).increment(1);
     outcome
 }
@@ -140,14 +148,8 @@ async fn ask(
 fn session(verifier: &Verifier, access_token: &str) -> Result<Session, Fault> {
     // Not the caller's fault, whatever the token's is.
     let broken = |e: String| Fault::internal(format!("auth's access token is not usable: {e}"));
-    let claims = verifier
-        .verify(access_token)
-        .map_err(|e| broken(e.to_string()))?;
-    let bearer = format!("Bearer {access_token}")
-        .parse()
-        .map_err(|_e| broken("header".to_owned()))?;
-    Ok(Session {
-        caller: Caller::verified(claims),
-        bearer,
-    })
+    let claims = verifier.verify(access_token).map_err(|e| broken(e.to_string()))?;
+    let bearer =
+        format!("Bearer {access_token}").parse().map_err(|_e| broken("header".to_owned()))?;
+    Ok(Session { caller: Caller::verified(claims), bearer })
 }

@@ -14,6 +14,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use tokio::io::copy_bidirectional;
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use yard_fault::{Code, Fault};
 use yard_runtime::{Runtime, trace};
 
@@ -23,6 +24,10 @@ use crate::protect::Origins;
 
 /// Until comms-websocket has answered.
 const DEADLINE: Duration = Duration::from_secs(5);
+
+/// A stop closes the tunnels spread over this time, so that their clients do not come back all at
+/// once. comms-websocket has words for a stop of its own; ours cuts.
+const SPREAD: Duration = Duration::from_secs(5);
 
 /// What passes from the client. Cookies do not: a socket is authorised by its own messages.
 const PASSED: [HeaderName; 8] = [
@@ -54,8 +59,7 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     /// Whether an address is a socket's.
     pub(crate) fn is_at(path: &str) -> bool {
-        path.strip_prefix("/app/")
-            .is_some_and(|key| !key.is_empty() && !key.contains('/'))
+        path.strip_prefix("/app/").is_some_and(|key| !key.is_empty() && !key.contains('/'))
     }
 
     /// Answers an upgrade.
@@ -77,9 +81,7 @@ impl Tunnel {
         let client = hyper::upgrade::on(&mut request);
         let handshake =
             tokio::time::timeout(DEADLINE, self.handshake(outgoing(context, &request)?));
-        let answer = handshake
-            .await
-            .map_err(|_elapsed| Fault::new(Code::ServiceTimeout))??;
+        let answer = handshake.await.map_err(|_elapsed| Fault::new(Code::ServiceTimeout))??;
         if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
             count("refused");
             return Err(refused(answer.status()).into());
@@ -94,16 +96,10 @@ impl Tunnel {
         outgoing: Request<Empty<Bytes>>,
     ) -> Result<Response<Incoming>, Fault> {
         let unavailable = |e: Box<dyn std::error::Error + Send + Sync>| {
-            Fault::new(Code::ServiceUnavailable)
-                .with_detail("open a socket")
-                .with_source(e)
+            Fault::new(Code::ServiceUnavailable).with_detail("open a socket").with_source(e)
         };
-        let stream = TcpStream::connect(&self.upstream)
-            .await
-            .map_err(|e| unavailable(e.into()))?;
-        stream
-            .set_nodelay(true)
-            .map_err(|e| unavailable(e.into()))?;
+        let stream = TcpStream::connect(&self.upstream).await.map_err(|e| unavailable(e.into()))?;
+        stream.set_nodelay(true).map_err(|e| unavailable(e.into()))?;
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
             .await
             .map_err(|e| unavailable(e.into()))?;
@@ -112,14 +108,13 @@ impl Tunnel {
                 tracing::debug!(error = %error, "socket connection ended");
             }
         });
-        sender
-            .send_request(outgoing)
-            .await
-            .map_err(|e| unavailable(e.into()))
+        sender.send_request(outgoing).await.map_err(|e| unavailable(e.into()))
     }
 
     fn carry(&self, client: OnUpgrade, upstream: OnUpgrade) {
-        let hard = self.runtime.shutdown().hard().clone();
+        let shutdown = self.runtime.shutdown();
+        let (soft, hard) = (shutdown.soft().clone(), shutdown.hard().clone());
+        let pause = pause(&self.runtime);
         self.runtime.tasks().spawn_request(async move {
             let (client, upstream) = match tokio::try_join!(client, upstream) {
                 Ok(both) => both,
@@ -133,11 +128,23 @@ impl Tunnel {
             metrics::gauge!("yard_socket_tunnels").increment(1.0);
             tokio::select! {
                 () = hard.cancelled() => {}
+                () = leave(&soft, pause) => {}
                 () = copy(client, upstream) => {}
             }
             metrics::gauge!("yard_socket_tunnels").decrement(1.0);
         });
     }
+}
+
+/// Where in [`SPREAD`] a tunnel closes: the low bits of an id are random.
+fn pause(runtime: &Runtime) -> Duration {
+    let place = runtime.ids().uuid7().as_u128() % SPREAD.as_millis();
+    Duration::from_millis(place.try_into().unwrap_or_default())
+}
+
+async fn leave(soft: &CancellationToken, pause: Duration) {
+    soft.cancelled().await;
+    tokio::time::sleep(pause).await;
 }
 
 async fn copy(client: Upgraded, upstream: Upgraded) {
@@ -171,13 +178,8 @@ fn outgoing(context: &Context, request: &Request<Body>) -> Result<Request<Empty<
 
 fn is_upgrade(headers: &HeaderMap) -> bool {
     let names = |name: HeaderName, wanted: &str| {
-        let lines = headers
-            .get_all(name)
-            .into_iter()
-            .filter_map(|v| v.to_str().ok());
-        lines
-            .flat_map(|line| line.split(','))
-            .any(|item| item.trim().eq_ignore_ascii_case(wanted))
+        let lines = headers.get_all(name).into_iter().filter_map(|v| v.to_str().ok());
+        lines.flat_map(|line| line.split(',')).any(|item| item.trim().eq_ignore_ascii_case(wanted))
     };
     names(header::CONNECTION, "upgrade") && names(header::UPGRADE, "websocket")
 }

@@ -59,9 +59,7 @@ fn set(
     if json.is_null() && !nullable {
         return Ok(());
     }
-    let taken = field
-        .containing_oneof()
-        .is_some_and(|o| o.fields().any(|f| message.has_field(&f)));
+    let taken = field.containing_oneof().is_some_and(|o| o.fields().any(|f| message.has_field(&f)));
     if taken {
         return Err(at.invalid("the only one of its group"));
     }
@@ -101,10 +99,8 @@ fn map(
     let Kind::Message(entry) = field.kind() else {
         return Err(at.invalid("an object"));
     };
-    let (key_kind, value_kind) = (
-        entry.map_entry_key_field().kind(),
-        entry.map_entry_value_field().kind(),
-    );
+    let (key_kind, value_kind) =
+        (entry.map_entry_key_field().kind(), entry.map_entry_value_field().kind());
     let mut values = HashMap::with_capacity(entries.len());
     for (name, item) in entries {
         at.push(name.as_str());

@@ -42,18 +42,15 @@ fn value(value: &Value, kind: &Kind) -> Result<Json, Fault> {
         Value::Bytes(bytes) => Json::String(STANDARD.encode(bytes)),
         Value::EnumNumber(number) => choice(*number, kind),
         Value::Message(inner) => message(inner)?,
-        Value::List(items) => items
-            .iter()
-            .map(|item| self::value(item, kind))
-            .collect::<Result<_, _>>()?,
+        Value::List(items) => {
+            items.iter().map(|item| self::value(item, kind)).collect::<Result<_, _>>()?
+        }
         Value::Map(entries) => {
             let inner = match kind {
                 Kind::Message(entry) => entry.map_entry_value_field().kind(),
                 other => other.clone(),
             };
-            let entries = entries
-                .iter()
-                .map(|(k, v)| Ok((key(k), self::value(v, &inner)?)));
+            let entries = entries.iter().map(|(k, v)| Ok((key(k), self::value(v, &inner)?)));
             Json::Object(entries.collect::<Result<Map<_, _>, Fault>>()?)
         }
     })

@@ -49,9 +49,7 @@ pub(super) fn bind_query(
 
 /// Sets what a form says.
 pub(super) fn bind_form(message: &mut DynamicMessage, form: &str) -> Result<(), Fault> {
-    grouped(form)?
-        .into_iter()
-        .try_for_each(|(name, texts)| assign(message, &name, &texts))
+    grouped(form)?.into_iter().try_for_each(|(name, texts)| assign(message, &name, &texts))
 }
 
 fn grouped(text: &str) -> Result<BTreeMap<String, Vec<String>>, Fault> {

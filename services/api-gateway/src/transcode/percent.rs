@@ -27,9 +27,7 @@ fn decoded(text: &str, plus_is_space: bool) -> Result<String, Fault> {
             b'%' => {
                 let digit = |b: Option<u8>| b.and_then(|b| char::from(b).to_digit(16));
                 let (high, low) = (digit(rest.next()), digit(rest.next()));
-                let code = high
-                    .zip(low)
-                    .and_then(|(h, l)| u8::try_from(h * 16 + l).ok());
+                let code = high.zip(low).and_then(|(h, l)| u8::try_from(h * 16 + l).ok());
                 code.ok_or_else(|| refuse("the address has a broken percent code"))?
             }
             b'+' if plus_is_space => b' ',
@@ -58,11 +56,7 @@ mod tests {
     #[test]
     fn broken_codes_and_invalid_utf8_are_malformed() {
         for text in ["%", "%4", "%zz", "%ff", "%c3%28", "%00"] {
-            assert_eq!(
-                decode(text).unwrap_err().code(),
-                Code::RequestMalformed,
-                "{text}"
-            );
+            assert_eq!(decode(text).unwrap_err().code(), Code::RequestMalformed, "{text}");
         }
     }
 }

@@ -37,12 +37,7 @@ pub fn read(
         }
         (BodyRule::Field(field), _) => {
             let json = decode::parse(body)?;
-            named.extend(
-                json.as_object()
-                    .into_iter()
-                    .flatten()
-                    .map(|(name, _)| name.clone()),
-            );
+            named.extend(json.as_object().into_iter().flatten().map(|(name, _)| name.clone()));
             from_field(route, field, json)?
         }
     };
@@ -104,17 +99,11 @@ fn media_type(route: &Route, headers: &HeaderMap, body: &[u8]) -> Result<Media, 
         return Ok(Media::Nothing);
     }
     let Some(value) = headers.get(header::CONTENT_TYPE) else {
-        return if body.is_empty() {
-            Ok(Media::Nothing)
-        } else {
-            Err(unsupported())
-        };
+        return if body.is_empty() { Ok(Media::Nothing) } else { Err(unsupported()) };
     };
     let text = value.to_str().unwrap_or_default().to_ascii_lowercase();
     let (essence, parameters) = text.split_once(';').unwrap_or((&text, ""));
-    let charset = parameters
-        .split(';')
-        .find_map(|p| p.trim().strip_prefix("charset="));
+    let charset = parameters.split(';').find_map(|p| p.trim().strip_prefix("charset="));
     if charset.is_some_and(|name| name.trim_matches('"') != "utf-8") {
         return Err(unsupported());
     }

@@ -43,10 +43,7 @@ impl Routes {
     pub fn compile(pool: &DescriptorPool) -> Result<Self, RouteError> {
         let mut by_length: HashMap<usize, Vec<Route>> = HashMap::new();
         let mut shapes = HashSet::new();
-        for method in pool
-            .services()
-            .flat_map(|s| s.methods().collect::<Vec<_>>())
-        {
+        for method in pool.services().flat_map(|s| s.methods().collect::<Vec<_>>()) {
             for route in routes_of(&method)? {
                 check_messages(&route)?;
                 if !shapes.insert((route.method.clone(), route.template.shape())) {
@@ -56,10 +53,7 @@ impl Routes {
                         problem,
                     });
                 }
-                by_length
-                    .entry(route.template.length())
-                    .or_default()
-                    .push(route);
+                by_length.entry(route.template.length()).or_default().push(route);
             }
         }
         for routes in by_length.values_mut() {
@@ -82,11 +76,7 @@ impl Routes {
     /// Looks an address up. `HEAD` is `GET` without its body.
     #[must_use]
     pub fn find<'r, 'p>(&'r self, method: &Method, path: &'p str) -> Found<'r, 'p> {
-        let method = if *method == Method::HEAD {
-            &Method::GET
-        } else {
-            method
-        };
+        let method = if *method == Method::HEAD { &Method::GET } else { method };
         let segments: Vec<&str> = path.strip_prefix('/').unwrap_or(path).split('/').collect();
         let mut others = Vec::new();
         for route in self.by_length.get(&segments.len()).into_iter().flatten() {
@@ -98,11 +88,7 @@ impl Routes {
             }
             others.push(route.method.clone());
         }
-        if others.is_empty() {
-            Found::Nothing
-        } else {
-            Found::OtherMethods(others)
-        }
+        if others.is_empty() { Found::Nothing } else { Found::OtherMethods(others) }
     }
 }
 
@@ -117,10 +103,7 @@ fn check_messages(route: &Route) -> Result<(), RouteError> {
         }
         if name.starts_with("google.protobuf.") {
             let rpc = route.rpc.descriptor.full_name().to_owned();
-            return Err(RouteError::Rpc {
-                rpc,
-                problem: format!("uses {name}"),
-            });
+            return Err(RouteError::Rpc { rpc, problem: format!("uses {name}") });
         }
         waiting.extend(parts(&message));
     }

@@ -117,17 +117,10 @@ pub(super) fn routes_of(method: &MethodDescriptor) -> Result<Vec<Route>, RouteEr
         .and_then(|value| value.as_message().cloned())
         .ok_or_else(|| refuse(method, "has no route"))?;
     if method.is_client_streaming() {
-        return Err(refuse(
-            method,
-            "streams from the client, which HTTP/1.1 cannot",
-        ));
+        return Err(refuse(method, "streams from the client, which HTTP/1.1 cannot"));
     }
     let more = rule.get_field_by_name("additional_bindings");
-    let more: Vec<_> = more
-        .iter()
-        .filter_map(|list| list.as_list())
-        .flatten()
-        .collect();
+    let more: Vec<_> = more.iter().filter_map(|list| list.as_list()).flatten().collect();
     let rules = std::iter::once(&rule).chain(more.into_iter().filter_map(|rule| rule.as_message()));
     rules.map(|rule| route(&rpc, rule)).collect()
 }
@@ -145,35 +138,22 @@ fn rpc(method: &MethodDescriptor) -> Result<Rpc, RouteError> {
     let opens_session = method.input().fields().any(|field| {
         matches!(field.kind(), Kind::Enum(e) if e.full_name() == "yard.identity.v1.SessionDelivery")
     });
-    Ok(Rpc {
-        descriptor: method.clone(),
-        path,
-        owner,
-        policy,
-        opens_session,
-    })
+    Ok(Rpc { descriptor: method.clone(), path, owner, policy, opens_session })
 }
 
 fn option(options: &DynamicMessage, pool: &DescriptorPool, name: &str) -> Option<Value> {
     let extension = pool.get_extension_by_name(name)?;
-    options
-        .has_extension(&extension)
-        .then(|| options.get_extension(&extension).into_owned())
+    options.has_extension(&extension).then(|| options.get_extension(&extension).into_owned())
 }
 
 fn refuse(method: &MethodDescriptor, problem: &str) -> RouteError {
-    RouteError::Rpc {
-        rpc: method.full_name().to_owned(),
-        problem: problem.to_owned(),
-    }
+    RouteError::Rpc { rpc: method.full_name().to_owned(), problem: problem.to_owned() }
 }
 
 fn route(rpc: &Arc<Rpc>, rule: &DynamicMessage) -> Result<Route, RouteError> {
     let method = &rpc.descriptor;
     let text = |name: &str| {
-        rule.get_field_by_name(name)
-            .and_then(|v| v.as_str().map(str::to_owned))
-            .unwrap_or_default()
+        rule.get_field_by_name(name).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
     };
     if !text("response_body").is_empty()
         || !matches!(method.output().full_name(), name if !name.starts_with("google."))
@@ -199,12 +179,7 @@ fn route(rpc: &Arc<Rpc>, rule: &DynamicMessage) -> Result<Route, RouteError> {
     }
     let verb = Method::from_bytes(verb.to_uppercase().as_bytes())
         .map_err(|e| refuse(method, &e.to_string()))?;
-    Ok(Route {
-        rpc: Arc::clone(rpc),
-        method: verb,
-        template,
-        body,
-    })
+    Ok(Route { rpc: Arc::clone(rpc), method: verb, template, body })
 }
 
 fn is_scalar(field: &FieldDescriptor) -> bool {
@@ -221,10 +196,7 @@ fn body_rule(method: &MethodDescriptor, text: &str) -> Result<BodyRule, RouteErr
                 f.cardinality() != Cardinality::Repeated && matches!(f.kind(), Kind::Message(_))
             });
             field.map(BodyRule::Field).ok_or_else(|| {
-                refuse(
-                    method,
-                    &format!("has the body {name}, which is no message of its request"),
-                )
+                refuse(method, &format!("has the body {name}, which is no message of its request"))
             })
         }
     }

@@ -16,19 +16,14 @@ pub(super) fn from_json(kind: &Kind, json: &Json) -> Result<Value, Need> {
         (Kind::Enum(_), Json::String(text)) => from_text(kind, text),
         (Kind::Bool, Json::Bool(value)) => Ok(Value::Bool(*value)),
         (Kind::Double, Json::Number(n)) => n.as_f64().map(Value::F64).ok_or_else(|| need(kind)),
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a float field holds no more"
-        )]
+        #[expect(clippy::cast_possible_truncation, reason = "a float field holds no more")]
         (Kind::Float, Json::Number(n)) => n
             .as_f64()
             .map(|v| v as f32)
             .filter(|v| v.is_finite())
             .map(Value::F32)
             .ok_or_else(|| need(kind)),
-        (_, Json::Number(n)) => whole(n)
-            .and_then(|n| integer(kind, n))
-            .ok_or_else(|| need(kind)),
+        (_, Json::Number(n)) => whole(n).and_then(|n| integer(kind, n)).ok_or_else(|| need(kind)),
         _ => Err(need(kind)),
     }
 }
@@ -44,23 +39,14 @@ pub(super) fn from_text(kind: &Kind, text: &str) -> Result<Value, Need> {
             let value = choice.get_value_by_name(text).ok_or_else(|| need(kind))?;
             Ok(Value::EnumNumber(value.number()))
         }
-        Kind::Double => text
-            .parse()
-            .ok()
-            .filter(finite)
-            .map(Value::F64)
-            .ok_or_else(|| need(kind)),
+        Kind::Double => text.parse().ok().filter(finite).map(Value::F64).ok_or_else(|| need(kind)),
         Kind::Float => text
             .parse::<f32>()
             .ok()
             .filter(|v| v.is_finite())
             .map(Value::F32)
             .ok_or_else(|| need(kind)),
-        _ => text
-            .parse()
-            .ok()
-            .and_then(|n| integer(kind, n))
-            .ok_or_else(|| need(kind)),
+        _ => text.parse().ok().and_then(|n| integer(kind, n)).ok_or_else(|| need(kind)),
     }
 }
 
@@ -73,11 +59,8 @@ fn string(text: &str) -> Result<Value, Need> {
 }
 
 fn bytes(text: &str) -> Result<Value, Need> {
-    let read = STANDARD
-        .decode(text)
-        .or_else(|_not_standard| URL_SAFE.decode(text));
-    read.map(|bytes| Value::Bytes(bytes.into()))
-        .map_err(|_e| need(&Kind::Bytes))
+    let read = STANDARD.decode(text).or_else(|_not_standard| URL_SAFE.decode(text));
+    read.map(|bytes| Value::Bytes(bytes.into())).map_err(|_e| need(&Kind::Bytes))
 }
 
 /// JSON has one kind of number: `5.0` is as whole as `5`.
@@ -89,9 +72,7 @@ fn whole(number: &serde_json::Number) -> Option<i128> {
     if let Some(n) = number.as_u64() {
         return Some(n.into());
     }
-    let n = number
-        .as_f64()
-        .filter(|n| n.fract() == 0.0 && n.abs() <= EXACT)?;
+    let n = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() <= EXACT)?;
     #[expect(clippy::cast_possible_truncation, reason = "whole and within 2^53")]
     Some(n as i128)
 }

@@ -44,15 +44,8 @@ pub(super) fn respond(
 ) -> Response {
     let mut keepalive = interval(KEEPALIVE);
     keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let events = Events {
-        upstream,
-        soft,
-        keepalive,
-        ousted,
-        request_id,
-        ended: false,
-        _permit: permit,
-    };
+    let events =
+        Events { upstream, soft, keepalive, ousted, request_id, ended: false, _permit: permit };
     let mut response = Response::new(Body::from_stream(stream(events)));
     let kind = HeaderValue::from_static("text/event-stream");
     response.headers_mut().insert(header::CONTENT_TYPE, kind);

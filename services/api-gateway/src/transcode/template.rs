@@ -22,22 +22,14 @@ impl Template {
     /// # Errors
     /// When the text is no template or uses wildcards or verbs, which our contract does not.
     pub fn parse(text: &str) -> Result<Self, RouteError> {
-        let refuse = |problem| RouteError::Template {
-            template: text.to_owned(),
-            problem,
-        };
-        let path = text
-            .strip_prefix('/')
-            .ok_or_else(|| refuse("does not begin with a slash"))?;
+        let refuse = |problem| RouteError::Template { template: text.to_owned(), problem };
+        let path = text.strip_prefix('/').ok_or_else(|| refuse("does not begin with a slash"))?;
         let segments = path
             .split('/')
             .map(Segment::parse)
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| refuse("has a segment that is neither a literal nor one field"))?;
-        Ok(Self {
-            text: text.to_owned(),
-            segments,
-        })
+        Ok(Self { text: text.to_owned(), segments })
     }
 
     /// As it was written.
@@ -99,10 +91,7 @@ impl Template {
 
     /// Sorts literals before fields, so that the more particular route is tried first.
     pub(super) fn rank(&self) -> Vec<bool> {
-        self.segments
-            .iter()
-            .map(|segment| matches!(segment, Segment::Field(_)))
-            .collect()
+        self.segments.iter().map(|segment| matches!(segment, Segment::Field(_))).collect()
     }
 }
 
@@ -117,8 +106,6 @@ impl Segment {
         let name = |part: &str| {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
         };
-        path.split('.')
-            .all(name)
-            .then(|| Self::Field(path.to_owned()))
+        path.split('.').all(name).then(|| Self::Field(path.to_owned()))
     }
 }

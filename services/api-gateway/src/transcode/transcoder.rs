@@ -51,20 +51,24 @@ impl Transcoder {
     ) -> Result<Response, Refusal> {
         let credential = Credential::of(&parts.headers);
         csrf::check(route, &credential, &parts.headers, &self.origins)?;
-        let permit = self.limits.enter(route.rpc.policy.rate())?;
+        let rate = route.rpc.policy.rate();
+        let place = self.limits.enter(rate)?;
         let session = self.admit(route, &credential).await?;
+        // Given back while the body comes: a few slow senders would else hold every place.
+        drop(place);
         let content = match &route.body {
             BodyRule::None => bytes::Bytes::new(),
-            BodyRule::Whole | BodyRule::Field(_) => body::read(content).await?,
+            BodyRule::Whole | BodyRule::Field(_) => {
+                body::read(content, body::most(session.is_some())).await?
+            }
         };
+        let permit = self.limits.enter(rate)?;
         let query = parts.uri.query().unwrap_or_default();
         let message = request::read(route, captured, query, &parts.headers, &content)?;
         let metadata = metadata(context, session.as_deref(), &parts.headers)?;
         if route.rpc.descriptor.is_server_streaming() {
             let ousted = self.ousted(route, credential);
-            return self
-                .stream(context, route, (message, metadata), ousted, permit)
-                .await;
+            return self.stream(context, route, (message, metadata), ousted, permit).await;
         }
         self.unary(route, &credential, message, metadata).await
     }
@@ -95,10 +99,7 @@ impl Transcoder {
         let json = encode::message(answer.get_ref())?;
         let mut response = Response::new(Body::from(json.to_string()));
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(cookie) = session::cookie::of_metadata(answer.metadata())? {
             self.sessions.forget(credential);
             headers.append(header::SET_COOKIE, cookie);
@@ -116,17 +117,11 @@ impl Transcoder {
     ) -> Result<Response, Refusal> {
         let stream = self.upstreams.stream(&route.rpc, message, metadata).await;
         let stream = stream.map_err(|status| Refusal::of_status(&status))?;
-        Ok(sse::respond(
-            stream,
-            self.soft.clone(),
-            ousted,
-            context.request_id.clone(),
-            permit,
-        ))
+        Ok(sse::respond(stream, self.soft.clone(), ousted, context.request_id.clone(), permit))
     }
 
-    /// Resolves when the caller of a stream is no longer admitted; an auth that does not answer
-    /// ends nothing.
+    /// Resolves when the caller of a stream is no longer admitted, be it that the session or the
+    /// tenant has ended; an auth that does not answer ends nothing.
     fn ousted(&self, route: &Route, credential: Credential) -> BoxFuture<'static, Fault> {
         let (sessions, policy) = (Arc::clone(&self.sessions), route.rpc.policy.clone());
         if policy.scope() == Scope::Public {
@@ -137,8 +132,10 @@ impl Transcoder {
                 tokio::time::sleep(RECHECK).await;
                 let admitted = match sessions.resolve(&credential).await {
                     Ok(session) => session.caller.admit(&policy),
-                    Err(fault) if fault.class() == Class::Unauthenticated => Err(fault),
-                    Err(_unreachable) => Ok(()),
+                    Err(fault) => match fault.class() {
+                        Class::Unauthenticated | Class::Forbidden => Err(fault),
+                        _unreachable => Ok(()),
+                    },
                 };
                 if let Err(fault) = admitted {
                     return fault;

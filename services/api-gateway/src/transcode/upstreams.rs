@@ -72,23 +72,17 @@ impl Upstreams {
     ) -> Result<Streaming<DynamicMessage>, Status> {
         let request = Request::from_parts(metadata, Extensions::default(), message);
         let mut grpc = self.ready(rpc).await?;
-        let answer = grpc
-            .server_streaming(request, rpc.path.clone(), codec(rpc))
-            .await?;
+        let answer = grpc.server_streaming(request, rpc.path.clone(), codec(rpc)).await?;
         Ok(answer.into_inner())
     }
 
     async fn ready(&self, rpc: &Rpc) -> Result<Grpc<Channel>, Status> {
         let mut grpc = Grpc::new(self.of(&rpc.owner)?).max_decoding_message_size(LARGEST_MESSAGE);
-        grpc.ready()
-            .await
-            .map_err(|e| Status::unavailable(e.to_string()))?;
+        grpc.ready().await.map_err(|e| Status::unavailable(e.to_string()))?;
         Ok(grpc)
     }
 }
 
 fn codec(rpc: &Rpc) -> DynamicCodec {
-    DynamicCodec {
-        answer: rpc.descriptor.output(),
-    }
+    DynamicCodec { answer: rpc.descriptor.output() }
 }

@@ -33,12 +33,9 @@ pub(super) fn from_json(
         }),
         "google.protobuf.Value" => shallow(&json, at).and_then(|()| message(kind, &value(json))),
         "google.protobuf.ListValue" => shallow(&json, at).and_then(|()| match json {
-            Json::Array(items) => message(
-                kind,
-                &ListValue {
-                    values: items.into_iter().map(value).collect(),
-                },
-            ),
+            Json::Array(items) => {
+                message(kind, &ListValue { values: items.into_iter().map(value).collect() })
+            }
             _ => Err(at.invalid("an array")),
         }),
         "google.protobuf.Empty" => match json {
@@ -57,23 +54,15 @@ pub(super) fn from_text(
 ) -> Result<DynamicMessage, Fault> {
     match kind.full_name() {
         "google.protobuf.Timestamp" => {
-            let read = OffsetDateTime::parse(text, &Rfc3339)
-                .ok()
-                .map(values::timestamp);
+            let read = OffsetDateTime::parse(text, &Rfc3339).ok().map(values::timestamp);
             let read = read.filter(|at| values::moment(at).is_some());
-            message(
-                kind,
-                &read.ok_or_else(|| at.invalid("a time as RFC 3339 has it"))?,
-            )
+            message(kind, &read.ok_or_else(|| at.invalid("a time as RFC 3339 has it"))?)
         }
         "google.protobuf.FieldMask" => {
             let paths: Vec<_> = text.split(',').map(str::to_owned).collect();
             let name =
                 |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'.';
-            if paths
-                .iter()
-                .any(|path| path.is_empty() || !path.bytes().all(name))
-            {
+            if paths.iter().any(|path| path.is_empty() || !path.bytes().all(name)) {
                 return Err(at.invalid("field names joined by commas"));
             }
             message(kind, &FieldMask { paths })
@@ -91,9 +80,7 @@ fn message(kind: &MessageDescriptor, from: &impl prost::Message) -> Result<Dynam
 
 fn value(json: Json) -> ProtoValue {
     let mut wrapped = values::to_struct(Map::from_iter([(String::new(), json)]));
-    wrapped.fields.remove("").unwrap_or(ProtoValue {
-        kind: Some(Kind::NullValue(0)),
-    })
+    wrapped.fields.remove("").unwrap_or(ProtoValue { kind: Some(Kind::NullValue(0)) })
 }
 
 fn shallow(json: &Json, at: &Pointer) -> Result<(), Fault> {
@@ -118,22 +105,19 @@ pub(super) fn to_json(message: &DynamicMessage, name: &str) -> Option<Result<Jso
         Fault::internal("a service sent a message that cannot be read").with_source(e)
     };
     Some(match name {
-        "google.protobuf.Timestamp" => message
-            .transcode_to::<Timestamp>()
-            .map_err(broken)
-            .and_then(|at| {
+        "google.protobuf.Timestamp" => {
+            message.transcode_to::<Timestamp>().map_err(broken).and_then(|at| {
                 let text = values::moment(&at).and_then(|at| at.format(&Rfc3339).ok());
                 text.map(Json::String)
                     .ok_or_else(|| Fault::internal("a service sent an impossible time"))
-            }),
-        "google.protobuf.FieldMask" => message
-            .transcode_to::<FieldMask>()
-            .map_err(broken)
-            .map(|m| m.paths.join(",").into()),
-        "google.protobuf.Struct" => message
-            .transcode_to()
-            .map_err(broken)
-            .map(|s| Json::Object(values::from_struct(s))),
+            })
+        }
+        "google.protobuf.FieldMask" => {
+            message.transcode_to::<FieldMask>().map_err(broken).map(|m| m.paths.join(",").into())
+        }
+        "google.protobuf.Struct" => {
+            message.transcode_to().map_err(broken).map(|s| Json::Object(values::from_struct(s)))
+        }
         "google.protobuf.Value" => message.transcode_to().map_err(broken).map(plain),
         "google.protobuf.ListValue" => message
             .transcode_to::<ListValue>()
@@ -145,10 +129,6 @@ pub(super) fn to_json(message: &DynamicMessage, name: &str) -> Option<Result<Jso
 }
 
 fn plain(value: ProtoValue) -> Json {
-    let wrapped = Struct {
-        fields: [(String::new(), value)].into(),
-    };
-    values::from_struct(wrapped)
-        .remove("")
-        .unwrap_or(Json::Null)
+    let wrapped = Struct { fields: [(String::new(), value)].into() };
+    values::from_struct(wrapped).remove("").unwrap_or(Json::Null)
 }

@@ -6,43 +6,22 @@ use yard_runtime::config;
 fn refused(from: &str, to: &str) -> String {
     assert!(DEFAULT_CONFIG.contains(from), "{from}");
     let text = DEFAULT_CONFIG.replacen(from, to, 1);
-    config::load::<Config>("api-gateway", &text, None)
-        .unwrap_err()
-        .to_string()
+    config::load::<Config>("api-gateway", &text, None).unwrap_err().to_string()
 }
 
 #[test]
 fn defaults_load_and_wrong_options_are_named() {
     config::load::<Config>("api-gateway", DEFAULT_CONFIG, None).unwrap();
     for (from, to, named) in [
-        (
-            "allowed_origins = []",
-            "allowed_origins = [\"*\"]",
-            "http.allowed_origins",
-        ),
-        (
-            "trusted_proxies = []",
-            "trusted_proxies = [\"x\"]",
-            "http.trusted_proxies",
-        ),
-        (
-            "http://127.0.0.1:7201",
-            "127.0.0.1",
-            "upstreams.device_ingest",
-        ),
+        ("allowed_origins = []", "allowed_origins = [\"*\"]", "http.allowed_origins"),
+        ("trusted_proxies = []", "trusted_proxies = [\"x\"]", "http.trusted_proxies"),
+        ("http://127.0.0.1:7201", "127.0.0.1", "upstreams.device_ingest"),
         ("127.0.0.1:6071", "localhost", "upstreams.socket"),
-        (
-            "public_https = false",
-            "public_https = 1",
-            "http.public_https",
-        ),
+        ("public_https = false", "public_https = 1", "http.public_https"),
         ("[console]", "[consoles]", "console"),
         ("dir = \"\"", "", "dir"),
     ] {
         let line = refused(from, to);
-        assert!(
-            line.contains(named) && line.lines().count() == 1,
-            "{named}: {line}"
-        );
+        assert!(line.contains(named) && line.lines().count() == 1, "{named}: {line}");
     }
 }

@@ -61,17 +61,12 @@ pub(crate) struct Double {
 impl Double {
     pub(crate) fn new(keys: Arc<Keys>) -> Self {
         let (answers, seen, events) = (Arc::default(), Arc::default(), Arc::default());
-        Self {
-            answers,
-            seen,
-            events,
-            keys,
-        }
+        Self { answers, seen, events, keys }
     }
 
-    /// From now on no session stands.
-    pub(crate) fn revoke_sessions(&self) {
-        self.keys.revoke();
+    /// From now on no session stands, for that reason.
+    pub(crate) fn end_sessions(&self, why: Code) {
+        self.keys.end(why);
     }
 
     /// From now on `method` answers with `message`.
@@ -89,10 +84,7 @@ impl Double {
         for (key, value) in metadata {
             map.insert(*key, value.parse().unwrap());
         }
-        self.answers
-            .lock()
-            .unwrap()
-            .insert(method, Ok((message.encode_to_vec(), map)));
+        self.answers.lock().unwrap().insert(method, Ok((message.encode_to_vec(), map)));
     }
 
     pub(crate) fn refuses(&self, method: &'static str, status: Status) {
@@ -107,32 +99,20 @@ impl Double {
     }
 
     pub(crate) fn count(&self, method: &str) -> usize {
-        self.seen
-            .lock()
-            .unwrap()
-            .iter()
-            .filter(|seen| seen.method == method)
-            .count()
+        self.seen.lock().unwrap().iter().filter(|seen| seen.method == method).count()
     }
 
     /// The last call of `method`.
     pub(crate) fn last(&self, method: &str) -> Seen {
         let mut seen = self.seen.lock().unwrap();
-        let at = seen
-            .iter()
-            .rposition(|seen| seen.method == method)
-            .expect("no such call");
+        let at = seen.iter().rposition(|seen| seen.method == method).expect("no such call");
         seen.remove(at)
     }
 
     fn note<T: Message>(&self, method: &'static str, request: Request<T>) {
         let bytes = request.get_ref().encode_to_vec();
         let metadata = request.metadata().clone();
-        self.seen.lock().unwrap().push(Seen {
-            method,
-            metadata,
-            bytes,
-        });
+        self.seen.lock().unwrap().push(Seen { method, metadata, bytes });
     }
 
     fn answer<I: Message, O: Message + Default>(
@@ -182,9 +162,9 @@ scripted! { SessionService {
         self.note("exchange_session", request);
         // Long enough for calls that come together to meet.
         tokio::task::yield_now().await;
-        let Some(access_token) = self.keys.access_token(&token) else {
-            return Err(Fault::new(Code::AuthSessionExpired).to_status("incident-of-auth"));
-        };
+        let access_token = self.keys.access_token(&token);
+        let access_token =
+            access_token.map_err(|why| Fault::new(why).to_status("incident-of-auth"))?;
         Ok(Response::new(ExchangeSessionResponse { access_token, expires_at: None }))
     }
 }

@@ -11,10 +11,7 @@ fn pool() -> DescriptorPool {
     let here = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it");
     let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
     let mut compiler = protox::Compiler::new([here, proto]).unwrap();
-    compiler
-        .include_imports(true)
-        .open_file("forms.proto")
-        .unwrap();
+    compiler.include_imports(true).open_file("forms.proto").unwrap();
     DescriptorPool::decode(compiler.encode_file_descriptor_set().as_slice()).unwrap()
 }
 
@@ -38,12 +35,7 @@ fn read(method: Method, target: &str, kind: &str, body: &[u8]) -> Result<Json, F
 }
 
 fn search(body: &str) -> Result<Json, Fault> {
-    read(
-        Method::POST,
-        "/v1/searches",
-        "application/json",
-        body.as_bytes(),
-    )
+    read(Method::POST, "/v1/searches", "application/json", body.as_bytes())
 }
 
 fn get(target: &str) -> Result<Json, Fault> {
@@ -58,19 +50,13 @@ fn refused(result: Result<Json, Fault>) -> (Code, String) {
 #[test]
 fn path_fields_and_nested_path_fields_are_bound_and_decoded() {
     let made = get("/v1/caf%C3%A9/things/a%2Fb").unwrap();
-    assert_eq!(
-        (&made["kind"], &made["place"]["room"]),
-        (&json!("café"), &json!("a/b"))
-    );
+    assert_eq!((&made["kind"], &made["place"]["room"]), (&json!("café"), &json!("a/b")));
 }
 
 #[test]
 fn literal_route_goes_before_a_field_route() {
     assert_eq!(get("/v1/things/latest").unwrap()["kind"], "");
-    assert_eq!(
-        refused(read(Method::GET, "/v1/things/other", "", b"")).0,
-        Code::RouteNotFound
-    );
+    assert_eq!(refused(read(Method::GET, "/v1/things/other", "", b"")).0, Code::RouteNotFound);
 }
 
 #[test]
@@ -91,17 +77,9 @@ fn query_parameters_of_every_kind_are_bound() {
 fn query_parameters_that_cannot_be_are_refused_with_a_pointer() {
     let table = [
         ("nothing=1", Code::RequestUnknownField, "/nothing"),
-        (
-            "place.nothing=1",
-            Code::RequestUnknownField,
-            "/place/nothing",
-        ),
+        ("place.nothing=1", Code::RequestUnknownField, "/place/nothing"),
         ("kind.x=1", Code::RequestUnknownField, "/kind/x"),
-        (
-            "place.floor=2147483648",
-            Code::RequestInvalid,
-            "/place/floor",
-        ),
+        ("place.floor=2147483648", Code::RequestInvalid, "/place/floor"),
         ("place.floor=", Code::RequestInvalid, "/place/floor"),
         ("place=x", Code::RequestInvalid, "/place"),
         ("labels=x", Code::RequestInvalid, "/labels"),
@@ -138,39 +116,24 @@ fn json_body_is_the_whole_message() {
         "right": 4, "places": [{"room": "r", "floor": 0}],
     });
     assert_eq!(made, expected);
-    assert_eq!(
-        read(Method::POST, "/v1/searches", "", b"").unwrap()["kind"],
-        ""
-    );
+    assert_eq!(read(Method::POST, "/v1/searches", "", b"").unwrap()["kind"], "");
 }
 
 #[test]
 fn json_bodies_that_cannot_be_are_refused_with_a_pointer() {
     let table = [
         (r#"{"nothing":1}"#, Code::RequestUnknownField, "/nothing"),
-        (
-            r#"{"places":[{},{"ro/om":1}]}"#,
-            Code::RequestUnknownField,
-            "/places/1/ro~1om",
-        ),
+        (r#"{"places":[{},{"ro/om":1}]}"#, Code::RequestUnknownField, "/places/1/ro~1om"),
         (r#"{"kind":1}"#, Code::RequestInvalid, "/kind"),
         (r#"{"kind":"\u0000"}"#, Code::RequestInvalid, "/kind"),
         (r#"{"sizes":[1,"2"]}"#, Code::RequestInvalid, "/sizes/1"),
         (r#"{"sizes":1}"#, Code::RequestInvalid, "/sizes"),
         (r#"{"sizes":[1.5]}"#, Code::RequestInvalid, "/sizes/0"),
-        (
-            r#"{"place":{"floor":2147483648}}"#,
-            Code::RequestInvalid,
-            "/place/floor",
-        ),
+        (r#"{"place":{"floor":2147483648}}"#, Code::RequestInvalid, "/place/floor"),
         (r#"{"place":[]}"#, Code::RequestInvalid, "/place"),
         (r#"{"colour":1}"#, Code::RequestInvalid, "/colour"),
         (r#"{"since":1}"#, Code::RequestInvalid, "/since"),
-        (
-            r#"{"since":"2026-13-01T00:00:00Z"}"#,
-            Code::RequestInvalid,
-            "/since",
-        ),
+        (r#"{"since":"2026-13-01T00:00:00Z"}"#, Code::RequestInvalid, "/since"),
         (r#"{"token":"%"}"#, Code::RequestInvalid, "/token"),
         (r#"{"labels":{"a":"b"}}"#, Code::RequestInvalid, "/labels/a"),
         (r#"{"free":[]}"#, Code::RequestInvalid, "/free"),
@@ -183,20 +146,10 @@ fn json_bodies_that_cannot_be_are_refused_with_a_pointer() {
     for (body, code, pointer) in table {
         assert_eq!(refused(search(body)), (code, pointer.to_owned()), "{body}");
     }
-    let bytes = read(
-        Method::POST,
-        "/v1/searches",
-        "application/json",
-        b"{\"kind\":\"\xff\"}",
-    );
+    let bytes = read(Method::POST, "/v1/searches", "application/json", b"{\"kind\":\"\xff\"}");
     assert_eq!(refused(bytes).0, Code::RequestMalformed);
     assert_eq!(
-        refused(read(
-            Method::POST,
-            "/v1/searches?kind=x",
-            "application/json",
-            b"{}"
-        )),
+        refused(read(Method::POST, "/v1/searches?kind=x", "application/json", b"{}")),
         (Code::RequestUnknownField, "/kind".to_owned())
     );
 }
@@ -215,16 +168,9 @@ fn nesting_beyond_the_limits_is_refused_before_it_is_built() {
 #[test]
 fn form_is_taken_for_flat_texts_only() {
     let form = "application/x-www-form-urlencoded; charset=UTF-8";
-    let made = read(
-        Method::POST,
-        "/v1/signatures",
-        form,
-        b"socket_id=1.2&channel_name=private-%C3%A4",
-    );
-    assert_eq!(
-        made.unwrap(),
-        json!({"socket_id": "1.2", "channel_name": "private-ä"})
-    );
+    let made =
+        read(Method::POST, "/v1/signatures", form, b"socket_id=1.2&channel_name=private-%C3%A4");
+    assert_eq!(made.unwrap(), json!({"socket_id": "1.2", "channel_name": "private-ä"}));
     assert_eq!(
         refused(read(Method::POST, "/v1/signatures", form, b"other=1")),
         (Code::RequestUnknownField, "/other".to_owned())
@@ -244,28 +190,12 @@ fn form_is_taken_for_flat_texts_only() {
 fn patch_without_a_mask_derives_it_from_the_body() {
     let patch =
         |target: &str, body: &str| read(Method::PATCH, target, "application/json", body.as_bytes());
-    let made = patch(
-        "/v1/things/7",
-        r#"{"place":{"floor":1},"name":null,"id":"7"}"#,
-    )
-    .unwrap();
+    let made = patch("/v1/things/7", r#"{"place":{"floor":1},"name":null,"id":"7"}"#).unwrap();
     let thing = json!({"id": "7", "name": "", "place": {"room": "", "floor": 1}});
-    assert_eq!(
-        made,
-        json!({"thing": thing, "update_mask": "name,place", "dry": false})
-    );
+    assert_eq!(made, json!({"thing": thing, "update_mask": "name,place", "dry": false}));
     let made = patch("/v1/things/7?update_mask=name&dry=true", r#"{"place":{}}"#).unwrap();
-    assert_eq!(
-        (&made["update_mask"], &made["dry"]),
-        (&json!("name"), &json!(true))
-    );
-    let put = read(
-        Method::PUT,
-        "/v1/things/7",
-        "application/json",
-        b"{\"name\":\"n\"}",
-    )
-    .unwrap();
+    assert_eq!((&made["update_mask"], &made["dry"]), (&json!("name"), &json!(true)));
+    let put = read(Method::PUT, "/v1/things/7", "application/json", b"{\"name\":\"n\"}").unwrap();
     assert!(put.get("update_mask").is_none());
     assert_eq!(
         refused(patch("/v1/things/7", r#"{"id":"8"}"#)),
@@ -280,16 +210,7 @@ fn patch_without_a_mask_derives_it_from_the_body() {
 
 #[test]
 fn templates_that_are_none_are_refused() {
-    for text in [
-        "v1",
-        "/",
-        "/v1//x",
-        "/v1/{",
-        "/v1/{a=**}",
-        "/v1/{a.}",
-        "/v1/x:verb",
-        "/v1/a b",
-    ] {
+    for text in ["v1", "/", "/v1//x", "/v1/{", "/v1/{a=**}", "/v1/{a.}", "/v1/x:verb", "/v1/a b"] {
         assert!(Template::parse(text).is_err(), "{text}");
     }
 }

@@ -10,10 +10,7 @@ use api_gateway::transcode::Routes;
 fn committed_document_is_the_generated_one() {
     let pool = yard_contracts::descriptors();
     let made = openapi::pretty(pool, &Routes::compile(pool).unwrap());
-    let path = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../console/openapi/gateway.json"
-    );
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../console/openapi/gateway.json");
     let committed = fs::read_to_string(path).unwrap();
     assert!(
         made == committed,
@@ -26,26 +23,17 @@ fn every_public_rpc_is_one_operation() {
     let pool = yard_contracts::descriptors();
     let document = openapi::document(pool, &Routes::compile(pool).unwrap());
     let paths = document["paths"].as_object().unwrap();
-    let operations: usize = paths
-        .values()
-        .map(|path| path.as_object().unwrap().len())
-        .sum();
+    let operations: usize = paths.values().map(|path| path.as_object().unwrap().len()).sum();
     let internal = yard_contracts::access::v1::Scope::Internal;
     let methods = yard_contracts::policy::methods().values();
-    assert_eq!(
-        operations,
-        methods.filter(|m| m.policy.scope() != internal).count()
-    );
+    assert_eq!(operations, methods.filter(|m| m.policy.scope() != internal).count());
 }
 
 /// Routes, methods and request types come from the descriptors; the source knows none of them.
 #[test]
 fn source_names_no_endpoint() {
     let mut source = String::new();
-    collect(
-        Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")),
-        &mut source,
-    );
+    collect(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src")), &mut source);
     // What the gateway itself asks of auth, whoever called.
     let own = ["ExchangeSession", "GetKeySet"];
     for service in yard_contracts::descriptors().services() {

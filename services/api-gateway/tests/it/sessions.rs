@@ -11,9 +11,7 @@ use crate::support::{Fixture, OWNER, VIEWER, problem};
 async fn login_sets_and_logout_clears_the_cookie_by_metadata_alone() {
     let gateway = Fixture::start().await;
     let set = [("yard-set-session", "yst_abc;3600")];
-    gateway
-        .services
-        .answers_with("login", &LoginResponse::default(), &set);
+    gateway.services.answers_with("login", &LoginResponse::default(), &set);
     gateway.services.answers_with(
         "logout",
         &LogoutResponse::default(),
@@ -40,23 +38,11 @@ async fn login_sets_and_logout_clears_the_cookie_by_metadata_alone() {
 async fn cookie_that_has_ended_is_refused_and_cleared() {
     let gateway = Fixture::start().await;
     for token in ["yst_gone", "no-token-of-ours"] {
-        let response = gateway
-            .browser(Method::GET, "/api/v1/me", token)
-            .send()
-            .await
-            .unwrap();
-        assert!(
-            response.headers()["set-cookie"]
-                .to_str()
-                .unwrap()
-                .contains("Max-Age=0")
-        );
+        let response = gateway.browser(Method::GET, "/api/v1/me", token).send().await.unwrap();
+        assert!(response.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
         problem(response, 401, "auth.session_expired").await;
     }
-    let foreign = gateway
-        .get("/api/v1/me")
-        .header("authorization", "Basic eDp5")
-        .send();
+    let foreign = gateway.get("/api/v1/me").header("authorization", "Basic eDp5").send();
     problem(foreign.await.unwrap(), 401, "auth.token_invalid").await;
     assert_eq!(gateway.services.count("exchange_session"), 1);
 }
@@ -67,11 +53,7 @@ async fn exchange_is_shared_for_two_seconds_and_no_longer() {
     gateway.services.answers("get_me", &Me::default());
     let me = || gateway.browser(Method::GET, "/api/v1/me", OWNER).send();
     let together = futures::future::join_all((0..20).map(|_| me())).await;
-    assert!(
-        together
-            .into_iter()
-            .all(|response| response.unwrap().status() == 200)
-    );
+    assert!(together.into_iter().all(|response| response.unwrap().status() == 200));
     assert_eq!(gateway.services.count("exchange_session"), 1);
     gateway.clock.advance(Duration::milliseconds(1_999));
     assert_eq!(me().await.unwrap().status(), 200);
@@ -79,18 +61,8 @@ async fn exchange_is_shared_for_two_seconds_and_no_longer() {
     gateway.clock.advance(Duration::milliseconds(1));
     assert_eq!(me().await.unwrap().status(), 200);
     assert_eq!(gateway.services.count("exchange_session"), 2);
-    let other = gateway
-        .browser(Method::GET, "/api/v1/me", VIEWER)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        (
-            other.status().as_u16(),
-            gateway.services.count("exchange_session")
-        ),
-        (200, 3)
-    );
+    let other = gateway.browser(Method::GET, "/api/v1/me", VIEWER).send().await.unwrap();
+    assert_eq!((other.status().as_u16(), gateway.services.count("exchange_session")), (200, 3));
 }
 
 #[tokio::test]
@@ -104,13 +76,7 @@ async fn logout_forgets_the_exchange_at_once() {
     );
     let call = |method, path| gateway.browser(method, path, OWNER).send();
     assert_eq!(call(Method::GET, "/api/v1/me").await.unwrap().status(), 200);
-    assert_eq!(
-        call(Method::DELETE, "/api/v1/sessions/current")
-            .await
-            .unwrap()
-            .status(),
-        200
-    );
+    assert_eq!(call(Method::DELETE, "/api/v1/sessions/current").await.unwrap().status(), 200);
     assert_eq!(gateway.services.count("exchange_session"), 1);
     assert_eq!(call(Method::GET, "/api/v1/me").await.unwrap().status(), 200);
     assert_eq!(gateway.services.count("exchange_session"), 2);
@@ -120,9 +86,7 @@ async fn logout_forgets_the_exchange_at_once() {
 async fn public_call_needs_no_session_and_ignores_a_dead_one() {
     let gateway = Fixture::start().await;
     gateway.services.answers("login", &LoginResponse::default());
-    let login = gateway
-        .browser(Method::POST, "/api/v1/sessions", "yst_gone")
-        .json(&json!({}));
+    let login = gateway.browser(Method::POST, "/api/v1/sessions", "yst_gone").json(&json!({}));
     assert_eq!(login.send().await.unwrap().status(), 200);
     assert_eq!(gateway.services.last("login").text("authorization"), None);
 }

@@ -3,8 +3,7 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api_gateway::{Config, DEFAULT_CONFIG};
@@ -22,6 +21,7 @@ use yard_authn::{Claims, Signer, permissions_of};
 use yard_contracts::device::v1::device_service_server::DeviceServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer;
+use yard_fault::Code;
 use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, SystemClock};
 use yard_runtime::{Runtime, RuntimeConfig, TaskKind, config};
 
@@ -36,22 +36,21 @@ pub(crate) const ADMIN: &str = "yst_system-administrator";
 /// Keys and trust of one test.
 pub(crate) struct Keys {
     issuer: Signer,
-    revoked: AtomicBool,
+    ended: Mutex<Option<Code>>,
 }
 
 impl Keys {
-    /// From now on no session stands.
-    pub(crate) fn revoke(&self) {
-        self.revoked.store(true, Ordering::Relaxed);
+    /// From now on no session stands, for that reason.
+    pub(crate) fn end(&self, why: Code) {
+        *self.ended.lock().unwrap() = Some(why);
     }
 
     /// The access token of a session token that names a role.
-    pub(crate) fn access_token(&self, session: &str) -> Option<String> {
-        let role = session
-            .strip_prefix("yst_")
-            .filter(|role| !permissions_of(role).is_empty())?;
-        if self.revoked.load(Ordering::Relaxed) {
-            return None;
+    pub(crate) fn access_token(&self, session: &str) -> Result<String, Code> {
+        let role = session.strip_prefix("yst_").filter(|role| !permissions_of(role).is_empty());
+        let role = role.ok_or(Code::AuthSessionExpired)?;
+        if let Some(why) = *self.ended.lock().unwrap() {
+            return Err(why);
         }
         let now = SystemClock.now();
         let mut claims = Claims::of_service("auth", RandomIds.uuid7(), now);
@@ -59,7 +58,7 @@ impl Keys {
         claims.role = role.to_owned();
         claims.permissions = permissions_of(role).iter().map(|&p| p.to_owned()).collect();
         claims.tenant = (role != "system-administrator").then(|| TENANT.parse().unwrap());
-        Some(self.issuer.sign(&claims).unwrap())
+        Ok(self.issuer.sign(&claims).unwrap())
     }
 }
 
@@ -77,10 +76,7 @@ fn key(kid: &str) -> (String, Json) {
     let body = STANDARD.encode(document.as_ref());
     let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
     let x = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
-    (
-        pem,
-        json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid}),
-    )
+    (pem, json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid}))
 }
 
 /// The running gateway of one test.
@@ -101,21 +97,16 @@ impl Fixture {
         let clock = Arc::new(ManualClock::new(
             OffsetDateTime::from_unix_timestamp(SystemClock.now().unix_timestamp()).unwrap(),
         ));
-        let runtime = Runtime::builder("api-gateway", "0.0.0")
-            .clock(Arc::clone(&clock) as Arc<_>)
-            .build();
+        let runtime =
+            Runtime::builder("api-gateway", "0.0.0").clock(Arc::clone(&clock) as Arc<_>).build();
         let dir = folder();
         let (pem, own) = key("service:api-gateway");
         let (issuer, issuer_jwk) = key("issuer:test");
         fs::write(dir.join("own.key"), pem).unwrap();
-        fs::write(
-            dir.join("trust.json"),
-            json!({"keys": [own, issuer_jwk]}).to_string(),
-        )
-        .unwrap();
+        fs::write(dir.join("trust.json"), json!({"keys": [own, issuer_jwk]}).to_string()).unwrap();
         let keys = Keys {
             issuer: Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap(),
-            revoked: AtomicBool::new(false),
+            ended: Mutex::default(),
         };
         let services = Double::new(Arc::new(keys));
         let upstream = serve(&runtime, &services).await;
@@ -137,18 +128,11 @@ impl Fixture {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        Self {
-            services,
-            runtime,
-            clock,
-            address,
-            client,
-        }
+        Self { services, runtime, clock, address, client }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.client
-            .request(method, format!("http://{}{path}", self.address))
+        self.client.request(method, format!("http://{}{path}", self.address))
     }
 
     pub(crate) fn get(&self, path: &str) -> RequestBuilder {
@@ -163,10 +147,7 @@ impl Fixture {
     /// A call as the console makes it.
     pub(crate) fn browser(&self, method: Method, path: &str, session: &str) -> RequestBuilder {
         self.request(method, path)
-            .header(
-                "cookie",
-                format!("theme=dark; __Host-yard_session={session}"),
-            )
+            .header("cookie", format!("theme=dark; __Host-yard_session={session}"))
             .header("x-yard-csrf", "1")
     }
 }
@@ -178,30 +159,21 @@ async fn serve(runtime: &Runtime, services: &Double) -> SocketAddr {
         .add_service(SessionServiceServer::new(services.clone()))
         .add_service(RealtimeServiceServer::new(services.clone()));
     let hard = runtime.shutdown().hard().clone().cancelled_owned();
-    runtime
-        .tasks()
-        .spawn(TaskKind::Background, "doubles", async move {
-            let incoming = TcpIncoming::from(listener);
-            let server = Server::builder().add_routes(routes);
-            Ok(server.serve_with_incoming_shutdown(incoming, hard).await?)
-        });
+    runtime.tasks().spawn(TaskKind::Background, "doubles", async move {
+        let incoming = TcpIncoming::from(listener);
+        let server = Server::builder().add_routes(routes);
+        Ok(server.serve_with_incoming_shutdown(incoming, hard).await?)
+    });
     address
 }
 
 /// Checks that an answer is a problem of this status and code, and returns it.
 pub(crate) async fn problem(response: Response, status: u16, code: &str) -> Json {
-    assert_eq!(
-        response.headers()["content-type"],
-        "application/problem+json"
-    );
+    assert_eq!(response.headers()["content-type"], "application/problem+json");
     assert_eq!(response.headers()["cache-control"], "no-store");
     let found = response.status().as_u16();
     let body: Json = response.json().await.unwrap();
-    assert_eq!(
-        (found, body["code"].as_str().unwrap()),
-        (status, code),
-        "{body}"
-    );
+    assert_eq!((found, body["code"].as_str().unwrap()), (status, code), "{body}");
     assert_eq!(body["status"], status);
     assert_eq!(body["type"], format!("/errors/{code}"));
     assert!(!body["instance"].as_str().unwrap().is_empty());
