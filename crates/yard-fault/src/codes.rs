@@ -67,7 +67,7 @@ codes! {
     TelemetryMalformed = "telemetry.malformed", Malformed, "The message is not a JSON object.";
     TelemetryInvalidUtf8 = "telemetry.invalid_utf8", Malformed, "The message is not UTF-8.";
     TelemetryTooLarge = "telemetry.too_large", TooLarge, "The message is larger than 256 KiB.";
-    TelemetryTooDeep = "telemetry.too_deep", Malformed, "The message is nested deeper than 32 levels.";
+    TelemetryTooDeep = "telemetry.too_deep", Malformed, "The message is nested deeper than 24 levels.";
     TelemetryUnknownField = "telemetry.unknown_field", Invalid, "The message has a field that its contract does not know.";
     TelemetryTypeMismatch = "telemetry.type_mismatch", Invalid, "A value is of another type than its contract says.";
     TelemetryOutOfRange = "telemetry.out_of_range", Invalid, "A value is outside the range of its contract.";
