@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
+pub use rumqttc::mqttbytes::v5::PubAckReason;
 use rumqttc::mqttbytes::v5::PublishProperties;
 use rumqttc::{
     AsyncClient, Event, Incoming, MqttOptions, PublishOptions, QoS, TlsConfiguration, Transport,
@@ -55,7 +56,29 @@ pub(crate) async fn publish_reading(
     enrolled: &Enrolled,
     note: &str,
 ) -> anyhow::Result<()> {
-    let mut options = MqttOptions::new(device, ("localhost", port));
+    let at = SystemClock.now().format(&Rfc3339)?;
+    let reading = json!({
+        "at": at, "epoch": 1, "seq": 1, "values": {"flow_lps": 1.5, "note": note},
+    });
+    let topic = format!("device/{device}/telemetry");
+    match publish(port, device, enrolled, &topic, &reading.to_string()).await? {
+        PubAckReason::Success => Ok(()),
+        refused => bail!("the broker answered {refused:?}"),
+    }
+}
+
+/// Publishes once with a device's certificate; the broker's answer.
+///
+/// # Errors
+/// When the broker does not let the device in, or does not answer.
+pub async fn publish(
+    port: u16,
+    client_id: &str,
+    enrolled: &Enrolled,
+    topic: &str,
+    payload: &str,
+) -> anyhow::Result<PubAckReason> {
+    let mut options = MqttOptions::new(client_id, ("localhost", port));
     options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
         ca: enrolled.ca_pem.clone().into_bytes(),
         alpn: None,
@@ -65,27 +88,42 @@ pub(crate) async fn publish_reading(
         )),
     }));
     let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
-    let at = SystemClock.now().format(&Rfc3339)?;
-    let reading = json!({
-        "at": at, "epoch": 1, "seq": 1, "values": {"flow_lps": 1.5, "note": note},
-    });
-    let topic = format!("device/{device}/telemetry");
     let parent = format!("00-{}-00f067aa0ba902b7-01", crate::TRACE_OF_A_READING);
     let properties = PublishProperties {
         user_properties: vec![("traceparent".to_owned(), parent)],
         ..PublishProperties::default()
     };
     let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);
-    client.publish(topic, reading.to_string(), options).await?;
-    let acknowledged = async {
+    client.publish(topic, payload.to_owned(), options).await?;
+    let answered = async {
         loop {
-            if let Event::Incoming(Incoming::PubAck(_)) = events.poll().await? {
-                return anyhow::Ok(());
+            if let Event::Incoming(Incoming::PubAck(ack)) = events.poll().await? {
+                return anyhow::Ok(ack.reason);
             }
         }
     };
-    match tokio::time::timeout(Duration::from_secs(10), acknowledged).await {
+    match tokio::time::timeout(Duration::from_secs(10), answered).await {
         Ok(outcome) => outcome,
-        Err(_elapsed) => bail!("the broker did not acknowledge the reading"),
+        Err(_elapsed) => bail!("the broker did not answer"),
+    }
+}
+
+impl Enrolled {
+    /// A device whose certificate another authority signed.
+    ///
+    /// # Errors
+    /// When no key can be made.
+    pub fn by_a_stranger(&self, device: &str) -> anyhow::Result<Self> {
+        let (ca_key, key) = (KeyPair::generate()?, KeyPair::generate()?);
+        let ca = CertificateParams::new(Vec::new())?;
+        let issuer = Issuer::from_params(&ca, &ca_key);
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name.push(DnType::CommonName, device);
+        let certificate = params.signed_by(&key, &issuer)?;
+        Ok(Self {
+            key_pem: key.serialize_pem(),
+            certificate_pem: certificate.pem(),
+            ..self.clone()
+        })
     }
 }

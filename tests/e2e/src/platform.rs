@@ -82,6 +82,12 @@ impl Platform {
         self.runtime(service).address("grpc").map(|at| at.port())
     }
 
+    /// The broker devices connect to.
+    #[must_use]
+    pub const fn broker(&self) -> &TestBroker {
+        &self.broker
+    }
+
     /// The database behind it.
     #[must_use]
     pub const fn db(&self) -> &TestDb {
@@ -220,6 +226,7 @@ fn auth_over(places: &Places) -> String {
         "{}http.listen = \"127.0.0.1:0\"\nredis.url = \"{}\"\n\
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
          device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
+         device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
          mqtt.host = \"localhost\"\nmqtt.port = {}\n",
         database_over(places, "auth"),
         places.redis.url(),

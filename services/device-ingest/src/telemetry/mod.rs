@@ -23,8 +23,8 @@ use yard_fault::Code;
 
 /// Largest payload of a device, bytes.
 pub(crate) const LARGEST_PAYLOAD: usize = 256 * 1024;
-/// Deepest nesting of a payload.
-pub(crate) const DEEPEST: usize = 32;
+/// Deepest nesting of a payload: what a protobuf `Struct` of the answer can still hold.
+pub(crate) const DEEPEST: usize = 24;
 /// How much of a payload is kept in quarantine, bytes.
 pub(crate) const KEPT_PAYLOAD: usize = 4 * 1024;
 

@@ -3,5 +3,6 @@
 #![cfg(test)]
 
 mod catalogue;
+mod certificates;
 mod matrix;
 mod traces;
