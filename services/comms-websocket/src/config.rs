@@ -90,39 +90,18 @@ impl SocketConfig {
             ("socket.pong_timeout", self.pong_timeout, 300),
         ] {
             if value < Duration::from_secs(1) || value > Duration::from_secs(most) {
-                return Err(ConfigError::new(
-                    option,
-                    format!("has to be 1 s to {most} s"),
-                ));
+                return Err(ConfigError::new(option, format!("has to be 1 s to {most} s")));
             }
         }
         for (option, value, least, most) in [
             ("socket.max_connections", self.max_connections, 1, 1_000_000),
-            (
-                "socket.max_channels_per_socket",
-                self.max_channels_per_socket,
-                1,
-                10_000,
-            ),
-            (
-                "socket.max_message_bytes",
-                self.max_message_bytes,
-                1_024,
-                1_048_576,
-            ),
+            ("socket.max_channels_per_socket", self.max_channels_per_socket, 1, 10_000),
+            ("socket.max_message_bytes", self.max_message_bytes, 1_024, 1_048_576),
             ("socket.outbound_queue", self.outbound_queue, 8, 65_536),
-            (
-                "socket.outbound_bytes",
-                self.outbound_bytes,
-                65_536,
-                67_108_864,
-            ),
+            ("socket.outbound_bytes", self.outbound_bytes, 65_536, 67_108_864),
         ] {
             if !(least..=most).contains(&value) {
-                return Err(ConfigError::new(
-                    option,
-                    format!("has to be {least} to {most}"),
-                ));
+                return Err(ConfigError::new(option, format!("has to be {least} to {most}")));
             }
         }
         Ok(())
@@ -142,10 +121,7 @@ impl ServiceConfig for Config {
             return Err(ConfigError::new("socket.drain_window", rule));
         }
         if !(1..=100_000).contains(&self.tail.max_streams) {
-            return Err(ConfigError::new(
-                "tail.max_streams",
-                "has to be 1 to 100000",
-            ));
+            return Err(ConfigError::new("tail.max_streams", "has to be 1 to 100000"));
         }
         Ok(())
     }
@@ -170,22 +146,10 @@ mod tests {
     fn missing_and_wrong_options_are_named_in_one_line() {
         let cases = [
             ("", "", "nats.url"),
-            (
-                "app_key = \"switchyard\"",
-                "app_key = \"a/b\"",
-                "socket.app_key",
-            ),
+            ("app_key = \"switchyard\"", "app_key = \"a/b\"", "socket.app_key"),
             ("\"120s\"", "\"0s\"", "socket.activity_timeout"),
-            (
-                "drain_window = \"5s\"",
-                "drain_window = \"10s\"",
-                "socket.drain_window",
-            ),
-            (
-                "outbound_queue = 256",
-                "outbound_queue = 1",
-                "socket.outbound_queue",
-            ),
+            ("drain_window = \"5s\"", "drain_window = \"10s\"", "socket.drain_window"),
+            ("outbound_queue = 256", "outbound_queue = 1", "socket.outbound_queue"),
             ("max_streams", "max_tails", "max_tails"),
         ];
         for (from, to, option) in cases {
@@ -194,9 +158,7 @@ mod tests {
             } else {
                 complete().replace(from, to)
             };
-            let line = load::<Config>("comms-websocket", &text, None)
-                .unwrap_err()
-                .to_string();
+            let line = load::<Config>("comms-websocket", &text, None).unwrap_err().to_string();
             assert!(line.contains(option), "{line}");
             assert_eq!(line.lines().count(), 1, "{line}");
         }

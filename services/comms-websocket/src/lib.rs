@@ -48,11 +48,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     server::serve(&rt, calls, identity.verifier(), routes);
 
     let door = socket::Door::new(config.socket, app, hub, meters);
-    rt.tasks().spawn(
-        TaskKind::Critical,
-        "socket",
-        socket::serve(door, sockets, rt.clone()),
-    );
+    rt.tasks().spawn(TaskKind::Critical, "socket", socket::serve(door, sockets, rt.clone()));
     drop(starting);
     Ok(())
 }

@@ -18,10 +18,7 @@ pub(crate) struct App {
 
 impl App {
     pub(crate) fn new(key: &str, secret: &[u8]) -> Self {
-        Self {
-            key: key.into(),
-            secret: hmac::Key::new(hmac::HMAC_SHA256, secret),
-        }
+        Self { key: key.into(), secret: hmac::Key::new(hmac::HMAC_SHA256, secret) }
     }
 
     /// Reads the secret's file.
@@ -29,10 +26,7 @@ impl App {
         let option = "socket.app_secret_file";
         let secret = Secret::from_file(option, &config.app_secret_file)?;
         if secret.expose().len() < SHORTEST_SECRET {
-            return Err(ConfigError::new(
-                option,
-                "the secret needs at least 16 bytes",
-            ));
+            return Err(ConfigError::new(option, "the secret needs at least 16 bytes"));
         }
         Ok(Self::new(&config.app_key, secret.expose().as_bytes()))
     }
@@ -44,11 +38,7 @@ impl App {
     /// `key:signature` by which `socket` may join `channel`.
     pub(crate) fn sign(&self, socket: &str, channel: &str, data: Option<&str>) -> String {
         let tag = hmac::sign(&self.secret, signed_text(socket, channel, data).as_bytes());
-        let hex: String = tag
-            .as_ref()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{}:{hex}", self.key)
     }
 
@@ -144,10 +134,7 @@ mod tests {
             "a:b:c",
             &PRIVATE.to_uppercase(),
         ] {
-            assert!(
-                !app.verify(auth, "1234.1234", "private-foobar", None),
-                "{auth}"
-            );
+            assert!(!app.verify(auth, "1234.1234", "private-foobar", None), "{auth}");
         }
     }
 

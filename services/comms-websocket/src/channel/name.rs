@@ -78,29 +78,14 @@ mod tests {
             (longest.as_str(), Kind::Public),
         ];
         for (text, kind) in cases {
-            assert_eq!(
-                ChannelName::parse(text).map(|n| n.kind()),
-                Ok(kind),
-                "{text}"
-            );
+            assert_eq!(ChannelName::parse(text).map(|n| n.kind()), Ok(kind), "{text}");
         }
     }
 
     #[test]
     fn name_outside_the_grammar_is_refused() {
         let long = "x".repeat(201);
-        for text in [
-            "",
-            " ",
-            "a b",
-            "a/b",
-            "a:b",
-            "#server-to-user-1",
-            "ä",
-            "a\n",
-            "a*",
-            &long,
-        ] {
+        for text in ["", " ", "a b", "a/b", "a:b", "#server-to-user-1", "ä", "a\n", "a*", &long] {
             assert_eq!(ChannelName::parse(text), Err(NameError), "{text}");
         }
     }

@@ -84,10 +84,7 @@ mod tests {
             ]
         );
         let device = topic(&format!("private-organization.{TENANT}.device.{DEVICE}")).unwrap();
-        assert_eq!(
-            device.subjects(),
-            [format!("rt.v1.{TENANT}.device.{DEVICE}.>")]
-        );
+        assert_eq!(device.subjects(), [format!("rt.v1.{TENANT}.device.{DEVICE}.>")]);
     }
 
     #[test]
@@ -101,10 +98,7 @@ mod tests {
             format!("private-organization.{TENANT}.device"),
             format!("private-organization.{TENANT}.device."),
             format!("private-organization.{TENANT}.device.{DEVICE}.x"),
-            format!(
-                "private-organization.{TENANT}.device.{}",
-                DEVICE.to_uppercase()
-            ),
+            format!("private-organization.{TENANT}.device.{}", DEVICE.to_uppercase()),
             format!("private-organization.{TENANT}.devices.{DEVICE}"),
             "private-organization.".to_owned(),
         ] {

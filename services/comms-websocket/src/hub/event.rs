@@ -26,13 +26,7 @@ impl ChannelEvent {
         serde_json::from_str::<IgnoredAny>(text).ok()?;
         let frame = protocol::channel_event(channel.as_str(), event, text);
         let conflates = event == live::TELEMETRY_RECEIVED;
-        Some(Self {
-            channel: channel.clone(),
-            event: event.into(),
-            data,
-            frame,
-            conflates,
-        })
+        Some(Self { channel: channel.clone(), event: event.into(), data, frame, conflates })
     }
 }
 

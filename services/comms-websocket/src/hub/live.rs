@@ -26,15 +26,8 @@ struct Members {
 
 impl Live {
     pub(super) fn new(name: ChannelName, heard: bool) -> Self {
-        let members = Members {
-            heard,
-            by_id: HashMap::new(),
-        };
-        Self {
-            name,
-            members: Mutex::new(members),
-            abandoned: CancellationToken::new(),
-        }
+        let members = Members { heard, by_id: HashMap::new() };
+        Self { name, members: Mutex::new(members), abandoned: CancellationToken::new() }
     }
 
     pub(super) const fn name(&self) -> &ChannelName {

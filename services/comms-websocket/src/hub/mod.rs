@@ -49,17 +49,12 @@ impl Hub {
             channels: Mutex::default(),
             next: AtomicU64::new(0),
         };
-        Self {
-            inner: Arc::new(inner),
-        }
+        Self { inner: Arc::new(inner) }
     }
 
     /// A queue for one listener.
     pub(crate) fn outbox(&self, limits: Limits) -> Arc<Outbox> {
-        Arc::new(Outbox::new(
-            self.inner.next.fetch_add(1, Ordering::Relaxed),
-            limits,
-        ))
+        Arc::new(Outbox::new(self.inner.next.fetch_add(1, Ordering::Relaxed), limits))
     }
 
     /// Joins. The first message that comes by the queue is the channel's
@@ -77,11 +72,7 @@ impl Hub {
         };
         live.add(outbox);
         self.inner.meters.subscriptions.increment(1);
-        Membership {
-            hub: self.clone(),
-            live,
-            outbox: Arc::clone(outbox),
-        }
+        Membership { hub: self.clone(), live, outbox: Arc::clone(outbox) }
     }
 
     /// The first listener came: asks NATS for what the channel carries.
@@ -109,10 +100,7 @@ impl Hub {
     }
 
     fn channels(&self) -> MutexGuard<'_, HashMap<ChannelName, Arc<Live>>> {
-        self.inner
-            .channels
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -72,14 +72,8 @@ struct State {
 }
 
 impl Outbox {
-    pub(super) fn new(id: u64, limits: Limits) -> Self {
-        Self {
-            id,
-            limits,
-            state: Mutex::default(),
-            filled: Notify::new(),
-            ended: Notify::new(),
-        }
+    pub(crate) fn new(id: u64, limits: Limits) -> Self {
+        Self { id, limits, state: Mutex::default(), filled: Notify::new(), ended: Notify::new() }
     }
 
     pub(crate) const fn id(&self) -> u64 {
@@ -104,11 +98,7 @@ impl Outbox {
         if state.queue.len() == 1 {
             self.filled.notify_one();
         }
-        if left_out > 0 {
-            Pushed::Conflated(left_out)
-        } else {
-            Pushed::Queued
-        }
+        if left_out > 0 { Pushed::Conflated(left_out) } else { Pushed::Queued }
     }
 
     /// Queues a message of the protocol.
@@ -195,9 +185,7 @@ impl State {
         let before = self.queue.len();
         let mut kept: VecDeque<Item> = VecDeque::with_capacity(before);
         for item in self.queue.drain(..).rev() {
-            let stays = item
-                .conflates()
-                .is_none_or(|channel| newer.insert(channel.clone()));
+            let stays = item.conflates().is_none_or(|channel| newer.insert(channel.clone()));
             if stays {
                 kept.push_front(item);
             } else {
@@ -229,13 +217,7 @@ mod tests {
     }
 
     fn outbox(items: usize) -> Outbox {
-        Outbox::new(
-            1,
-            Limits {
-                items,
-                bytes: 100_000,
-            },
-        )
+        Outbox::new(1, Limits { items, bytes: 100_000 })
     }
 
     fn drain(outbox: &Outbox) -> Vec<String> {
@@ -267,20 +249,11 @@ mod tests {
     fn queue_full_of_what_cannot_be_left_out_closes_its_owner_once() {
         let outbox = outbox(3);
         for n in 0..3 {
-            assert_eq!(
-                outbox.push(event("a", live::COMMAND_CHANGED, n)),
-                Pushed::Queued
-            );
+            assert_eq!(outbox.push(event("a", live::COMMAND_CHANGED, n)), Pushed::Queued);
         }
-        assert_eq!(
-            outbox.push(event("a", live::COMMAND_CHANGED, 3)),
-            Pushed::Overflowed
-        );
+        assert_eq!(outbox.push(event("a", live::COMMAND_CHANGED, 3)), Pushed::Overflowed);
         assert_eq!(outbox.closing(), Some(Closing::TooSlow));
-        assert_eq!(
-            outbox.push(event("a", live::COMMAND_CHANGED, 4)),
-            Pushed::Closed
-        );
+        assert_eq!(outbox.push(event("a", live::COMMAND_CHANGED, 4)), Pushed::Closed);
         outbox.close(Closing::Draining);
         assert_eq!(outbox.closing(), Some(Closing::TooSlow));
         assert!(outbox.pop().is_none());
@@ -288,13 +261,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_and_counted_back() {
-        let outbox = Outbox::new(
-            1,
-            Limits {
-                items: 1_000,
-                bytes: 200,
-            },
-        );
+        let outbox = Outbox::new(1, Limits { items: 1_000, bytes: 200 });
         while outbox.push(event("a", live::COMMAND_CHANGED, 1)) == Pushed::Queued {
             assert!(outbox.state().bytes <= 200);
         }

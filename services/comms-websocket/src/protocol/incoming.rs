@@ -58,9 +58,9 @@ impl Incoming {
             "pusher:ping" => Self::Ping,
             "pusher:pong" => Self::Pong,
             "pusher:subscribe" => Self::Subscribe(read(data)?),
-            "pusher:unsubscribe" => Self::Unsubscribe {
-                channel: read::<Unsubscribe>(data)?.channel,
-            },
+            "pusher:unsubscribe" => {
+                Self::Unsubscribe { channel: read::<Unsubscribe>(data)?.channel }
+            }
             "pusher:signin" => Self::Signin,
             other if other.starts_with("client-") => Self::ClientEvent,
             _ => Self::Unknown,
@@ -134,15 +134,10 @@ mod tests {
             ),
             (
                 r#"{"event":"pusher:unsubscribe","data":{"channel":"a"}}"#,
-                Incoming::Unsubscribe {
-                    channel: "a".to_owned(),
-                },
+                Incoming::Unsubscribe { channel: "a".to_owned() },
             ),
             (r#"{"event":"pusher:signin","data":{}}"#, Incoming::Signin),
-            (
-                r#"{"event":"client-x","channel":"a","data":{"b":1}}"#,
-                Incoming::ClientEvent,
-            ),
+            (r#"{"event":"client-x","channel":"a","data":{"b":1}}"#, Incoming::ClientEvent),
             (r#"{"event":"pusher:new","data":[1]}"#, Incoming::Unknown),
             (r#"{"event":"pusher_internal:x"}"#, Incoming::Unknown),
             (r#"{"event":"aclient-x"}"#, Incoming::Unknown),
@@ -170,18 +165,9 @@ mod tests {
             (deep.as_str(), Malformed::Envelope),
             (r#"{"event":"pusher:subscribe"}"#, Malformed::Data),
             (r#"{"event":"pusher:subscribe","data":{}}"#, Malformed::Data),
-            (
-                r#"{"event":"pusher:subscribe","data":"x"}"#,
-                Malformed::Data,
-            ),
-            (
-                r#"{"event":"pusher:subscribe","data":{"channel":1}}"#,
-                Malformed::Data,
-            ),
-            (
-                r#"{"event":"pusher:unsubscribe","data":null}"#,
-                Malformed::Data,
-            ),
+            (r#"{"event":"pusher:subscribe","data":"x"}"#, Malformed::Data),
+            (r#"{"event":"pusher:subscribe","data":{"channel":1}}"#, Malformed::Data),
+            (r#"{"event":"pusher:unsubscribe","data":null}"#, Malformed::Data),
         ];
         for (text, expected) in cases {
             assert_eq!(Incoming::parse(text), Err(expected), "{}", text.len());

@@ -14,8 +14,7 @@ pub(crate) use outgoing::{
 pub(crate) fn is_socket_id(text: &str) -> bool {
     let digits =
         |part: &str| (1..=20).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    text.split_once('.')
-        .is_some_and(|(a, b)| digits(a) && digits(b))
+    text.split_once('.').is_some_and(|(a, b)| digits(a) && digits(b))
 }
 
 #[cfg(test)]
@@ -25,9 +24,7 @@ mod tests {
     #[test]
     fn socket_id_is_two_numbers() {
         assert!(is_socket_id("1.2") && is_socket_id("18446744073709551615.0"));
-        for text in [
-            "", ".", "1", "1.", ".1", "1.2.3", "1.a", "1:2", "-1.2", " 1.2",
-        ] {
+        for text in ["", ".", "1", "1.", ".1", "1.2.3", "1.a", "1:2", "-1.2", " 1.2"] {
             assert!(!is_socket_id(text), "{text}");
         }
     }

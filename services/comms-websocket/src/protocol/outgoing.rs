@@ -17,11 +17,7 @@ struct ChannelEvent<'a> {
 
 /// An event of a channel; `data` is JSON text.
 pub(crate) fn channel_event(channel: &str, event: &str, data: &str) -> Utf8Bytes {
-    text(&ChannelEvent {
-        event,
-        channel,
-        data,
-    })
+    text(&ChannelEvent { event, channel, data })
 }
 
 /// The first message of every connection.

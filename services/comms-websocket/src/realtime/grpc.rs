@@ -32,8 +32,7 @@ impl RealtimeService for Realtime {
         request: Request<AuthorizeChannelRequest>,
     ) -> Result<Response<AuthorizeChannelResponse>, Status> {
         let call = Call::of(&request);
-        self.authorize(&call, request.get_ref())
-            .rpc(&call, "authorise a channel")
+        self.authorize(&call, request.get_ref()).rpc(&call, "authorise a channel")
     }
 
     type TailChannelStream = Pin<Box<dyn Stream<Item = Result<ChannelEvent, Status>> + Send>>;
@@ -43,9 +42,7 @@ impl RealtimeService for Realtime {
         request: Request<TailChannelRequest>,
     ) -> Result<Response<Self::TailChannelStream>, Status> {
         let call = Call::of(&request);
-        self.tail(&call, &request.get_ref().channel)
-            .await
-            .rpc(&call, "tail a channel")
+        self.tail(&call, &request.get_ref().channel).await.rpc(&call, "tail a channel")
     }
 }
 
@@ -63,9 +60,6 @@ impl Realtime {
             telemetry::join_refused(fault.code().as_str());
         })?;
         let auth = self.app.sign(&request.socket_id, name.as_str(), None);
-        Ok(AuthorizeChannelResponse {
-            auth,
-            channel_data: String::new(),
-        })
+        Ok(AuthorizeChannelResponse { auth, channel_data: String::new() })
     }
 }

@@ -30,10 +30,7 @@ impl Realtime {
         Self {
             app,
             hub,
-            limits: Limits {
-                items: socket.outbound_queue,
-                bytes: socket.outbound_bytes,
-            },
+            limits: Limits { items: socket.outbound_queue, bytes: socket.outbound_bytes },
             activity_timeout_seconds: i32::try_from(socket.activity_timeout.as_secs())
                 .unwrap_or(i32::MAX),
             tails: Arc::new(Semaphore::new(config.tail.max_streams)),

@@ -30,20 +30,11 @@ impl Door {
         meters: Arc<Meters>,
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self {
-            settings,
-            app,
-            hub,
-            meters,
-            registry,
-        })
+        Arc::new(Self { settings, app, hub, meters, registry })
     }
 
     pub(super) const fn limits(&self) -> Limits {
-        Limits {
-            items: self.settings.outbound_queue,
-            bytes: self.settings.outbound_bytes,
-        }
+        Limits { items: self.settings.outbound_queue, bytes: self.settings.outbound_bytes }
     }
 
     pub(super) fn websocket(&self) -> WebSocketConfig {
@@ -56,10 +47,7 @@ impl Door {
     }
 
     pub(super) fn lets_in(&self, origin: &str) -> bool {
-        self.settings
-            .allowed_origins
-            .iter()
-            .any(|allowed| allowed == "*" || allowed == origin)
+        self.settings.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
     }
 }
 

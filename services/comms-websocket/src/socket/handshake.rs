@@ -37,10 +37,7 @@ pub(super) struct Opened {
 
 /// `None` when there was no WebSocket handshake; such a request has had its HTTP answer.
 pub(super) async fn open(door: &Door, stream: TcpStream) -> Option<Opened> {
-    let reception = Reception {
-        door,
-        verdict: Mutex::new(None),
-    };
+    let reception = Reception { door, verdict: Mutex::new(None) };
     let mut http = http1::Builder::new();
     http.max_buf_size(LARGEST_HEAD);
     let connection = http.serve_connection(TokioIo::new(stream), reception);
@@ -49,11 +46,7 @@ pub(super) async fn open(door: &Door, stream: TcpStream) -> Option<Opened> {
         telemetry::closed("handshake");
         return None;
     };
-    let verdict = parts
-        .service
-        .verdict
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner)?;
+    let verdict = parts.service.verdict.into_inner().unwrap_or_else(PoisonError::into_inner)?;
     let socket = WebSocketStream::from_partially_read(
         parts.io.into_inner(),
         parts.read_buf.to_vec(),
@@ -131,9 +124,8 @@ fn judge(door: &Door, uri: &http::Uri, headers: &HeaderMap) -> Result<(), Closin
 
 fn check_version(query: &str) -> Result<(), Closing> {
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    let (_, version) = pairs
-        .find(|(name, _)| *name == "protocol")
-        .ok_or(Closing::VersionMissing)?;
+    let (_, version) =
+        pairs.find(|(name, _)| *name == "protocol").ok_or(Closing::VersionMissing)?;
     match version.parse::<u16>() {
         Ok(VERSION) => Ok(()),
         Ok(_) => Err(Closing::VersionUnsupported),
@@ -156,21 +148,12 @@ mod tests {
 
     #[test]
     fn version_other_than_seven_is_refused_with_its_own_code() {
-        assert_eq!(
-            check_version("protocol=7&client=js&version=8.6.0&flash=false"),
-            Ok(())
-        );
+        assert_eq!(check_version("protocol=7&client=js&version=8.6.0&flash=false"), Ok(()));
         assert_eq!(check_version("client=js&protocol=7"), Ok(()));
         assert_eq!(check_version(""), Err(Closing::VersionMissing));
         assert_eq!(check_version("protocol"), Err(Closing::VersionMissing));
-        assert_eq!(
-            check_version("protocol=8"),
-            Err(Closing::VersionUnsupported)
-        );
+        assert_eq!(check_version("protocol=8"), Err(Closing::VersionUnsupported));
         assert_eq!(check_version("protocol=x"), Err(Closing::VersionMalformed));
-        assert_eq!(
-            check_version("protocol=99999999"),
-            Err(Closing::VersionMalformed)
-        );
+        assert_eq!(check_version("protocol=99999999"), Err(Closing::VersionMalformed));
     }
 }

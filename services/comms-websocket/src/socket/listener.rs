@@ -3,13 +3,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 use yard_runtime::Runtime;
 
 use super::Door;
 use super::handshake::{self, Opened};
 use super::refusal::{self, Ending};
 use super::session::Session;
-use crate::protocol::Closing;
 use crate::telemetry;
 
 /// Connections beyond the limit that are still told why; more are dropped at once.
@@ -37,8 +37,8 @@ pub(crate) async fn serve(
                     telemetry::closed("dropped");
                     continue;
                 }
-                rt.tasks()
-                    .spawn_request(attend(Arc::clone(&door), stream, place));
+                let soft = soft.clone();
+                rt.tasks().spawn_request(attend(Arc::clone(&door), stream, soft, place));
             }
             Err(error) => {
                 tracing::warn!(error = %error, "could not accept a connection");
@@ -60,10 +60,7 @@ struct Place {
 impl Place {
     fn take(connected: &Arc<AtomicUsize>) -> Self {
         let number = connected.fetch_add(1, Ordering::Relaxed) + 1;
-        Self {
-            connected: Arc::clone(connected),
-            number,
-        }
+        Self { connected: Arc::clone(connected), number }
     }
 }
 
@@ -74,13 +71,15 @@ impl Drop for Place {
 }
 
 /// The whole life of one connection. Nothing that happens here ends anything else.
-async fn attend(door: Arc<Door>, stream: TcpStream, _place: Place) {
+async fn attend(door: Arc<Door>, stream: TcpStream, soft: CancellationToken, _place: Place) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "connection is gone already");
         return;
     }
     // Boxed: what the handshake needs is given back before the session's long life begins.
-    let Some(Opened { socket, verdict }) = Box::pin(handshake::open(&door, stream)).await else {
+    // One that has not opened by the stop would only be closed again.
+    let opening = soft.run_until_cancelled(Box::pin(handshake::open(&door, stream)));
+    let Some(Some(Opened { socket, verdict })) = opening.await else {
         return;
     };
     if let Err(why) = verdict {
@@ -88,7 +87,7 @@ async fn attend(door: Arc<Door>, stream: TcpStream, _place: Place) {
     }
     let outbox = door.hub.outbox(door.limits());
     match door.registry.enter(&outbox, door.settings.max_connections) {
-        None => Box::pin(refusal::end(socket, Ending::Close(Closing::OverCapacity))).await,
-        Some(entry) => Session::new(door, socket, outbox, entry).run().await,
+        Err(why) => Box::pin(refusal::end(socket, Ending::Close(why))).await,
+        Ok(entry) => Session::new(door, socket, outbox, entry).run().await,
     }
 }

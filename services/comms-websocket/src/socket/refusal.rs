@@ -76,10 +76,7 @@ async fn last_words(socket: &mut Socket, why: Closing) -> Result<(), WsError> {
         socket.feed(Message::Text(error)).await?;
     }
     let reason = Utf8Bytes::from_static(why.reason());
-    let frame = CloseFrame {
-        code: why.code().into(),
-        reason,
-    };
+    let frame = CloseFrame { code: why.code().into(), reason };
     socket.feed(Message::Close(Some(frame))).await?;
     socket.flush().await
 }

@@ -151,9 +151,7 @@ impl Session {
             Ok(incoming) => incoming,
             Err(malformed) => {
                 telemetry::heard("malformed");
-                return self
-                    .outbox
-                    .say(protocol::error(None, &malformed.to_string()));
+                return self.outbox.say(protocol::error(None, &malformed.to_string()));
             }
         };
         telemetry::heard(incoming.label());
@@ -184,17 +182,11 @@ impl Session {
                     self.channels.insert(name, membership);
                 }
             },
-            Err(Refusal {
-                kind,
-                problem,
-                status,
-                label,
-            }) => {
+            Err(Refusal { kind, problem, status, label }) => {
                 telemetry::join_refused(label);
                 // A name that is none of ours is not repeated at length.
                 let name: String = wish.channel.chars().take(256).collect();
-                self.outbox
-                    .say(protocol::subscription_error(&name, kind, problem, status));
+                self.outbox.say(protocol::subscription_error(&name, kind, problem, status));
             }
         }
     }
@@ -241,10 +233,7 @@ impl Session {
     }
 
     fn patience(&self) -> (Duration, Duration) {
-        (
-            self.door.settings.activity_timeout,
-            self.door.settings.pong_timeout,
-        )
+        (self.door.settings.activity_timeout, self.door.settings.pong_timeout)
     }
 }
 

@@ -11,27 +11,16 @@ use yard_testkit::eventually;
 use crate::support::{KEY, PATIENCE, Service, device, device_channel, tenant};
 
 fn tail(channel: &str) -> TailChannelRequest {
-    TailChannelRequest {
-        channel: channel.to_owned(),
-    }
+    TailChannelRequest { channel: channel.to_owned() }
 }
 
 #[tokio::test]
 async fn settings_are_what_the_service_runs_with() {
     let service = Service::start().await;
     let request = service.request(tenant(), GetRealtimeSettingsRequest {});
-    let settings = service
-        .calls()
-        .get_realtime_settings(request)
-        .await
-        .unwrap()
-        .into_inner();
+    let settings = service.calls().get_realtime_settings(request).await.unwrap().into_inner();
     assert_eq!(
-        (
-            settings.app_key.as_str(),
-            settings.path.as_str(),
-            settings.activity_timeout_seconds
-        ),
+        (settings.app_key.as_str(), settings.path.as_str(), settings.activity_timeout_seconds),
         (KEY, "/app", 120)
     );
 }
@@ -48,39 +37,17 @@ async fn authorisation_of_a_bad_socket_or_channel_names_what_is_wrong() {
         ("1.2", String::new(), "channel.invalid"),
         ("1.2", "private-a b".to_owned(), "channel.invalid"),
         ("1.2", format!("organization.{own}"), "channel.invalid"),
-        (
-            "1.2",
-            format!("presence-organization.{own}"),
-            "channel.invalid",
-        ),
-        (
-            "1.2",
-            format!("private-organization.{own}.users"),
-            "channel.invalid",
-        ),
+        ("1.2", format!("presence-organization.{own}"), "channel.invalid"),
+        ("1.2", format!("private-organization.{own}.users"), "channel.invalid"),
         ("1.2", good.to_uppercase(), "channel.invalid"),
         ("1.2", device_channel(other, device), "channel.forbidden"),
-        (
-            "1.2",
-            format!("private-organization.{other}"),
-            "channel.forbidden",
-        ),
+        ("1.2", format!("private-organization.{other}"), "channel.forbidden"),
     ];
     for (socket, channel, code) in cases {
         let refused = service.authorize(own, socket, &channel).await.unwrap_err();
-        assert_eq!(
-            refused.metadata().get("yard-code").unwrap(),
-            code,
-            "{socket} {channel}"
-        );
+        assert_eq!(refused.metadata().get("yard-code").unwrap(), code, "{socket} {channel}");
     }
-    assert!(
-        service
-            .authorize(own, "1.2", &good)
-            .await
-            .unwrap()
-            .starts_with("test-app:")
-    );
+    assert!(service.authorize(own, "1.2", &good).await.unwrap().starts_with("test-app:"));
 }
 
 #[tokio::test]
@@ -89,25 +56,15 @@ async fn tail_hears_its_channel_and_ends_at_the_soft_stop() {
     let (own, device) = (tenant(), device());
     let channel = device_channel(own, device);
     let mut calls = service.calls();
-    let refused = calls
-        .tail_channel(service.request(tenant(), tail(&channel)))
-        .await
-        .unwrap_err();
+    let refused = calls.tail_channel(service.request(tenant(), tail(&channel))).await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied);
 
     let request = service.request(own, tail(&channel));
     let mut events = calls.tail_channel(request).await.unwrap().into_inner();
     let data = json!({"n": 1, "at": "2026-03-01T12:00:00Z"});
     service.publish(own, device, "command.changed", &data).await;
-    let event = timeout(PATIENCE, events.next())
-        .await
-        .unwrap()
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (event.channel, event.event.as_str()),
-        (channel, "command.changed")
-    );
+    let event = timeout(PATIENCE, events.next()).await.unwrap().unwrap().unwrap();
+    assert_eq!((event.channel, event.event.as_str()), (channel, "command.changed"));
     assert_eq!(event.at.unwrap().seconds, 1_772_366_400);
     let n = event.data.unwrap().fields["n"].kind.clone();
     assert_eq!(n, Some(Kind::NumberValue(1.0)));
@@ -122,19 +79,10 @@ async fn tail_that_is_given_up_ends_the_interest_and_tails_are_bounded() {
     let (own, device) = (tenant(), device());
     let channel = device_channel(own, device);
     let mut calls = service.calls();
-    let events = calls
-        .tail_channel(service.request(own, tail(&channel)))
-        .await
-        .unwrap();
+    let events = calls.tail_channel(service.request(own, tail(&channel))).await.unwrap();
     assert!(service.is_interested(own, device).await);
-    let full = calls
-        .tail_channel(service.request(own, tail(&channel)))
-        .await
-        .unwrap_err();
+    let full = calls.tail_channel(service.request(own, tail(&channel))).await.unwrap_err();
     assert_eq!(full.metadata().get("yard-code").unwrap(), "rate.limited");
     drop(events);
-    eventually(PATIENCE, || async {
-        !service.is_interested(own, device).await
-    })
-    .await;
+    eventually(PATIENCE, || async { !service.is_interested(own, device).await }).await;
 }

@@ -36,15 +36,11 @@ async fn frame_that_is_not_taken_closes_its_own_socket_with_the_right_code() {
         &[0x09, 0x80, 0, 0, 0, 0],
     ] {
         let mut client = Client::connect(&service).await;
-        let MaybeTlsStream::Plain(stream) = client.ws.get_mut() else {
-            unreachable!()
-        };
+        let MaybeTlsStream::Plain(stream) = client.ws.get_mut() else { unreachable!() };
         stream.write_all(raw).await.unwrap();
         assert_eq!(client.closed().await, 1002, "{raw:?}");
     }
-    bystander
-        .send(&json!({"event": "pusher:ping", "data": {}}))
-        .await;
+    bystander.send(&json!({"event": "pusher:ping", "data": {}})).await;
     bystander.expect("pusher:pong").await;
 }
 
@@ -67,15 +63,11 @@ async fn random_bytes_end_nothing_but_their_own_connection() {
             // A well-formed head, so that the rest is taken for a masked text.
             bytes.splice(0..2, [0x81, 0x80 | (round % 126)]);
         }
-        let MaybeTlsStream::Plain(stream) = client.ws.get_mut() else {
-            unreachable!()
-        };
+        let MaybeTlsStream::Plain(stream) = client.ws.get_mut() else { unreachable!() };
         // The far end may have closed already.
         drop(stream.write_all(&bytes).await);
         drop(client);
-        bystander
-            .send(&json!({"event": "pusher:ping", "data": {}}))
-            .await;
+        bystander.send(&json!({"event": "pusher:ping", "data": {}})).await;
         bystander.expect("pusher:pong").await;
     }
 }
@@ -89,27 +81,13 @@ async fn message_that_makes_no_sense_is_answered_and_the_socket_stays_open() {
         let error = client.expect("pusher:error").await;
         assert!(error["data"]["code"].is_null(), "{error}");
     }
-    client
-        .send(&json!({"event": "pusher:news", "data": {}}))
-        .await;
-    client
-        .send(&json!({"event": "pusher_internal:subscription_succeeded"}))
-        .await;
-    client
-        .send(&json!({"event": "pusher:unsubscribe", "data": {"channel": "#"}}))
-        .await;
-    client
-        .send(&json!({"event": "client-x", "channel": "private-x", "data": {}}))
-        .await;
+    client.send(&json!({"event": "pusher:news", "data": {}})).await;
+    client.send(&json!({"event": "pusher_internal:subscription_succeeded"})).await;
+    client.send(&json!({"event": "pusher:unsubscribe", "data": {"channel": "#"}})).await;
+    client.send(&json!({"event": "client-x", "channel": "private-x", "data": {}})).await;
     assert_eq!(client.expect("pusher:error").await["data"]["code"], 4301);
-    client
-        .ws
-        .send(Message::Ping(vec![7; 125].into()))
-        .await
-        .unwrap();
-    client
-        .send(&json!({"event": "pusher:ping", "data": ""}))
-        .await;
+    client.ws.send(Message::Ping(vec![7; 125].into())).await.unwrap();
+    client.send(&json!({"event": "pusher:ping", "data": ""})).await;
     client.expect("pusher:pong").await;
 }
 
@@ -138,16 +116,12 @@ async fn join_that_is_refused_says_why_and_the_socket_stays_open() {
         assert_eq!(error["data"]["status"], status, "{error}");
     }
     client.subscribe("news", "").await;
-    client
-        .expect("pusher_internal:subscription_succeeded")
-        .await;
+    client.expect("pusher_internal:subscription_succeeded").await;
     client.subscribe("more-news", "").await;
     let error = client.expect("pusher:subscription_error").await;
     assert_eq!(error["data"]["status"], 429);
     client.subscribe("news", "").await;
-    client
-        .expect("pusher_internal:subscription_succeeded")
-        .await;
+    client.expect("pusher_internal:subscription_succeeded").await;
 }
 
 #[tokio::test]
@@ -162,9 +136,7 @@ async fn silent_client_is_asked_and_then_closed_with_4201_while_one_that_answers
     let answering = async {
         for _ in 0..3 {
             alive.expect("pusher:ping").await;
-            alive
-                .send(&json!({"event": "pusher:pong", "data": {}}))
-                .await;
+            alive.send(&json!({"event": "pusher:pong", "data": {}})).await;
         }
     };
     let watching = async {

@@ -17,15 +17,9 @@ async fn joined_device_channel_hears_every_event_of_the_device_until_it_leaves()
     let mut client = Client::joined(&service, tenant, &channel).await;
 
     let reading = json!({"device_id": device.to_string(), "values": {"t": 21.5, "n": "ä\n\""}});
-    service
-        .publish(tenant, device, "telemetry.received", &reading)
-        .await;
-    service
-        .publish(tenant, device, "command.changed", &json!({"n": 2}))
-        .await;
-    service
-        .publish(tenant, device, "presence.changed", &json!({"n": 3}))
-        .await;
+    service.publish(tenant, device, "telemetry.received", &reading).await;
+    service.publish(tenant, device, "command.changed", &json!({"n": 2})).await;
+    service.publish(tenant, device, "presence.changed", &json!({"n": 3})).await;
     let first = client.expect("telemetry.received").await;
     assert_eq!(first["channel"], channel.as_str());
     let data: Value = serde_json::from_str(first["data"].as_str().unwrap()).unwrap();
@@ -33,16 +27,9 @@ async fn joined_device_channel_hears_every_event_of_the_device_until_it_leaves()
     assert_eq!(client.data("command.changed").await, json!({"n": 2}));
     assert_eq!(client.data("presence.changed").await, json!({"n": 3}));
 
-    client
-        .send(&json!({"event": "pusher:unsubscribe", "data": {"channel": channel}}))
-        .await;
-    eventually(PATIENCE, || async {
-        !service.is_interested(tenant, device).await
-    })
-    .await;
-    service
-        .publish(tenant, device, "command.changed", &json!({"n": 4}))
-        .await;
+    client.send(&json!({"event": "pusher:unsubscribe", "data": {"channel": channel}})).await;
+    eventually(PATIENCE, || async { !service.is_interested(tenant, device).await }).await;
+    service.publish(tenant, device, "command.changed", &json!({"n": 4})).await;
     client.quiet().await;
 }
 
@@ -54,18 +41,13 @@ async fn interest_lasts_until_the_last_of_several_sockets_is_gone() {
     let first = Client::joined(&service, tenant, &channel).await;
     let mut second = Client::joined(&service, tenant, &channel).await;
     drop(first);
-    service
-        .publish(tenant, device, "command.changed", &json!({"n": 1}))
-        .await;
+    service.publish(tenant, device, "command.changed", &json!({"n": 1})).await;
     assert_eq!(second.data("command.changed").await, json!({"n": 1}));
     assert!(service.is_interested(tenant, device).await);
     // The probe is an event of the device as any other.
     second.expect("probe").await;
     drop(second);
-    eventually(PATIENCE, || async {
-        !service.is_interested(tenant, device).await
-    })
-    .await;
+    eventually(PATIENCE, || async { !service.is_interested(tenant, device).await }).await;
 }
 
 #[tokio::test]
@@ -76,16 +58,10 @@ async fn tenant_channel_hears_presence_and_commands_of_all_devices_and_no_readin
     let mut client = Client::joined(&service, tenant, &channel).await;
     for n in 0..3 {
         let device = device();
-        service
-            .publish(tenant, device, "telemetry.received", &json!({"n": n}))
-            .await;
-        service
-            .publish(tenant, device, "command.changed", &json!({"n": n}))
-            .await;
+        service.publish(tenant, device, "telemetry.received", &json!({"n": n})).await;
+        service.publish(tenant, device, "command.changed", &json!({"n": n})).await;
         assert_eq!(client.data("command.changed").await, json!({"n": n}));
-        service
-            .publish(tenant, device, "presence.changed", &json!({"n": n}))
-            .await;
+        service.publish(tenant, device, "presence.changed", &json!({"n": n})).await;
         assert_eq!(client.data("presence.changed").await, json!({"n": n}));
     }
 }
@@ -104,9 +80,7 @@ async fn two_tenants_with_the_same_device_id_hear_nothing_of_each_other() {
     for n in 0..20 {
         for owner in [one, two] {
             let data = json!({"owner": owner.to_string(), "n": n});
-            service
-                .publish(owner, device, "command.changed", &data)
-                .await;
+            service.publish(owner, device, "command.changed", &data).await;
         }
     }
     for (owner, client) in &mut clients {
@@ -125,29 +99,17 @@ async fn signature_is_good_for_its_own_socket_and_channel_only() {
     let channel = device_channel(one, device);
     let refused = service.authorize(two, "1.2", &channel).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::PermissionDenied);
-    assert_eq!(
-        refused.metadata().get("yard-code").unwrap(),
-        "channel.forbidden"
-    );
+    assert_eq!(refused.metadata().get("yard-code").unwrap(), "channel.forbidden");
 
     let owner = Client::connect(&service).await;
-    let auth = service
-        .authorize(one, &owner.socket_id, &channel)
-        .await
-        .unwrap();
+    let auth = service.authorize(one, &owner.socket_id, &channel).await.unwrap();
     let mut thief = Client::connect(&service).await;
     thief.subscribe(&channel, &auth).await;
     let error = thief.expect("pusher:subscription_error").await;
-    assert_eq!(
-        (&error["channel"], &error["data"]["status"]),
-        (&json!(channel), &json!(401))
-    );
+    assert_eq!((&error["channel"], &error["data"]["status"]), (&json!(channel), &json!(401)));
     // A signature for one's own channel opens no other.
     let own = device_channel(two, device);
-    let auth = service
-        .authorize(two, &thief.socket_id, &own)
-        .await
-        .unwrap();
+    let auth = service.authorize(two, &thief.socket_id, &own).await.unwrap();
     thief.subscribe(&channel, &auth).await;
     thief.expect("pusher:subscription_error").await;
     assert!(!service.is_interested(one, device).await);
@@ -159,17 +121,10 @@ async fn second_subscribe_is_confirmed_and_delivers_one_copy() {
     let (tenant, device) = (tenant(), device());
     let channel = device_channel(tenant, device);
     let mut client = Client::joined(&service, tenant, &channel).await;
-    let auth = service
-        .authorize(tenant, &client.socket_id, &channel)
-        .await
-        .unwrap();
+    let auth = service.authorize(tenant, &client.socket_id, &channel).await.unwrap();
     client.subscribe(&channel, &auth).await;
-    client
-        .expect("pusher_internal:subscription_succeeded")
-        .await;
-    service
-        .publish(tenant, device, "command.changed", &json!({"n": 1}))
-        .await;
+    client.expect("pusher_internal:subscription_succeeded").await;
+    service.publish(tenant, device, "command.changed", &json!({"n": 1})).await;
     client.expect("command.changed").await;
     client.quiet().await;
 }
@@ -182,14 +137,9 @@ async fn events_flow_again_after_the_broker_was_killed() {
     service.nats.kill();
     client.quiet().await;
     service.nats.start_again();
-    eventually(PATIENCE, || async {
-        service.is_interested(tenant, device).await
-    })
-    .await;
+    eventually(PATIENCE, || async { service.is_interested(tenant, device).await }).await;
     // Probes of the wait may have come through.
-    service
-        .publish(tenant, device, "command.changed", &json!({"n": 1}))
-        .await;
+    service.publish(tenant, device, "command.changed", &json!({"n": 1})).await;
     loop {
         let next = client.next().await;
         if next["event"] == "command.changed" {
@@ -206,6 +156,9 @@ async fn drain_closes_every_socket_with_4200_and_ends_in_time() {
     for _ in 0..30 {
         clients.push(Client::connect(&service).await);
     }
+    // Says nothing, which it may for longer than a stop takes.
+    let authority = service.url().split('/').nth(2).unwrap().to_owned();
+    let _silent = tokio::net::TcpStream::connect(authority).await.unwrap();
     let stopping = timeout(Duration::from_secs(5), service.stop());
     let reading = async {
         for client in &mut clients {
@@ -214,9 +167,5 @@ async fn drain_closes_every_socket_with_4200_and_ends_in_time() {
     };
     let (clean, ()) = tokio::join!(stopping, reading);
     assert!(clean.expect("within the deadline"));
-    assert!(
-        tokio_tungstenite::connect_async(service.url())
-            .await
-            .is_err()
-    );
+    assert!(tokio_tungstenite::connect_async(service.url()).await.is_err());
 }

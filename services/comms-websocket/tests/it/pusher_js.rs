@@ -34,10 +34,7 @@ async fn authorise(
     State((service, tenant)): State<(Arc<Service>, TenantId)>,
     Form(wish): Form<Wish>,
 ) -> Response {
-    match service
-        .authorize(tenant, &wish.socket_id, &wish.channel_name)
-        .await
-    {
+    match service.authorize(tenant, &wish.socket_id, &wish.channel_name).await {
         Ok(auth) => Json(json!({"auth": auth, "channel_data": ""})).into_response(),
         Err(_) => StatusCode::FORBIDDEN.into_response(),
     }
@@ -52,14 +49,9 @@ struct Page {
 impl Page {
     async fn open(service: &Arc<Service>, tenant: TenantId) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!(
-            "http://{}/broadcasting/auth",
-            listener.local_addr().unwrap()
-        );
+        let endpoint = format!("http://{}/broadcasting/auth", listener.local_addr().unwrap());
         let state = (Arc::clone(service), tenant);
-        let router = Router::new()
-            .route("/broadcasting/auth", post(authorise))
-            .with_state(state);
+        let router = Router::new().route("/broadcasting/auth", post(authorise)).with_state(state);
         service.rt.tasks().spawn_request(async move {
             drop(axum::serve(listener, router).await);
         });
@@ -74,39 +66,25 @@ impl Page {
             .expect("node runs");
         let input = child.stdin.take().unwrap();
         let output = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self {
-            _child: child,
-            input,
-            output,
-        }
+        Self { _child: child, input, output }
     }
 
     async fn tell(&mut self, line: &str) {
-        self.input
-            .write_all(format!("{line}\n").as_bytes())
-            .await
-            .unwrap();
+        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
     /// The next thing that the page sees and that fits; others are passed over.
     async fn sees(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
         let found = async {
             loop {
-                let line = self
-                    .output
-                    .next_line()
-                    .await
-                    .unwrap()
-                    .expect("node is running");
+                let line = self.output.next_line().await.unwrap().expect("node is running");
                 let seen: Value = serde_json::from_str(&line).expect("a line of ours");
                 if fits(&seen) {
                     return seen;
                 }
             }
         };
-        timeout(PATIENCE, found)
-            .await
-            .expect("the page sees it in time")
+        timeout(PATIENCE, found).await.expect("the page sees it in time")
     }
 
     async fn sees_event(&mut self, event: &str) -> Value {
@@ -137,22 +115,14 @@ SKIPPED pusher_js: run `npm ci` in services/comms-websocket/tests/pusher-js
     page.tell(&format!("subscribe {channel}")).await;
     page.sees_event("pusher:subscription_succeeded").await;
     let reading = json!({"device_id": device.to_string(), "values": {"t": 21.5, "n": "ä\n\""}});
-    service
-        .publish(own, device, "telemetry.received", &reading)
-        .await;
+    service.publish(own, device, "telemetry.received", &reading).await;
     let seen = page.sees_event("telemetry.received").await;
-    assert_eq!(
-        (&seen["channel"], &seen["data"]),
-        (&json!(channel), &reading)
-    );
+    assert_eq!((&seen["channel"], &seen["data"]), (&json!(channel), &reading));
     let command = json!({"command_id": "c", "state": "COMMAND_STATE_ACKED"});
-    service
-        .publish(own, device, "command.changed", &command)
-        .await;
+    service.publish(own, device, "command.changed", &command).await;
     assert_eq!(page.sees_event("command.changed").await["data"], command);
 
-    page.tell(&format!("subscribe {}", device_channel(tenant(), device)))
-        .await;
+    page.tell(&format!("subscribe {}", device_channel(tenant(), device))).await;
     let refused = page.sees_event("pusher:subscription_error").await;
     assert_eq!(
         (&refused["data"]["type"], &refused["data"]["status"]),
@@ -161,17 +131,12 @@ SKIPPED pusher_js: run `npm ci` in services/comms-websocket/tests/pusher-js
     page.tell("subscribe presence-room").await;
     page.sees_event("pusher:subscription_error").await;
     page.tell(&format!("trigger {channel}")).await;
-    assert_eq!(
-        page.sees(|seen| seen["what"] == "error").await["code"],
-        4301
-    );
+    assert_eq!(page.sees(|seen| seen["what"] == "error").await["code"], 4301);
     page.sees(|seen| seen["what"] == "pong").await;
 
     page.tell(&format!("unsubscribe {channel}")).await;
-    yard_testkit::eventually(PATIENCE, || async {
-        !service.is_interested(own, device).await
-    })
-    .await;
+    yard_testkit::eventually(PATIENCE, || async { !service.is_interested(own, device).await })
+        .await;
     page.tell("leave").await;
     page.is("disconnected").await;
 }

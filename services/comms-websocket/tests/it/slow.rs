@@ -29,9 +29,7 @@ async fn slow_client_misses_older_readings_gets_the_newest_and_delays_nobody() {
     let mut slow = Client::joined(&service, tenant, &channel).await;
     let mut fast = Client::joined(&service, tenant, &channel).await;
     for n in 0..EVENTS {
-        service
-            .publish(tenant, device, "telemetry.received", &large(n))
-            .await;
+        service.publish(tenant, device, "telemetry.received", &large(n)).await;
         let heard = timeout(Duration::from_secs(2), fast.data("telemetry.received")).await;
         assert_eq!(heard.expect("not held up by the slow one")["n"], n);
     }
@@ -54,9 +52,7 @@ async fn slow_client_that_would_miss_a_command_is_closed_and_delays_nobody() {
     let mut slow = Client::joined(&service, tenant, &channel).await;
     let mut fast = Client::joined(&service, tenant, &channel).await;
     for n in 0..EVENTS {
-        service
-            .publish(tenant, device, "command.changed", &large(n))
-            .await;
+        service.publish(tenant, device, "command.changed", &large(n)).await;
         let heard = timeout(Duration::from_secs(2), fast.data("command.changed")).await;
         assert_eq!(heard.expect("not held up by the slow one")["n"], n);
     }

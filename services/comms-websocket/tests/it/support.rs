@@ -75,12 +75,7 @@ impl Service {
         change(&mut config);
         comms_websocket::run(config, rt.clone()).await.unwrap();
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
-        Self {
-            rt,
-            nats,
-            folder,
-            issuer,
-        }
+        Self { rt, nats, folder, issuer }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -88,10 +83,7 @@ impl Service {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!(
-            "ws://127.0.0.1:{}/app/{KEY}?protocol=7&client=test&version=1",
-            self.port()
-        )
+        format!("ws://127.0.0.1:{}/app/{KEY}?protocol=7&client=test&version=1", self.port())
     }
 
     pub(crate) fn calls(&self) -> RealtimeServiceClient<Channel> {
@@ -116,9 +108,7 @@ impl Service {
         };
         let bearer = format!("Bearer {}", self.issuer.sign(&claims).unwrap());
         let mut request = Request::new(message);
-        request
-            .metadata_mut()
-            .insert("authorization", bearer.parse().unwrap());
+        request.metadata_mut().insert("authorization", bearer.parse().unwrap());
         request
     }
 
@@ -132,10 +122,7 @@ impl Service {
             socket_id: socket_id.to_owned(),
             channel_name: channel.to_owned(),
         };
-        let answer = self
-            .calls()
-            .authorize_channel(self.request(tenant, wish))
-            .await?;
+        let answer = self.calls().authorize_channel(self.request(tenant, wish)).await?;
         Ok(answer.into_inner().auth)
     }
 
@@ -148,10 +135,7 @@ impl Service {
     ) {
         let client = self.nats.client().await;
         let subject = subjects::live_device(tenant, device, event);
-        client
-            .publish(subject, data.to_string().into())
-            .await
-            .unwrap();
+        client.publish(subject, data.to_string().into()).await.unwrap();
         client.flush().await.unwrap();
     }
 
@@ -214,13 +198,8 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(service: &Service) -> Self {
-        let (ws, _) = tokio_tungstenite::connect_async(service.url())
-            .await
-            .unwrap();
-        let mut this = Self {
-            ws,
-            socket_id: String::new(),
-        };
+        let (ws, _) = tokio_tungstenite::connect_async(service.url()).await.unwrap();
+        let mut this = Self { ws, socket_id: String::new() };
         let hello = this.expect("pusher:connection_established").await;
         let data: Value = serde_json::from_str(hello["data"].as_str().unwrap()).unwrap();
         assert!(data["activity_timeout"].as_u64().unwrap() > 0);
@@ -231,37 +210,25 @@ impl Client {
     /// Connects, has itself authorised and joins; the channel is live when this returns.
     pub(crate) async fn joined(service: &Service, tenant: TenantId, channel: &str) -> Self {
         let mut this = Self::connect(service).await;
-        let auth = service
-            .authorize(tenant, &this.socket_id, channel)
-            .await
-            .unwrap();
+        let auth = service.authorize(tenant, &this.socket_id, channel).await.unwrap();
         this.subscribe(channel, &auth).await;
         this.expect("pusher_internal:subscription_succeeded").await;
         this
     }
 
     pub(crate) async fn send(&mut self, message: &Value) {
-        self.ws
-            .send(Message::text(message.to_string()))
-            .await
-            .unwrap();
+        self.ws.send(Message::text(message.to_string())).await.unwrap();
     }
 
     pub(crate) async fn subscribe(&mut self, channel: &str, auth: &str) {
         let data = json!({"channel": channel, "auth": auth});
-        self.send(&json!({"event": "pusher:subscribe", "data": data}))
-            .await;
+        self.send(&json!({"event": "pusher:subscribe", "data": data})).await;
     }
 
     pub(crate) async fn next(&mut self) -> Value {
         loop {
-            let next = timeout(PATIENCE, self.ws.next())
-                .await
-                .expect("a message in time");
-            match next
-                .expect("the socket is open")
-                .expect("the socket is well")
-            {
+            let next = timeout(PATIENCE, self.ws.next()).await.expect("a message in time");
+            match next.expect("the socket is open").expect("the socket is well") {
                 Message::Text(text) => return serde_json::from_str(&text).unwrap(),
                 Message::Ping(_) | Message::Pong(_) => {}
                 other => panic!("unexpected {other:?}"),
@@ -312,8 +279,5 @@ pub(crate) async fn close_code(ws: &mut WebSocketStream<MaybeTlsStream<TcpStream
 
 /// Waits until a metric's line says something.
 pub(crate) async fn metric(line: &str) {
-    eventually(PATIENCE, || async {
-        yard_runtime::metrics_text().contains(line)
-    })
-    .await;
+    eventually(PATIENCE, || async { yard_runtime::metrics_text().contains(line) }).await;
 }
