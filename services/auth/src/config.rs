@@ -178,28 +178,16 @@ impl ServiceConfig for Config {
         self.throttle.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
-            return Err(ConfigError::new(
-                "sessions.lifetime",
-                "has to be 1 min to 30 days",
-            ));
+            return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));
         }
         if !(1..=64).contains(&self.sessions.hashing_threads) {
-            return Err(ConfigError::new(
-                "sessions.hashing_threads",
-                "has to be 1 to 64",
-            ));
+            return Err(ConfigError::new("sessions.hashing_threads", "has to be 1 to 64"));
         }
         if self.sessions.hashing_queue > 10_000 {
-            return Err(ConfigError::new(
-                "sessions.hashing_queue",
-                "has to be 0 to 10000",
-            ));
+            return Err(ConfigError::new("sessions.hashing_queue", "has to be 0 to 10000"));
         }
         if self.mqtt.host.is_empty() || self.mqtt.port == 0 {
-            return Err(ConfigError::new(
-                "mqtt.host",
-                "host and port have to be given",
-            ));
+            return Err(ConfigError::new("mqtt.host", "host and port have to be given"));
         }
         Ok(())
     }

@@ -21,21 +21,14 @@ pub(crate) fn serve(
 ) {
     let keys = key_set_json(verifier.issuer_keys());
     let router = Router::new()
-        .route(
-            "/.well-known/jwks.json",
-            get(move || async move { jwks(keys) }),
-        )
+        .route("/.well-known/jwks.json", get(move || async move { jwks(keys) }))
         .route("/crl/device-ca.pem", get(revocation_list))
         .with_state(revocation);
     let soft = runtime.shutdown().soft().clone();
-    runtime
-        .tasks()
-        .spawn(TaskKind::Critical, "http", async move {
-            let stop = async move { soft.cancelled().await };
-            Ok(axum::serve(listener, router)
-                .with_graceful_shutdown(stop)
-                .await?)
-        });
+    runtime.tasks().spawn(TaskKind::Critical, "http", async move {
+        let stop = async move { soft.cancelled().await };
+        Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?)
+    });
 }
 
 fn jwks(keys: String) -> Response {
@@ -48,10 +41,8 @@ fn jwks(keys: String) -> Response {
 
 async fn revocation_list(State(revocation): State<RevocationList>) -> Response {
     // A cache in between would delay a revocation.
-    let headers = [
-        (header::CONTENT_TYPE, "application/x-pem-file"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
+    let headers =
+        [(header::CONTENT_TYPE, "application/x-pem-file"), (header::CACHE_CONTROL, "no-cache")];
     match revocation.pem() {
         Some(pem) => (headers, pem).into_response(),
         None => StatusCode::SERVICE_UNAVAILABLE.into_response(),

@@ -72,17 +72,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let passwords = Passwords::start(&config.sessions).await?;
     let revocation = RevocationList::start(&pg, &ca, &config.device_ca, &runtime);
 
-    let exchange = Exchange {
-        pg: pg.clone(),
-        clock: runtime.clock(),
-        ids: runtime.ids(),
-        issuer,
-    };
-    let lifetime = config
-        .sessions
-        .lifetime
-        .try_into()
-        .context("sessions.lifetime")?;
+    let exchange = Exchange { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), issuer };
+    let lifetime = config.sessions.lifetime.try_into().context("sessions.lifetime")?;
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
@@ -91,34 +82,17 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         throttle: Throttle::new(redis, &config.throttle),
         lifetime,
     });
-    let enrolment = Enrolment {
-        pg: pg.clone(),
-        clock: runtime.clock(),
-        ca,
-    };
-    let devices = DevicesGrpc {
-        enrolment,
-        revocation: revocation.clone(),
-        mqtt: config.mqtt,
-    };
+    let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
+    let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
-    let sessions = SessionServiceServer::new(SessionsGrpc {
-        login,
-        exchange,
-        lifetime,
-    })
-    .max_decoding_message_size(LARGEST_REQUEST);
+    let sessions = SessionServiceServer::new(SessionsGrpc { login, exchange, lifetime })
+        .max_decoding_message_size(LARGEST_REQUEST);
     let people =
         PeopleServiceServer::new(PeopleGrpc { pg }).max_decoding_message_size(LARGEST_REQUEST);
-    let keys = KeyServiceServer::new(KeysGrpc {
-        verifier: verifier.clone(),
-    })
-    .max_decoding_message_size(LARGEST_REQUEST);
+    let keys = KeyServiceServer::new(KeysGrpc { verifier: verifier.clone() })
+        .max_decoding_message_size(LARGEST_REQUEST);
     let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
-    let routes = Routes::new(sessions)
-        .add_service(people)
-        .add_service(keys)
-        .add_service(devices);
+    let routes = Routes::new(sessions).add_service(people).add_service(keys).add_service(devices);
     http::serve(&runtime, http, verifier, revocation);
     server::serve(&runtime, grpc, verifier, routes);
     Ok(())

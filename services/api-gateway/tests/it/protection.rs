@@ -1,9 +1,9 @@
 //! CSRF, CORS and the headers of every answer.
 
 use reqwest::Method;
+use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use serde_json::json;
 use yard_contracts::device::v1::Device;
 use yard_contracts::identity::v1::{LoginResponse, Me};
 

@@ -36,9 +36,7 @@ impl Classify for CsrError {
     }
 
     fn into_fault(self) -> Fault {
-        Fault::new(self.code())
-            .with_public(self.to_string())
-            .with_pointer("/csr_pem")
+        Fault::new(self.code()).with_public(self.to_string()).with_pointer("/csr_pem")
     }
 }
 
@@ -54,10 +52,7 @@ impl DeviceKey {
         }
         let block = Pem::iter_from_buffer(pem.as_bytes()).next();
         let block = block.and_then(Result::ok).ok_or(CsrError::Unreadable)?;
-        if !matches!(
-            block.label.as_str(),
-            "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST"
-        ) {
+        if !matches!(block.label.as_str(), "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") {
             return Err(CsrError::Unreadable);
         }
         let (rest, request) = X509CertificationRequest::from_der(&block.contents)
@@ -70,11 +65,7 @@ impl DeviceKey {
 
     fn of_parsed(request: &X509CertificationRequest<'_>) -> Result<Self, CsrError> {
         let key = &request.certification_request_info.subject_pki;
-        let curve = key
-            .algorithm
-            .parameters
-            .as_ref()
-            .and_then(|p| p.as_oid().ok());
+        let curve = key.algorithm.parameters.as_ref().and_then(|p| p.as_oid().ok());
         let point = &key.subject_public_key.data;
         if key.algorithm.algorithm != OID_KEY_TYPE_EC_PUBLIC_KEY
             || curve != Some(OID_EC_P256)
@@ -87,11 +78,7 @@ impl DeviceKey {
         if request.signature_algorithm.algorithm != OID_SIG_ECDSA_WITH_SHA256 {
             return Err(CsrError::Algorithm);
         }
-        request
-            .verify_signature()
-            .map_err(|_invalid| CsrError::Signature)?;
-        SubjectPublicKeyInfo::from_der(key.raw)
-            .map(Self)
-            .map_err(|_unreadable| CsrError::Key)
+        request.verify_signature().map_err(|_invalid| CsrError::Signature)?;
+        SubjectPublicKeyInfo::from_der(key.raw).map(Self).map_err(|_unreadable| CsrError::Key)
     }
 }

@@ -88,12 +88,7 @@ impl DeviceCa {
         let not_after = certificate.validity().not_after.to_datetime();
         let issuer = Issuer::from_ca_cert_der(&block.contents.as_slice().into(), key)
             .map_err(|_unsupported| unreadable())?;
-        Ok(Self {
-            issuer,
-            key_id,
-            pem,
-            not_after,
-        })
+        Ok(Self { issuer, key_id, pem, not_after })
     }
 
     /// What a device checks the broker's certificate against, PEM.
@@ -117,28 +112,16 @@ impl DeviceCa {
         params.not_before = now - BACKDATED;
         params.not_after = (now + CERTIFICATE_LIFE).min(self.not_after);
         params.distinguished_name = DistinguishedName::new();
-        params
-            .distinguished_name
-            .push(DnType::OrganizationName, tenant.to_string());
-        params
-            .distinguished_name
-            .push(DnType::CommonName, device.to_string());
+        params.distinguished_name.push(DnType::OrganizationName, tenant.to_string());
+        params.distinguished_name.push(DnType::CommonName, device.to_string());
         params.subject_alt_names = vec![SanType::URI(uri.try_into().map_err(signing)?)];
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        let pem = params
-            .signed_by(&key.0, &self.issuer)
-            .map_err(signing)?
-            .pem();
+        let pem = params.signed_by(&key.0, &self.issuer).map_err(signing)?.pem();
         let (not_before, not_after) = (params.not_before, params.not_after);
-        Ok(Issued {
-            serial: secrets::hex(&serial),
-            pem,
-            not_before,
-            not_after,
-        })
+        Ok(Issued { serial: secrets::hex(&serial), pem, not_before, not_after })
     }
 
     /// Signs the list with that number.
@@ -158,15 +141,8 @@ impl DeviceCa {
             // OpenSSL looks the signer up by this; a key id of our own making would not be found.
             key_identifier_method: KeyIdMethod::PreSpecified(self.key_id.clone()),
         };
-        let pem = list
-            .signed_by(&self.issuer)
-            .and_then(|list| list.pem())
-            .map_err(signing)?;
-        Ok(SignedList {
-            number,
-            pem,
-            next_update,
-        })
+        let pem = list.signed_by(&self.issuer).and_then(|list| list.pem()).map_err(signing)?;
+        Ok(SignedList { number, pem, next_update })
     }
 }
 
@@ -193,12 +169,10 @@ fn check_ca(
     if certificate.validity().not_after.timestamp() <= now.unix_timestamp() {
         return Err("has expired");
     }
-    let key_id = certificate
-        .iter_extensions()
-        .find_map(|e| match e.parsed_extension() {
-            ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-            _ => None,
-        });
+    let key_id = certificate.iter_extensions().find_map(|e| match e.parsed_extension() {
+        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
+        _ => None,
+    });
     key_id.ok_or("has no subject key identifier")
 }
 

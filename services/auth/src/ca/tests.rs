@@ -13,9 +13,7 @@ const RSA_REQUEST: &str = include_str!("../../tests/it/rsa-request.pem");
 
 fn ca_params() -> CertificateParams {
     let mut params = CertificateParams::default();
-    params
-        .distinguished_name
-        .push(DnType::CommonName, "device CA of a test");
+    params.distinguished_name.push(DnType::CommonName, "device CA of a test");
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params
@@ -23,19 +21,11 @@ fn ca_params() -> CertificateParams {
 
 fn ca_of(params: &CertificateParams) -> Result<DeviceCa, ConfigError> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    DeviceCa::new(
-        params.self_signed(&key).unwrap().pem(),
-        &key.serialize_pem(),
-        NOW,
-    )
+    DeviceCa::new(params.self_signed(&key).unwrap().pem(), &key.serialize_pem(), NOW)
 }
 
 fn request(key: &KeyPair) -> String {
-    CertificateParams::default()
-        .serialize_request(key)
-        .unwrap()
-        .pem()
-        .unwrap()
+    CertificateParams::default().serialize_request(key).unwrap().pem().unwrap()
 }
 
 fn p256_request() -> String {
@@ -56,22 +46,15 @@ fn certificate_has_the_stated_profile() {
     // The request asks for another name and for a CA; neither is given.
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let asked = ca_params().serialize_request(&key).unwrap().pem().unwrap();
-    let issued = ca
-        .issue(&DeviceKey::of_request(&asked).unwrap(), device, tenant, NOW)
-        .unwrap();
+    let issued = ca.issue(&DeviceKey::of_request(&asked).unwrap(), device, tenant, NOW).unwrap();
 
     let (_, block) = parse_x509_pem(issued.pem.as_bytes()).unwrap();
     let certificate = block.parse_x509().unwrap();
     let (_, ca_block) = parse_x509_pem(ca.pem().as_bytes()).unwrap();
     let ca_certificate = ca_block.parse_x509().unwrap();
-    certificate
-        .verify_signature(Some(ca_certificate.public_key()))
-        .unwrap();
+    certificate.verify_signature(Some(ca_certificate.public_key())).unwrap();
     assert_eq!(certificate.issuer(), ca_certificate.subject());
-    assert_eq!(
-        certificate.subject().to_string(),
-        format!("O={tenant}, CN={device}")
-    );
+    assert_eq!(certificate.subject().to_string(), format!("O={tenant}, CN={device}"));
     let san = certificate.subject_alternative_name().unwrap().unwrap();
     let uri = format!("URI(urn:switchyard:tenant:{tenant})");
     assert_eq!(san.value.general_names.len(), 1);
@@ -81,18 +64,9 @@ fn certificate_has_the_stated_profile() {
     assert_eq!((usage.critical, usage.value.flags), (true, 1));
     let extended = certificate.extended_key_usage().unwrap().unwrap();
     assert!(extended.value.client_auth && !extended.value.server_auth && !extended.value.any);
-    assert_eq!(
-        certificate.public_key().subject_public_key.data,
-        key.public_key_raw()
-    );
-    assert_eq!(
-        certificate.validity().not_before.to_datetime(),
-        datetime!(2026-03-01 11:55 UTC)
-    );
-    assert_eq!(
-        certificate.validity().not_after.to_datetime(),
-        datetime!(2026-05-30 12:00 UTC)
-    );
+    assert_eq!(certificate.public_key().subject_public_key.data, key.public_key_raw());
+    assert_eq!(certificate.validity().not_before.to_datetime(), datetime!(2026-03-01 11:55 UTC));
+    assert_eq!(certificate.validity().not_after.to_datetime(), datetime!(2026-05-30 12:00 UTC));
     assert_eq!(certificate.raw_serial().len(), 16);
     assert_eq!(secrets::hex(certificate.raw_serial()), issued.serial);
 }
@@ -103,10 +77,7 @@ fn certificate_never_outlives_its_ca() {
     let mut params = ca_params();
     params.not_after = datetime!(2026-04-01 0:00 UTC);
     let key = DeviceKey::of_request(&p256_request()).unwrap();
-    let issued = ca_of(&params)
-        .unwrap()
-        .issue(&key, device, tenant, NOW)
-        .unwrap();
+    let issued = ca_of(&params).unwrap().issue(&key, device, tenant, NOW).unwrap();
     assert_eq!(issued.not_after, params.not_after);
 }
 
@@ -131,22 +102,13 @@ fn request_that_is_not_acceptable_is_refused_with_its_reason() {
 #[test]
 fn request_signed_by_another_key_is_refused() {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let request = CertificateParams::default()
-        .serialize_request(&key)
-        .unwrap();
+    let request = CertificateParams::default().serialize_request(&key).unwrap();
     let mut der = request.der().to_vec();
     // The key's last byte: everything still parses, but the signature is another key's.
-    let at = der
-        .windows(65)
-        .position(|w| w == key.public_key_raw())
-        .unwrap()
-        + 64;
+    let at = der.windows(65).position(|w| w == key.public_key_raw()).unwrap() + 64;
     der[at] ^= 1;
     let pem = pem_of("CERTIFICATE REQUEST", &der);
-    assert_eq!(
-        DeviceKey::of_request(&pem).unwrap_err(),
-        CsrError::Signature
-    );
+    assert_eq!(DeviceKey::of_request(&pem).unwrap_err(), CsrError::Signature);
 }
 
 #[test]
@@ -163,10 +125,7 @@ fn ca_that_could_not_sign_is_refused_at_start() {
     }
     let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let pem = ca_of(&ca_params()).unwrap().pem;
-    let problem = DeviceCa::new(pem, &other.serialize_pem(), NOW)
-        .err()
-        .unwrap()
-        .to_string();
+    let problem = DeviceCa::new(pem, &other.serialize_pem(), NOW).err().unwrap().to_string();
     assert!(problem.contains("does not belong"), "{problem}");
 }
 
@@ -174,31 +133,21 @@ fn ca_that_could_not_sign_is_refused_at_start() {
 fn list_holds_the_revoked_serials_its_number_and_the_cas_key_id() {
     let ca = ca_of(&ca_params()).unwrap();
     let serial = secrets::hex(&serial().unwrap());
-    let revoked = [Revoked {
-        serial: serial.clone(),
-        at: NOW,
-    }];
+    let revoked = [Revoked { serial: serial.clone(), at: NOW }];
     let list = ca.sign_list(7, &revoked, NOW).unwrap();
     let (_, block) = parse_x509_pem(list.pem.as_bytes()).unwrap();
     let (_, crl) = parse_x509_crl(&block.contents).unwrap();
     let (_, ca_block) = parse_x509_pem(ca.pem().as_bytes()).unwrap();
-    crl.verify_signature(ca_block.parse_x509().unwrap().public_key())
-        .unwrap();
-    let serials: Vec<_> = crl
-        .iter_revoked_certificates()
-        .map(|r| secrets::hex(r.raw_serial()))
-        .collect();
+    crl.verify_signature(ca_block.parse_x509().unwrap().public_key()).unwrap();
+    let serials: Vec<_> =
+        crl.iter_revoked_certificates().map(|r| secrets::hex(r.raw_serial())).collect();
     assert_eq!(serials, [serial]);
     assert_eq!(crl.crl_number().unwrap().to_string(), "7");
-    assert_eq!(
-        crl.next_update().unwrap().timestamp(),
-        list.next_update.unix_timestamp()
-    );
+    assert_eq!(crl.next_update().unwrap().timestamp(), list.next_update.unix_timestamp());
     let names_ca = crl.extensions().iter().any(|e| match e.parsed_extension() {
-        ParsedExtension::AuthorityKeyIdentifier(id) => id
-            .key_identifier
-            .as_ref()
-            .is_some_and(|id| id.0 == ca.key_id),
+        ParsedExtension::AuthorityKeyIdentifier(id) => {
+            id.key_identifier.as_ref().is_some_and(|id| id.0 == ca.key_id)
+        }
         _ => false,
     });
     assert!(names_ca);
@@ -208,13 +157,7 @@ fn list_holds_the_revoked_serials_its_number_and_the_cas_key_id() {
 fn pem_of(label: &str, der: &[u8]) -> String {
     use base64::Engine as _;
     let body = base64::engine::general_purpose::STANDARD.encode(der);
-    let lines: Vec<&str> = body
-        .as_bytes()
-        .chunks(64)
-        .map(|line| std::str::from_utf8(line).unwrap())
-        .collect();
-    format!(
-        "-----BEGIN {label}-----\n{}\n-----END {label}-----\n",
-        lines.join("\n")
-    )
+    let lines: Vec<&str> =
+        body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

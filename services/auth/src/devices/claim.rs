@@ -34,9 +34,7 @@ impl ClaimCode {
                 b'I' | b'L' => b'1',
                 other => other,
             };
-            *letters
-                .get_mut(count)
-                .filter(|_| ALPHABET.contains(&letter))? = letter;
+            *letters.get_mut(count).filter(|_| ALPHABET.contains(&letter))? = letter;
             count += 1;
         }
         (count == LENGTH).then_some(Self(letters))
@@ -44,11 +42,8 @@ impl ClaimCode {
 
     /// In groups of five.
     pub(super) fn text(&self) -> String {
-        let groups: Vec<String> = self
-            .0
-            .chunks(GROUP)
-            .map(|g| g.iter().copied().map(char::from).collect())
-            .collect();
+        let groups: Vec<String> =
+            self.0.chunks(GROUP).map(|g| g.iter().copied().map(char::from).collect()).collect();
         groups.join("-")
     }
 
@@ -70,18 +65,8 @@ mod tests {
         assert_eq!(text.len(), LENGTH + GROUPS - 1);
         let bare = text.replace('-', "");
         let look_alike = text.replace('0', "o").replace('1', "l");
-        for typed in [
-            text.clone(),
-            text.to_lowercase(),
-            text.replace('-', " "),
-            bare,
-            look_alike,
-        ] {
-            assert_eq!(
-                ClaimCode::parse(&typed).unwrap().hash(),
-                code.hash(),
-                "{typed}"
-            );
+        for typed in [text.clone(), text.to_lowercase(), text.replace('-', " "), bare, look_alike] {
+            assert_eq!(ClaimCode::parse(&typed).unwrap().hash(), code.hash(), "{typed}");
         }
         assert_ne!(ClaimCode::generate().unwrap().hash(), code.hash());
     }

@@ -37,9 +37,7 @@ impl EnrollmentService for DevicesGrpc {
         request: Request<wire::CreateClaimCodeRequest>,
     ) -> Result<Response<wire::ClaimCode>, Status> {
         let call = Call::of(&request);
-        self.create(&call.caller, &request.into_inner())
-            .await
-            .rpc(&call, "create a claim code")
+        self.create(&call.caller, &request.into_inner()).await.rpc(&call, "create a claim code")
     }
 
     async fn enroll_device(
@@ -47,14 +45,9 @@ impl EnrollmentService for DevicesGrpc {
         request: Request<wire::EnrollDeviceRequest>,
     ) -> Result<Response<wire::EnrollDeviceResponse>, Status> {
         let call = Call::of(&request);
-        let wire::EnrollDeviceRequest {
-            claim_code,
-            csr_pem,
-        } = request.into_inner();
+        let wire::EnrollDeviceRequest { claim_code, csr_pem } = request.into_inner();
         let enrolled = self.enrolment.enroll(&claim_code, &csr_pem).await;
-        enrolled
-            .map(|enrolled| self.answer(enrolled))
-            .rpc(&call, "enroll a device")
+        enrolled.map(|enrolled| self.answer(enrolled)).rpc(&call, "enroll a device")
     }
 
     async fn list_device_certificates(
@@ -62,9 +55,7 @@ impl EnrollmentService for DevicesGrpc {
         request: Request<wire::ListDeviceCertificatesRequest>,
     ) -> Result<Response<wire::ListDeviceCertificatesResponse>, Status> {
         let call = Call::of(&request);
-        self.list(&call.caller, &request.into_inner())
-            .await
-            .rpc(&call, "list certificates")
+        self.list(&call.caller, &request.into_inner()).await.rpc(&call, "list certificates")
     }
 
     async fn revoke_certificate(
@@ -73,9 +64,7 @@ impl EnrollmentService for DevicesGrpc {
     ) -> Result<Response<wire::DeviceCertificate>, Status> {
         let call = Call::of(&request);
         let serial = request.into_inner().serial;
-        self.revoke(&call.caller, &serial)
-            .await
-            .rpc(&call, "revoke a certificate")
+        self.revoke(&call.caller, &serial).await.rpc(&call, "revoke a certificate")
     }
 
     async fn register_device(
@@ -83,9 +72,7 @@ impl EnrollmentService for DevicesGrpc {
         request: Request<wire::RegisterDeviceRequest>,
     ) -> Result<Response<wire::RegisterDeviceResponse>, Status> {
         let call = Call::of(&request);
-        self.register(&call.caller, &request.into_inner())
-            .await
-            .rpc(&call, "register a device")
+        self.register(&call.caller, &request.into_inner()).await.rpc(&call, "register a device")
     }
 }
 
@@ -150,9 +137,7 @@ impl DevicesGrpc {
     ) -> Result<wire::ListDeviceCertificatesResponse, Fault> {
         let device = device_id(&request.device_id)?;
         let most = page::size(request.page_size, USUAL_PAGE, LARGEST_PAGE)?;
-        let after = page::parts::<2>(&request.page_token)?
-            .map(after)
-            .transpose()?;
+        let after = page::parts::<2>(&request.page_token)?.map(after).transpose()?;
         let mut tx = self.tenant_tx(caller).await?;
         if !store::is_device(&mut tx, device).await? {
             return Err(Code::DeviceUnknown.into());
@@ -183,11 +168,7 @@ impl DevicesGrpc {
         let now = self.enrolment.clock.now();
         let Some(revoked) = store::revoke(&mut tx, serial, now).await? else {
             let known = store::certificate_exists(&mut tx, serial).await?;
-            let code = if known {
-                Code::CertificateRevoked
-            } else {
-                Code::ResourceNotFound
-            };
+            let code = if known { Code::CertificateRevoked } else { Code::ResourceNotFound };
             return Err(code.into());
         };
         tx.commit().await?;
@@ -208,10 +189,8 @@ impl DevicesGrpc {
             .map_err(|e| Fault::new(Code::TenantUnknown).with_source(e))?;
         let name = request.display_name.as_str();
         if name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
-            return Err(
-                Fault::invalid("display_name has to be at most 120 plain characters")
-                    .with_pointer("/display_name"),
-            );
+            return Err(Fault::invalid("display_name has to be at most 120 plain characters")
+                .with_pointer("/display_name"));
         }
         let actor = Actor::of_subject(caller.subject());
         let mut tx = PlatformTx::begin(&self.enrolment.pg, &actor).await?;
@@ -233,8 +212,7 @@ impl DevicesGrpc {
 
 /// A text that is no id names no device.
 fn device_id(text: &str) -> Result<DeviceId, Fault> {
-    text.parse()
-        .map_err(|e| Fault::new(Code::DeviceUnknown).with_source(e))
+    text.parse().map_err(|e| Fault::new(Code::DeviceUnknown).with_source(e))
 }
 
 fn is_serial(text: &str) -> bool {
@@ -245,11 +223,7 @@ fn is_serial(text: &str) -> bool {
 fn after([seconds, serial]: [String; 2]) -> Result<After, Fault> {
     let wrong = || Fault::new(Code::PageTokenInvalid);
     // Before 1970 lie times that PostgreSQL does not know.
-    let seconds: u32 = seconds
-        .parse()
-        .ok()
-        .filter(|_| is_serial(&serial))
-        .ok_or_else(wrong)?;
+    let seconds: u32 = seconds.parse().ok().filter(|_| is_serial(&serial)).ok_or_else(wrong)?;
     let seconds = i64::from(seconds);
     let not_before =
         OffsetDateTime::from_unix_timestamp(seconds).map_err(|e| wrong().with_source(e))?;

@@ -15,9 +15,7 @@ pub(crate) fn key_set(issuer_keys: &[Jwk]) -> KeySet {
         r#use: "sig".to_owned(),
         alg: "EdDSA".to_owned(),
     });
-    KeySet {
-        keys: keys.collect(),
-    }
+    KeySet { keys: keys.collect() }
 }
 
 /// The same as JSON (RFC 7517).

@@ -22,9 +22,7 @@ impl PeopleService for PeopleGrpc {
         request: Request<ListPeopleRequest>,
     ) -> Result<Response<ListPeopleResponse>, Status> {
         let call = Call::of(&request);
-        self.list(&call.caller, &request.into_inner())
-            .await
-            .rpc(&call, "list people")
+        self.list(&call.caller, &request.into_inner()).await.rpc(&call, "list people")
     }
 }
 
@@ -46,10 +44,7 @@ impl PeopleGrpc {
         let members = store::members(&mut tx, tenant, after, most).await?;
         tx.commit().await?;
         let full = i64::try_from(members.len()) == Ok(most);
-        let next = members
-            .last()
-            .filter(|_| full)
-            .map(|last| page::token(&[&last.email]));
+        let next = members.last().filter(|_| full).map(|last| page::token(&[&last.email]));
         Ok(ListPeopleResponse {
             people: members.into_iter().map(person).collect(),
             next_page_token: next.unwrap_or_default(),

@@ -15,10 +15,7 @@ impl ListFile {
     pub(super) fn new(path: &Path, instance: &str) -> Option<Self> {
         let mut draft = path.file_name()?.to_owned();
         draft.push(format!(".{instance}.new"));
-        Some(Self {
-            path: path.to_owned(),
-            draft: path.with_file_name(draft),
-        })
+        Some(Self { path: path.to_owned(), draft: path.with_file_name(draft) })
     }
 
     /// Replaces the file as a whole: a broker that reads now gets the old list or the new one.

@@ -54,12 +54,10 @@ impl RevocationList {
             starting: Some(runtime.health().await_start("revocation-list")),
         };
         let soft = runtime.shutdown().soft().clone();
-        runtime
-            .tasks()
-            .spawn(TaskKind::Background, "revocation-list", async move {
-                soft.run_until_cancelled(keeper.keep()).await;
-                Ok(())
-            });
+        runtime.tasks().spawn(TaskKind::Background, "revocation-list", async move {
+            soft.run_until_cancelled(keeper.keep()).await;
+            Ok(())
+        });
         Self { current, wake }
     }
 
@@ -100,11 +98,7 @@ impl Keeper {
             if let Err(fault) = self.round().await {
                 telemetry::revocation_list_failure();
                 let (code, problem) = (fault.code().as_str(), fault.inside());
-                tracing::warn!(
-                    code,
-                    problem,
-                    "could not renew the revocation list; trying again"
-                );
+                tracing::warn!(code, problem, "could not renew the revocation list; trying again");
             }
             let woken = self.wake.notified();
             // Elapsed or woken: both mean to look again.
@@ -166,24 +160,14 @@ mod tests {
 
     #[test]
     fn list_is_due_at_first_on_change_and_hourly() {
-        let extent = Extent {
-            count: 1,
-            latest: Some(NOW),
-        };
+        let extent = Extent { count: 1, latest: Some(NOW) };
         let signed = Some(Signed { extent, at: NOW });
         assert!(is_due(None, extent, NOW));
         assert!(!is_due(signed, extent, NOW + time::Duration::minutes(59)));
         assert!(is_due(signed, extent, NOW + RENEWAL));
         assert!(is_due(signed, extent, NOW - time::Duration::seconds(1)));
         assert!(is_due(signed, Extent { count: 2, ..extent }, NOW));
-        assert!(is_due(
-            signed,
-            Extent {
-                latest: None,
-                ..extent
-            },
-            NOW
-        ));
+        assert!(is_due(signed, Extent { latest: None, ..extent }, NOW));
     }
 
     #[tokio::test]
@@ -193,15 +177,10 @@ mod tests {
         let file = ListFile::new(&folder.join("crl.pem"), "i1").unwrap();
         file.replace("one").await.unwrap();
         file.replace("two").await.unwrap();
-        let names: Vec<_> = std::fs::read_dir(&folder)
-            .unwrap()
-            .map(|e| e.unwrap().file_name())
-            .collect();
+        let names: Vec<_> =
+            std::fs::read_dir(&folder).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["crl.pem"]);
-        assert_eq!(
-            std::fs::read_to_string(folder.join("crl.pem")).unwrap(),
-            "two"
-        );
+        assert_eq!(std::fs::read_to_string(folder.join("crl.pem")).unwrap(), "two");
         std::fs::remove_dir_all(&folder).unwrap();
         assert!(file.replace("three").await.is_err());
         assert!(ListFile::new(std::path::Path::new(""), "i1").is_none());

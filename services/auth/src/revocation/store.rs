@@ -43,8 +43,5 @@ pub(super) async fn revoked(
     .bind(now)
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows
-        .into_iter()
-        .map(|(serial, at)| Revoked { serial, at })
-        .collect())
+    Ok(rows.into_iter().map(|(serial, at)| Revoked { serial, at }).collect())
 }

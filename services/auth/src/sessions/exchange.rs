@@ -39,17 +39,12 @@ impl Exchange {
         let expired = || Fault::new(Code::AuthSessionExpired);
         let token = SessionToken::parse(token).ok_or_else(expired)?;
         let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
-        let standing = store::standing(&mut tx, &token.hash())
-            .await?
-            .ok_or_else(expired)?;
+        let standing = store::standing(&mut tx, &token.hash()).await?.ok_or_else(expired)?;
         tx.commit().await?;
         let claims = claims(&standing, self.ids.uuid7(), self.clock.now())?;
         let expires_at = OffsetDateTime::from_unix_timestamp(claims.exp)
             .map_err(|e| Fault::internal("time of an access token").with_source(e))?;
-        Ok(Access {
-            token: self.issuer.sign(&claims)?,
-            expires_at,
-        })
+        Ok(Access { token: self.issuer.sign(&claims)?, expires_at })
     }
 }
 
@@ -104,9 +99,7 @@ mod tests {
     }
 
     fn code(standing: &Standing) -> Option<Code> {
-        claims(standing, Uuid::nil(), NOW)
-            .err()
-            .map(|fault| fault.code())
+        claims(standing, Uuid::nil(), NOW).err().map(|fault| fault.code())
     }
 
     #[test]
@@ -127,23 +120,14 @@ mod tests {
             ..member()
         };
         let made = claims(&standing, Uuid::nil(), NOW).unwrap();
-        assert_eq!(
-            (made.tenant, made.role.as_str()),
-            (None, SYSTEM_ADMINISTRATOR)
-        );
-        let not_any_more = Standing {
-            system_administrator: false,
-            ..standing
-        };
+        assert_eq!((made.tenant, made.role.as_str()), (None, SYSTEM_ADMINISTRATOR));
+        let not_any_more = Standing { system_administrator: false, ..standing };
         assert_eq!(code(&not_any_more), Some(Code::AuthSessionExpired));
     }
 
     #[test]
     fn token_never_outlives_its_session() {
-        let short = Standing {
-            expires_at: NOW + Duration::seconds(7),
-            ..member()
-        };
+        let short = Standing { expires_at: NOW + Duration::seconds(7), ..member() };
         let made = claims(&short, Uuid::nil(), NOW).unwrap();
         assert_eq!(made.exp - made.iat, 7);
     }
@@ -151,33 +135,15 @@ mod tests {
     #[test]
     fn whatever_ended_the_session_ends_it_here() {
         for ended in [
-            Standing {
-                expires_at: NOW,
-                ..member()
-            },
-            Standing {
-                revoked_at: Some(NOW),
-                ..member()
-            },
-            Standing {
-                disabled_at: Some(NOW),
-                ..member()
-            },
-            Standing {
-                role: None,
-                ..member()
-            },
-            Standing {
-                tenant_state: Some("closed".to_owned()),
-                ..member()
-            },
+            Standing { expires_at: NOW, ..member() },
+            Standing { revoked_at: Some(NOW), ..member() },
+            Standing { disabled_at: Some(NOW), ..member() },
+            Standing { role: None, ..member() },
+            Standing { tenant_state: Some("closed".to_owned()), ..member() },
         ] {
             assert_eq!(code(&ended), Some(Code::AuthSessionExpired), "{ended:?}");
         }
-        let suspended = Standing {
-            tenant_state: Some("suspended".to_owned()),
-            ..member()
-        };
+        let suspended = Standing { tenant_state: Some("suspended".to_owned()), ..member() };
         assert_eq!(code(&suspended), Some(Code::TenantSuspended));
     }
 }

@@ -20,12 +20,7 @@ pub(super) async fn admit(
     let keys: Vec<String> = limits.iter().map(|(key, _)| key.clone()).collect();
     let arguments: Vec<String> = limits
         .iter()
-        .flat_map(|(_, limit)| {
-            [
-                limit.interval.as_millis().to_string(),
-                limit.burst.to_string(),
-            ]
-        })
+        .flat_map(|(_, limit)| [limit.interval.as_millis().to_string(), limit.burst.to_string()])
         .collect();
     let wait: u64 = redis.eval(SCRIPT, keys, arguments).await?;
     Ok((wait > 0).then(|| Duration::from_millis(wait)))

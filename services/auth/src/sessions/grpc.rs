@@ -45,10 +45,7 @@ impl SessionService for SessionsGrpc {
         request: Request<LogoutRequest>,
     ) -> Result<Response<LogoutResponse>, Status> {
         let call = Call::of(&request);
-        let done = self
-            .sign_out(&call.caller)
-            .await
-            .map(|()| LogoutResponse {});
+        let done = self.sign_out(&call.caller).await.map(|()| LogoutResponse {});
         let mut response = done.rpc(&call, "sign out")?;
         set_session(&mut response, ";0");
         Ok(response)
@@ -56,9 +53,7 @@ impl SessionService for SessionsGrpc {
 
     async fn get_me(&self, request: Request<GetMeRequest>) -> Result<Response<Me>, Status> {
         let call = Call::of(&request);
-        self.me(&call.caller)
-            .await
-            .rpc(&call, "describe the caller")
+        self.me(&call.caller).await.rpc(&call, "describe the caller")
     }
 
     async fn exchange_session(
@@ -66,14 +61,8 @@ impl SessionService for SessionsGrpc {
         request: Request<ExchangeSessionRequest>,
     ) -> Result<Response<ExchangeSessionResponse>, Status> {
         let call = Call::of(&request);
-        let done = self
-            .exchange
-            .exchange(&request.into_inner().session_token)
-            .await;
-        telemetry::exchange(
-            done.as_ref()
-                .map_or_else(|f| f.code().as_str(), |_| "exchanged"),
-        );
+        let done = self.exchange.exchange(&request.into_inner().session_token).await;
+        telemetry::exchange(done.as_ref().map_or_else(|f| f.code().as_str(), |_| "exchanged"));
         let done = done.map(|access| ExchangeSessionResponse {
             access_token: access.token,
             expires_at: Some(timestamp(access.expires_at)),
@@ -98,12 +87,7 @@ impl SessionsGrpc {
         };
         let opened = async {
             let by_token = by_token?;
-            let LoginRequest {
-                email,
-                password,
-                tenant,
-                ..
-            } = request;
+            let LoginRequest { email, password, tenant, .. } = request;
             let credentials = Credentials::new(&email, password, tenant, source)?;
             Ok((by_token, self.login.login(credentials).await?))
         };
@@ -165,10 +149,7 @@ fn me_of(opened: Opened) -> Me {
         tenant_id,
         tenant_slug,
         tenant_name,
-        permissions: permissions_of(&role)
-            .iter()
-            .map(|&p| p.to_owned())
-            .collect(),
+        permissions: permissions_of(&role).iter().map(|&p| p.to_owned()).collect(),
         role,
     }
 }

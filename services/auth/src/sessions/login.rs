@@ -83,18 +83,10 @@ impl Credentials {
         }
         let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         if tenant.len() > LONGEST_SLUG || !tenant.bytes().all(plain) {
-            return wrong(
-                "tenant",
-                "has to be a slug of lower-case letters, digits and hyphens",
-            );
+            return wrong("tenant", "has to be a slug of lower-case letters, digits and hyphens");
         }
         let tenant = (!tenant.is_empty()).then_some(tenant);
-        Ok(Self {
-            email,
-            password,
-            tenant,
-            source,
-        })
+        Ok(Self { email, password, tenant, source })
     }
 }
 
@@ -125,18 +117,11 @@ impl Login {
     }
 
     async fn attempt(&self, credentials: Credentials) -> Result<Opened, Fault> {
-        let Credentials {
-            email,
-            password,
-            tenant,
-            source,
-        } = credentials;
+        let Credentials { email, password, tenant, source } = credentials;
         let attempt = Attempt::new(&email, source);
         self.0.throttle.admit(&attempt).await?;
         let (account, memberships) = self.find(&email).await?;
-        let hash = account
-            .as_ref()
-            .map(|account| account.password_hash.clone());
+        let hash = account.as_ref().map(|account| account.password_hash.clone());
         let right = self.0.passwords.verify(password, hash).await?;
         let account = account.filter(|account| right && account.disabled_at.is_none());
         let account = account.ok_or_else(|| Fault::new(Code::AuthInvalidCredentials))?;
@@ -170,12 +155,7 @@ impl Login {
         let mut tx = PlatformTx::begin(&self.0.pg, &Actor::person(account.principal_id)).await?;
         store::insert(&mut tx, &session).await?;
         tx.commit().await?;
-        Ok(Opened {
-            token,
-            expires_at: session.expires_at,
-            account,
-            place,
-        })
+        Ok(Opened { token, expires_at: session.expires_at, account, place })
     }
 }
 
@@ -233,10 +213,7 @@ mod tests {
         assert_eq!(chosen(false, &one, None), "acme");
         assert_eq!(chosen(false, &two, None), "request.invalid");
         assert_eq!(chosen(false, &two, Some("byte")), "byte");
-        assert_eq!(
-            chosen(false, &one, Some("byte")),
-            "auth.invalid_credentials"
-        );
+        assert_eq!(chosen(false, &one, Some("byte")), "auth.invalid_credentials");
         assert_eq!(chosen(false, &[], None), "auth.invalid_credentials");
         assert_eq!(chosen(true, &[], None), "(platform)");
         assert_eq!(chosen(true, &[], Some("acme")), "auth.invalid_credentials");
@@ -251,9 +228,7 @@ mod tests {
     fn credentials_out_of_bounds_are_refused_before_any_work() {
         let pointer = |email: &str, password: &str, tenant: &str| {
             let made = Credentials::new(email, password.to_owned(), tenant.to_owned(), None);
-            made.err()
-                .and_then(|fault| fault.pointer().map(str::to_owned))
-                .unwrap_or_default()
+            made.err().and_then(|fault| fault.pointer().map(str::to_owned)).unwrap_or_default()
         };
         assert_eq!(pointer(" Ann@Example.org ", "x", ""), "");
         let long = format!("{}@x", "a".repeat(253));

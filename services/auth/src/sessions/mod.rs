@@ -60,10 +60,7 @@ mod tests {
 
     #[test]
     fn session_token_is_read_back_and_never_repeats() {
-        let (a, b) = (
-            SessionToken::generate().unwrap(),
-            SessionToken::generate().unwrap(),
-        );
+        let (a, b) = (SessionToken::generate().unwrap(), SessionToken::generate().unwrap());
         assert_ne!(a.hash(), b.hash());
         assert_eq!(a.expose().len(), 4 + 43);
         assert_eq!(SessionToken::parse(a.expose()).unwrap().hash(), a.hash());

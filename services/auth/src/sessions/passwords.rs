@@ -59,9 +59,7 @@ impl Passwords {
             drop((running, admitted));
             right && hash.is_some()
         });
-        check
-            .await
-            .map_err(|e| Fault::internal("password thread").with_source(e))
+        check.await.map_err(|e| Fault::internal("password thread").with_source(e))
     }
 }
 
@@ -73,11 +71,7 @@ mod tests {
 
     async fn passwords(hashing_threads: usize, hashing_queue: usize) -> Passwords {
         let lifetime = Duration::from_secs(60);
-        let config = SessionsConfig {
-            lifetime,
-            hashing_threads,
-            hashing_queue,
-        };
+        let config = SessionsConfig { lifetime, hashing_threads, hashing_queue };
         Passwords::start(&config).await.unwrap()
     }
 

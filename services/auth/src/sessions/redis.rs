@@ -18,7 +18,10 @@ pub(crate) struct Redis(Client);
 impl Redis {
     /// Connects, and keeps connected until the soft stop. Waits a moment for the first connection,
     /// so that the first sign-ins after a start are limited as well; without one it goes on.
-    pub(crate) async fn start(config: &RedisConfig, runtime: &Runtime) -> Result<Self, ConfigError> {
+    pub(crate) async fn start(
+        config: &RedisConfig,
+        runtime: &Runtime,
+    ) -> Result<Self, ConfigError> {
         let url = config.resolve_url()?;
         // The client's own error text would repeat the password.
         let wrong = |_error| ConfigError::new("redis.url", "is no Redis URL");
@@ -49,18 +52,16 @@ impl Redis {
 
     fn keep_connected(&self, runtime: &Runtime) {
         let (client, soft) = (self.0.clone(), runtime.shutdown().soft().clone());
-        runtime
-            .tasks()
-            .spawn(TaskKind::Background, "redis", async move {
-                let driver = client.connect();
-                soft.cancelled().await;
-                // Away, it would only wait for the timeout.
-                if client.is_connected() {
-                    drop(tokio::time::timeout(COMMAND, client.quit()).await);
-                }
-                driver.abort();
-                Ok(())
-            });
+        runtime.tasks().spawn(TaskKind::Background, "redis", async move {
+            let driver = client.connect();
+            soft.cancelled().await;
+            // Away, it would only wait for the timeout.
+            if client.is_connected() {
+                drop(tokio::time::timeout(COMMAND, client.quit()).await);
+            }
+            driver.abort();
+            Ok(())
+        });
     }
 
     fn watch(&self, runtime: &Runtime) {

@@ -39,16 +39,8 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Keys hold hashes, so that Redis holds no e-mail and no address.
     pub(super) fn new(email: &str, source: Option<IpAddr>) -> Self {
-        let short = |text: &str| {
-            secrets::hex(&secrets::sha256(text))
-                .chars()
-                .take(32)
-                .collect()
-        };
-        Self {
-            account: short(email),
-            source: source.map(network).map(|n| short(&n)),
-        }
+        let short = |text: &str| secrets::hex(&secrets::sha256(text)).chars().take(32).collect();
+        Self { account: short(email), source: source.map(network).map(|n| short(&n)) }
     }
 
     fn source(&self) -> &str {
@@ -57,11 +49,7 @@ impl Attempt {
 
     // The braces put all keys of an account into one slot of a cluster.
     fn pair_key(&self) -> String {
-        format!(
-            "yard:auth:login:{{{}}}:from:{}",
-            self.account,
-            self.source()
-        )
+        format!("yard:auth:login:{{{}}}:from:{}", self.account, self.source())
     }
 
     fn account_key(&self) -> String {
@@ -69,11 +57,7 @@ impl Attempt {
     }
 
     fn known_key(&self) -> String {
-        format!(
-            "yard:auth:login:{{{}}}:known:{}",
-            self.account,
-            self.source()
-        )
+        format!("yard:auth:login:{{{}}}:known:{}", self.account, self.source())
     }
 }
 
@@ -92,18 +76,9 @@ impl Throttle {
     pub(crate) const fn new(redis: Redis, config: &ThrottleConfig) -> Self {
         Self {
             redis,
-            pair: Limit {
-                burst: config.pair_burst,
-                interval: config.pair_interval,
-            },
-            account: Limit {
-                burst: config.account_burst,
-                interval: config.account_interval,
-            },
-            source: Limit {
-                burst: config.source_burst,
-                interval: config.source_interval,
-            },
+            pair: Limit { burst: config.pair_burst, interval: config.pair_interval },
+            account: Limit { burst: config.account_burst, interval: config.account_interval },
+            source: Limit { burst: config.source_burst, interval: config.source_interval },
         }
     }
 
@@ -159,9 +134,7 @@ impl Throttle {
             None => Ok(()),
             Some(_) => {
                 let ttl = Some(Expiration::EX(KNOWN_SECONDS));
-                redis
-                    .set::<(), _, _>(attempt.known_key(), 1, ttl, None, false)
-                    .await
+                redis.set::<(), _, _>(attempt.known_key(), 1, ttl, None, false).await
             }
         };
         if let Err(error) = forgotten.and(remembered) {
@@ -172,10 +145,7 @@ impl Throttle {
 
 fn fail_open(problem: &str) {
     telemetry::throttle_unavailable();
-    tracing::warn!(
-        problem,
-        "login limits are not available; attempts go through"
-    );
+    tracing::warn!(problem, "login limits are not available; attempts go through");
 }
 
 #[cfg(test)]
@@ -190,10 +160,7 @@ mod tests {
     fn source_is_an_ipv4_address_or_an_ipv6_network() {
         assert_eq!(source_of("192.0.2.7"), "192.0.2.7");
         assert_eq!(source_of("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(
-            source_of("2001:db8:1:2:3::4"),
-            source_of("2001:db8:1:2:ffff::1")
-        );
+        assert_eq!(source_of("2001:db8:1:2:3::4"), source_of("2001:db8:1:2:ffff::1"));
         assert_ne!(source_of("2001:db8:1:2::1"), source_of("2001:db8:1:3::1"));
     }
 
@@ -201,15 +168,8 @@ mod tests {
     fn keys_of_one_account_share_a_slot_and_show_no_address() {
         let attempt = Attempt::new("ann@example.org", "192.0.2.7".parse().ok());
         let slot = |key: &str| key.split(['{', '}']).nth(1).map(str::to_owned);
-        let keys = [
-            attempt.pair_key(),
-            attempt.account_key(),
-            attempt.known_key(),
-        ];
+        let keys = [attempt.pair_key(), attempt.account_key(), attempt.known_key()];
         assert!(keys.iter().all(|key| slot(key) == slot(&keys[0])));
-        assert!(
-            keys.iter()
-                .all(|key| !key.contains("ann") && !key.contains("192.0"))
-        );
+        assert!(keys.iter().all(|key| !key.contains("ann") && !key.contains("192.0")));
     }
 }

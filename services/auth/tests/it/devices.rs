@@ -25,26 +25,19 @@ async fn register_as(
         device_id: device.to_owned(),
         display_name: "pump".to_owned(),
     };
-    auth.enrolment()
-        .register_device(bearer(request, token))
-        .await
+    auth.enrolment().register_device(bearer(request, token)).await
 }
 
 /// A new device, registered as device-ingest does it.
 pub(crate) async fn register(auth: &Auth, slug: &str) -> String {
     let device = RandomIds.uuid7().to_string();
     let token = auth.service_token("device-ingest");
-    register_as(auth, &token, auth.tenant(slug).await, &device)
-        .await
-        .unwrap();
+    register_as(auth, &token, auth.tenant(slug).await, &device).await.unwrap();
     device
 }
 
 async fn enrolled(auth: &Auth, device: &str) {
-    let made = claim(auth, "operator@example.org", device, 0)
-        .await
-        .unwrap()
-        .into_inner();
+    let made = claim(auth, "operator@example.org", device, 0).await.unwrap().into_inner();
     enroll(auth, &made.code, &csr()).await.unwrap();
 }
 
@@ -56,15 +49,9 @@ async fn list(
     page_token: &str,
 ) -> Result<Response<ListDeviceCertificatesResponse>, Status> {
     let (device_id, page_token) = (device_id.to_owned(), page_token.to_owned());
-    let request = ListDeviceCertificatesRequest {
-        device_id,
-        page_size,
-        page_token,
-    };
+    let request = ListDeviceCertificatesRequest { device_id, page_size, page_token };
     let token = auth.access(email, "").await;
-    auth.enrolment()
-        .list_device_certificates(bearer(request, &token))
-        .await
+    auth.enrolment().list_device_certificates(bearer(request, &token)).await
 }
 
 async fn revoke(
@@ -72,13 +59,9 @@ async fn revoke(
     email: &str,
     serial: &str,
 ) -> Result<Response<DeviceCertificate>, Status> {
-    let request = RevokeCertificateRequest {
-        serial: serial.to_owned(),
-    };
+    let request = RevokeCertificateRequest { serial: serial.to_owned() };
     let token = auth.access(email, "").await;
-    auth.enrolment()
-        .revoke_certificate(bearer(request, &token))
-        .await
+    auth.enrolment().revoke_certificate(bearer(request, &token)).await
 }
 
 /// Number and serials of a list.
@@ -87,12 +70,7 @@ fn read_list(pem: &str) -> (u64, Vec<String>) {
     let (_, list) = parse_x509_crl(&block.contents).unwrap();
     let number = list.crl_number().unwrap().to_string().parse().unwrap();
     let hex = |bytes: &[u8]| bytes.iter().map(|b| format!("{b:02x}")).collect::<String>();
-    (
-        number,
-        list.iter_revoked_certificates()
-            .map(|r| hex(r.raw_serial()))
-            .collect(),
-    )
+    (number, list.iter_revoked_certificates().map(|r| hex(r.raw_serial())).collect())
 }
 
 #[tokio::test]
@@ -105,24 +83,16 @@ async fn registering_a_device_again_is_harmless_and_anothers_is_refused() {
     register_as(&auth, &ingest, acme, &device).await.unwrap();
     let foreign = register_as(&auth, &ingest, byte, &device).await;
     assert_eq!(code(foreign), Some(Code::ResourceExists));
-    let person = auth
-        .db
-        .sql("select principal_id from platform.people limit 1")
-        .await;
+    let person = auth.db.sql("select principal_id from platform.people limit 1").await;
     let taken = register_as(&auth, &ingest, acme, person.trim()).await;
     assert_eq!(code(taken), Some(Code::ResourceExists));
     let no_tenant = TenantId::from_uuid(RandomIds.uuid7());
     let nobodys = register_as(&auth, &ingest, no_tenant, &RandomIds.uuid7().to_string()).await;
     assert_eq!(code(nobodys), Some(Code::TenantUnknown));
-    let owner = auth
-        .db
-        .sql("select tenant_id from platform.principals where kind = 'device'");
+    let owner = auth.db.sql("select tenant_id from platform.principals where kind = 'device'");
     assert_eq!(owner.await.trim(), acme.to_string());
 
-    for token in [
-        auth.service_token("api-gateway"),
-        auth.access("owner@example.org", "").await,
-    ] {
+    for token in [auth.service_token("api-gateway"), auth.access("owner@example.org", "").await] {
         let refused = register_as(&auth, &token, acme, &device).await;
         assert_eq!(code(refused), Some(Code::AuthForbidden));
     }
@@ -136,10 +106,7 @@ async fn revoked_certificate_enters_the_list_that_is_served_and_written() {
     let within = Duration::from_secs(10);
     let path = "/crl/device-ca.pem";
     let fetch = || async {
-        let answer = reqwest::get(auth.http(path))
-            .await
-            .unwrap()
-            .error_for_status()?;
+        let answer = reqwest::get(auth.http(path)).await.unwrap().error_for_status()?;
         answer.text().await
     };
     let (first, revoked) = read_list(&eventually(within, fetch).await);
@@ -147,16 +114,10 @@ async fn revoked_certificate_enters_the_list_that_is_served_and_written() {
     let device = register(&auth, "acme").await;
     enrolled(&auth, &device).await;
     enrolled(&auth, &device).await;
-    let page = list(&auth, "viewer@example.org", &device, 0, "")
-        .await
-        .unwrap()
-        .into_inner();
+    let page = list(&auth, "viewer@example.org", &device, 0, "").await.unwrap().into_inner();
     let serial = page.certificates[0].serial.clone();
 
-    let answer = revoke(&auth, "operator@example.org", &serial)
-        .await
-        .unwrap()
-        .into_inner();
+    let answer = revoke(&auth, "operator@example.org", &serial).await.unwrap().into_inner();
     assert!(answer.revoked_at.is_some());
     let (number, revoked) = eventually(within, || async {
         let list = read_list(&auth.get(path).await);
@@ -172,19 +133,11 @@ async fn revoked_certificate_enters_the_list_that_is_served_and_written() {
     assert_eq!(code(again), Some(Code::CertificateRevoked));
 
     // A revocation that another instance made is found as well.
-    auth.db
-        .sql("update platform.device_certificates set revoked_at = now()")
-        .await;
-    eventually(within, || async {
-        read_list(&auth.get(path).await).1.len() == 2
-    })
-    .await;
+    auth.db.sql("update platform.device_certificates set revoked_at = now()").await;
+    eventually(within, || async { read_list(&auth.get(path).await).1.len() == 2 }).await;
     // Expired certificates leave the list.
     auth.clock.advance(time::Duration::days(91));
-    eventually(within, || async {
-        read_list(&auth.get(path).await).1.is_empty()
-    })
-    .await;
+    eventually(within, || async { read_list(&auth.get(path).await).1.is_empty() }).await;
     auth.finish().await;
 }
 
@@ -199,15 +152,8 @@ async fn certificates_are_listed_in_pages_and_only_the_callers_tenants() {
     }
     let (mut times, mut next) = (Vec::new(), String::new());
     loop {
-        let page = list(&auth, "viewer@example.org", &device, 2, &next)
-            .await
-            .unwrap()
-            .into_inner();
-        times.extend(
-            page.certificates
-                .iter()
-                .map(|c| c.not_before.unwrap().seconds),
-        );
+        let page = list(&auth, "viewer@example.org", &device, 2, &next).await.unwrap().into_inner();
+        times.extend(page.certificates.iter().map(|c| c.not_before.unwrap().seconds));
         next = page.next_page_token;
         if next.is_empty() {
             break;
@@ -231,30 +177,14 @@ async fn revoking_needs_the_permission_and_a_certificate_of_ones_own() {
     let auth = Auth::start().await;
     let device = register(&auth, "acme").await;
     enrolled(&auth, &device).await;
-    let serial = auth
-        .db
-        .sql("select serial from platform.device_certificates")
-        .await;
+    let serial = auth.db.sql("select serial from platform.device_certificates").await;
     let serial = serial.trim();
     let ask = async |email: &str, serial: &str| code(revoke(&auth, email, serial).await);
-    assert_eq!(
-        ask("viewer@example.org", serial).await,
-        Some(Code::AuthForbidden)
-    );
-    assert_eq!(
-        ask("bob@example.org", serial).await,
-        Some(Code::ResourceNotFound)
-    );
-    assert_eq!(
-        ask("owner@example.org", "00").await,
-        Some(Code::ResourceNotFound)
-    );
+    assert_eq!(ask("viewer@example.org", serial).await, Some(Code::AuthForbidden));
+    assert_eq!(ask("bob@example.org", serial).await, Some(Code::ResourceNotFound));
+    assert_eq!(ask("owner@example.org", "00").await, Some(Code::ResourceNotFound));
     for odd in ["", "XY", "\0", &"a".repeat(41)] {
-        assert_eq!(
-            ask("owner@example.org", odd).await,
-            Some(Code::RequestInvalid),
-            "{odd:?}"
-        );
+        assert_eq!(ask("owner@example.org", odd).await, Some(Code::RequestInvalid), "{odd:?}");
     }
     let revoked = "select count(*) from platform.device_certificates where revoked_at is not null";
     assert_eq!(auth.db.sql(revoked).await.trim(), "0");

@@ -17,11 +17,7 @@ const RSA_REQUEST: &str = include_str!("rsa-request.pem");
 
 pub(crate) fn csr() -> String {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    CertificateParams::default()
-        .serialize_request(&key)
-        .unwrap()
-        .pem()
-        .unwrap()
+    CertificateParams::default().serialize_request(&key).unwrap().pem().unwrap()
 }
 
 pub(crate) async fn claim(
@@ -30,14 +26,9 @@ pub(crate) async fn claim(
     device_id: &str,
     valid_for_seconds: i32,
 ) -> Result<Response<ClaimCode>, Status> {
-    let request = CreateClaimCodeRequest {
-        device_id: device_id.to_owned(),
-        valid_for_seconds,
-    };
+    let request = CreateClaimCodeRequest { device_id: device_id.to_owned(), valid_for_seconds };
     let token = auth.access(email, "").await;
-    auth.enrolment()
-        .create_claim_code(bearer(request, &token))
-        .await
+    auth.enrolment().create_claim_code(bearer(request, &token)).await
 }
 
 pub(crate) async fn enroll(
@@ -45,10 +36,7 @@ pub(crate) async fn enroll(
     code: &str,
     csr_pem: &str,
 ) -> Result<Response<EnrollDeviceResponse>, Status> {
-    let request = EnrollDeviceRequest {
-        claim_code: code.to_owned(),
-        csr_pem: csr_pem.to_owned(),
-    };
+    let request = EnrollDeviceRequest { claim_code: code.to_owned(), csr_pem: csr_pem.to_owned() };
     auth.enrolment().enroll_device(Request::new(request)).await
 }
 
@@ -57,46 +45,27 @@ async fn device_enrolls_with_a_code_and_gets_its_own_certificate() {
     let _log = logs::capture();
     let auth = Auth::start().await;
     let device = register(&auth, "acme").await;
-    let made = claim(&auth, "operator@example.org", &device, 0)
-        .await
-        .unwrap()
-        .into_inner();
-    assert_eq!(
-        made.expires_at.unwrap().seconds,
-        (START + Duration::days(1)).unix_timestamp()
-    );
+    let made = claim(&auth, "operator@example.org", &device, 0).await.unwrap().into_inner();
+    assert_eq!(made.expires_at.unwrap().seconds, (START + Duration::days(1)).unix_timestamp());
     // Typed by hand: another case, other separators.
     let typed = made.code.to_lowercase().replace('-', " ");
     let answer = enroll(&auth, &typed, &csr()).await.unwrap().into_inner();
-    assert_eq!(
-        (answer.mqtt_host.as_str(), answer.mqtt_port),
-        ("broker.test", 18_883)
-    );
+    assert_eq!((answer.mqtt_host.as_str(), answer.mqtt_port), ("broker.test", 18_883));
     assert_eq!(answer.device_id, device);
 
     let (_, block) = parse_x509_pem(answer.certificate_pem.as_bytes()).unwrap();
     let certificate = block.parse_x509().unwrap();
     let (_, ca) = parse_x509_pem(answer.ca_pem.as_bytes()).unwrap();
-    certificate
-        .verify_signature(Some(ca.parse_x509().unwrap().public_key()))
-        .unwrap();
+    certificate.verify_signature(Some(ca.parse_x509().unwrap().public_key())).unwrap();
     let tenant = auth.tenant("acme").await;
-    assert_eq!(
-        certificate.subject().to_string(),
-        format!("O={tenant}, CN={device}")
-    );
+    assert_eq!(certificate.subject().to_string(), format!("O={tenant}, CN={device}"));
     let not_after = certificate.validity().not_after.timestamp();
     assert_eq!(not_after, (START + Duration::days(90)).unix_timestamp());
     assert_eq!(answer.not_after.unwrap().seconds, not_after);
 
-    let stored = auth
-        .db
-        .sql("select count(*) from platform.claim_codes where used_at is not null");
+    let stored = auth.db.sql("select count(*) from platform.claim_codes where used_at is not null");
     assert_eq!(stored.await.trim(), "1");
-    let hashes = auth
-        .db
-        .sql("select encode(code_hash, 'escape') from platform.claim_codes")
-        .await;
+    let hashes = auth.db.sql("select encode(code_hash, 'escape') from platform.claim_codes").await;
     assert!(!hashes.contains(&made.code));
     auth.finish().await;
 }
@@ -106,25 +75,14 @@ async fn claim_code_works_once_even_when_devices_race_for_it() {
     let _log = logs::capture();
     let auth = Auth::start().await;
     let device = register(&auth, "acme").await;
-    let made = claim(&auth, "operator@example.org", &device, 60)
-        .await
-        .unwrap()
-        .into_inner();
+    let made = claim(&auth, "operator@example.org", &device, 60).await.unwrap().into_inner();
     let requests: Vec<String> = (0..8).map(|_| csr()).collect();
     let answers = join_all(requests.iter().map(|csr| enroll(&auth, &made.code, csr))).await;
     let mut codes: Vec<_> = answers.into_iter().map(code).collect();
     codes.sort_by_key(Option::is_some);
     assert_eq!(codes[0], None);
-    assert!(
-        codes[1..]
-            .iter()
-            .all(|code| *code == Some(Code::EnrollmentCodeInvalid)),
-        "{codes:?}"
-    );
-    let stored = auth
-        .db
-        .sql("select count(*) from platform.device_certificates")
-        .await;
+    assert!(codes[1..].iter().all(|code| *code == Some(Code::EnrollmentCodeInvalid)), "{codes:?}");
+    let stored = auth.db.sql("select count(*) from platform.device_certificates").await;
     assert_eq!(stored.trim(), "1");
     auth.finish().await;
 }
@@ -134,26 +92,15 @@ async fn claim_code_that_is_expired_unknown_or_of_a_suspended_tenant_is_refused_
     let _log = logs::capture();
     let auth = Auth::start().await;
     let device = register(&auth, "acme").await;
-    let made = claim(&auth, "operator@example.org", &device, 60)
-        .await
-        .unwrap()
-        .into_inner();
+    let made = claim(&auth, "operator@example.org", &device, 60).await.unwrap().into_inner();
     for unknown in ["", "ZZZZZ-ZZZZZ-ZZZZZ-ZZZZZ", "'; drop table x --", "\0"] {
         let answer = enroll(&auth, unknown, &csr()).await;
-        assert_eq!(
-            code(answer),
-            Some(Code::EnrollmentCodeInvalid),
-            "{unknown:?}"
-        );
+        assert_eq!(code(answer), Some(Code::EnrollmentCodeInvalid), "{unknown:?}");
     }
-    auth.db
-        .sql("update platform.tenants set state = 'suspended' where slug = 'acme'")
-        .await;
+    auth.db.sql("update platform.tenants set state = 'suspended' where slug = 'acme'").await;
     let answer = enroll(&auth, &made.code, &csr()).await;
     assert_eq!(code(answer), Some(Code::EnrollmentCodeInvalid));
-    auth.db
-        .sql("update platform.tenants set state = 'ready'")
-        .await;
+    auth.db.sql("update platform.tenants set state = 'ready'").await;
     auth.clock.advance(Duration::seconds(60));
     let answer = enroll(&auth, &made.code, &csr()).await;
     assert_eq!(code(answer), Some(Code::EnrollmentCodeInvalid));
@@ -165,28 +112,15 @@ async fn bad_request_is_refused_and_does_not_cost_the_code() {
     let _log = logs::capture();
     let auth = Auth::start().await;
     let device = register(&auth, "acme").await;
-    let made = claim(&auth, "operator@example.org", &device, 60)
-        .await
-        .unwrap()
-        .into_inner();
+    let made = claim(&auth, "operator@example.org", &device, 60).await.unwrap().into_inner();
     let p384 = KeyPair::generate_for(&PKCS_ECDSA_P384_SHA384).unwrap();
-    let p384 = CertificateParams::default()
-        .serialize_request(&p384)
-        .unwrap()
-        .pem()
-        .unwrap();
+    let p384 = CertificateParams::default().serialize_request(&p384).unwrap().pem().unwrap();
     let oversize = format!("{}{}", csr(), "#".repeat(8 * 1024));
     let good = csr();
     let at = good.len() / 2;
     let damaged: String = good
         .char_indices()
-        .map(|(i, c)| {
-            if i == at {
-                if c == 'A' { 'B' } else { 'A' }
-            } else {
-                c
-            }
-        })
+        .map(|(i, c)| if i == at { if c == 'A' { 'B' } else { 'A' } } else { c })
         .collect();
     for bad in ["", "garbage", RSA_REQUEST, &p384, &oversize, &damaged] {
         let answer = enroll(&auth, &made.code, bad).await;
@@ -204,29 +138,17 @@ async fn claim_code_needs_the_permission_and_a_device_of_ones_own() {
     let nobodys = RandomIds.uuid7().to_string();
     let ask =
         async |email: &str, device: &str, life: i32| code(claim(&auth, email, device, life).await);
-    assert_eq!(
-        ask("viewer@example.org", &own, 0).await,
-        Some(Code::AuthForbidden)
-    );
-    assert_eq!(
-        ask("root@example.org", &own, 0).await,
-        Some(Code::AuthTenantRequired)
-    );
+    assert_eq!(ask("viewer@example.org", &own, 0).await, Some(Code::AuthForbidden));
+    assert_eq!(ask("root@example.org", &own, 0).await, Some(Code::AuthTenantRequired));
     for device in [foreign.as_str(), &nobodys, "", "not-an-id"] {
         let refused = ask("owner@example.org", device, 0).await;
         assert_eq!(refused, Some(Code::DeviceUnknown), "{device}");
     }
     for life in [59, 604_801, -1] {
-        assert_eq!(
-            ask("owner@example.org", &own, life).await,
-            Some(Code::RequestInvalid)
-        );
+        assert_eq!(ask("owner@example.org", &own, life).await, Some(Code::RequestInvalid));
     }
     assert_eq!(ask("owner@example.org", &own, 604_800).await, None);
-    let anonymous = Request::new(CreateClaimCodeRequest {
-        device_id: own,
-        valid_for_seconds: 0,
-    });
+    let anonymous = Request::new(CreateClaimCodeRequest { device_id: own, valid_for_seconds: 0 });
     let refused = auth.enrolment().create_claim_code(anonymous).await;
     assert_eq!(code(refused), Some(Code::AuthRequired));
     auth.finish().await;

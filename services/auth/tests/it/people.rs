@@ -6,10 +6,7 @@ use yard_testkit::logs;
 use crate::support::{Auth, bearer, code};
 
 fn page(size: i32, token: &str) -> ListPeopleRequest {
-    ListPeopleRequest {
-        page_size: size,
-        page_token: token.to_owned(),
-    }
+    ListPeopleRequest { page_size: size, page_token: token.to_owned() }
 }
 
 #[tokio::test]
@@ -20,18 +17,8 @@ async fn people_are_listed_by_email_in_pages_and_only_the_callers_tenants() {
     let (mut seen, mut next) = (Vec::new(), String::new());
     loop {
         let request = bearer(page(3, &next), &token);
-        let answer = auth
-            .people()
-            .list_people(request)
-            .await
-            .unwrap()
-            .into_inner();
-        seen.extend(
-            answer
-                .people
-                .into_iter()
-                .map(|p| format!("{} {}", p.email, p.role)),
-        );
+        let answer = auth.people().list_people(request).await.unwrap().into_inner();
+        seen.extend(answer.people.into_iter().map(|p| format!("{} {}", p.email, p.role)));
         next = answer.next_page_token;
         if next.is_empty() {
             break;
@@ -65,10 +52,7 @@ async fn people_of_nobodys_and_of_wrong_pages_are_refused() {
         (0, "zz", Code::PageTokenInvalid),
         (0, "00", Code::PageTokenInvalid),
     ] {
-        let answer = auth
-            .people()
-            .list_people(bearer(page(size, page_token), &token))
-            .await;
+        let answer = auth.people().list_people(bearer(page(size, page_token), &token)).await;
         assert_eq!(code(answer), Some(expected), "{size} {page_token}");
     }
     auth.finish().await;

@@ -50,30 +50,17 @@ impl Auth {
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let (db, redis) = (TestDb::create().await, TestRedis::create().await);
-        bootstrap::apply(&db.admin_url(), &first_people(), &RandomIds)
-            .await
-            .unwrap();
+        bootstrap::apply(&db.admin_url(), &first_people(), &RandomIds).await.unwrap();
         let clock = Arc::new(ManualClock::new(START));
-        let runtime = Runtime::builder("auth", "0.0.0")
-            .clock(clock.clone())
-            .build();
+        let runtime = Runtime::builder("auth", "0.0.0").clock(clock.clone()).build();
         let folder = std::env::temp_dir().join(format!("yard-auth-{}", RandomIds.uuid7()));
         make_keys(&folder);
         let mut config = config(&db, redis.url(), &folder);
         change(&mut config);
         auth::run(config, runtime.clone()).await.unwrap();
         let grpc = runtime.address("grpc").unwrap();
-        let channel = Channel::from_shared(format!("http://{grpc}"))
-            .unwrap()
-            .connect_lazy();
-        Self {
-            db,
-            clock,
-            folder,
-            runtime,
-            channel,
-            _redis: redis,
-        }
+        let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect_lazy();
+        Self { db, clock, folder, runtime, channel, _redis: redis }
     }
 
     pub(crate) fn sessions(&self) -> SessionServiceClient<Channel> {
@@ -101,53 +88,31 @@ impl Auth {
     pub(crate) fn service_token(&self, name: &str) -> String {
         let key = self.folder.join(format!("{name}.key"));
         let signer = Signer::from_file(&key, &format!("service:{name}")).unwrap();
-        signer
-            .sign(&Claims::of_service(
-                name,
-                RandomIds.uuid7(),
-                self.clock.now(),
-            ))
-            .unwrap()
+        signer.sign(&Claims::of_service(name, RandomIds.uuid7(), self.clock.now())).unwrap()
     }
 
     /// Signs in and returns the session token.
     pub(crate) async fn session(&self, email: &str, tenant: &str) -> String {
-        let answer = self
-            .sessions()
-            .login(credentials(email, PASSWORD, tenant))
-            .await
-            .unwrap();
+        let answer = self.sessions().login(credentials(email, PASSWORD, tenant)).await.unwrap();
         answer.into_inner().session_token
     }
 
     /// What the gateway does with a session.
     pub(crate) async fn exchange(&self, session: &str) -> Result<String, Status> {
-        let request = ExchangeSessionRequest {
-            session_token: session.to_owned(),
-        };
+        let request = ExchangeSessionRequest { session_token: session.to_owned() };
         let request = bearer(request, &self.service_token("api-gateway"));
-        Ok(self
-            .sessions()
-            .exchange_session(request)
-            .await?
-            .into_inner()
-            .access_token)
+        Ok(self.sessions().exchange_session(request).await?.into_inner().access_token)
     }
 
     /// Signs in and returns the access token.
     pub(crate) async fn access(&self, email: &str, tenant: &str) -> String {
-        self.exchange(&self.session(email, tenant).await)
-            .await
-            .unwrap()
+        self.exchange(&self.session(email, tenant).await).await.unwrap()
     }
 
     /// Reads an access token as any other service would.
     pub(crate) fn claims(&self, token: &str) -> Claims {
         let trust = self.folder.join("trust.json");
-        Verifier::from_file(&trust, self.clock.clone())
-            .unwrap()
-            .verify(token)
-            .unwrap()
+        Verifier::from_file(&trust, self.clock.clone()).unwrap().verify(token).unwrap()
     }
 
     pub(crate) async fn tenant(&self, slug: &str) -> TenantId {
@@ -157,20 +122,14 @@ impl Auth {
 
     /// Stops it and sees that no task failed or was left behind.
     pub(crate) async fn finish(self) {
-        assert!(
-            self.runtime
-                .stop(Duration::ZERO, Duration::from_secs(10))
-                .await
-        );
+        assert!(self.runtime.stop(Duration::ZERO, Duration::from_secs(10)).await);
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
 }
 
 pub(crate) fn bearer<T>(message: T, token: &str) -> Request<T> {
     let mut request = Request::new(message);
-    request
-        .metadata_mut()
-        .insert("authorization", format!("Bearer {token}").parse().unwrap());
+    request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
     request
 }
 
@@ -184,9 +143,7 @@ pub(crate) fn credentials(email: &str, password: &str, tenant: &str) -> LoginReq
 }
 
 pub(crate) fn code<T>(answer: Result<Response<T>, Status>) -> Option<Code> {
-    answer
-        .err()
-        .map(|status| Fault::from_status(&status).code())
+    answer.err().map(|status| Fault::from_status(&status).code())
 }
 
 fn person(name: &str, role: &str) -> Person {
@@ -232,13 +189,9 @@ fn make_keys(folder: &Path) {
         let x = URL_SAFE_NO_PAD.encode(key.public_key_raw());
         keys.push(serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid}));
     }
-    write(
-        "trust.json",
-        serde_json::json!({ "keys": keys }).to_string(),
-    );
+    write("trust.json", serde_json::json!({ "keys": keys }).to_string());
     let mut ca = CertificateParams::default();
-    ca.distinguished_name
-        .push(DnType::CommonName, "device CA of a test");
+    ca.distinguished_name.push(DnType::CommonName, "device CA of a test");
     ca.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
@@ -247,35 +200,22 @@ fn make_keys(folder: &Path) {
 }
 
 fn config(db: &TestDb, redis: &str, folder: &Path) -> Config {
-    let any = || ListenConfig {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-    };
+    let any = || ListenConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)) };
     let file = |name: &str| folder.join(name);
     Config {
         runtime: RuntimeConfig::for_test(),
         grpc: any(),
         http: any(),
         postgres: db.config("yard_auth"),
-        redis: RedisConfig {
-            url: Secret::new(redis.to_owned()),
-            url_file: PathBuf::new(),
-        },
-        identity: IdentityConfig {
-            key_file: file("auth.key"),
-            trust_file: file("trust.json"),
-        },
-        issuer: IssuerConfig {
-            key_file: file("issuer.key"),
-        },
+        redis: RedisConfig { url: Secret::new(redis.to_owned()), url_file: PathBuf::new() },
+        identity: IdentityConfig { key_file: file("auth.key"), trust_file: file("trust.json") },
+        issuer: IssuerConfig { key_file: file("issuer.key") },
         device_ca: DeviceCaConfig {
             cert_file: file("device-ca.pem"),
             key_file: file("device-ca.key"),
             crl_file: file("crl.pem"),
         },
-        mqtt: MqttConfig {
-            host: "broker.test".to_owned(),
-            port: 18_883,
-        },
+        mqtt: MqttConfig { host: "broker.test".to_owned(), port: 18_883 },
         sessions: SessionsConfig {
             lifetime: Duration::from_secs(3_600),
             hashing_threads: 2,

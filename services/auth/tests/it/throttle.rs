@@ -10,18 +10,14 @@ const WRONG: &str = "wrong horse battery";
 
 fn from(source: &str, email: &str, password: &str) -> Request<LoginRequest> {
     let mut request = Request::new(credentials(email, password, ""));
-    request
-        .metadata_mut()
-        .insert("yard-client-ip", source.parse().unwrap());
+    request.metadata_mut().insert("yard-client-ip", source.parse().unwrap());
     request
 }
 
 async fn tries(auth: &Auth, count: usize, source: &str, email: &str) -> Vec<Option<Code>> {
     let mut codes = Vec::new();
     for _ in 0..count {
-        codes.push(code(
-            auth.sessions().login(from(source, email, WRONG)).await,
-        ));
+        codes.push(code(auth.sessions().login(from(source, email, WRONG)).await));
     }
     codes
 }
@@ -32,18 +28,11 @@ async fn guessing_is_throttled_alike_for_accounts_that_exist_and_that_do_not() {
     let auth = Auth::start().await;
     for email in ["owner@example.org", "nobody@example.org"] {
         let codes = tries(&auth, 6, "192.0.2.1", email).await;
-        assert!(
-            codes[..5]
-                .iter()
-                .all(|code| *code == Some(Code::AuthInvalidCredentials))
-        );
+        assert!(codes[..5].iter().all(|code| *code == Some(Code::AuthInvalidCredentials)));
         assert_eq!(codes[5], Some(Code::AuthThrottled));
     }
     // The right password does not help while the limit holds.
-    let right = auth
-        .sessions()
-        .login(from("192.0.2.1", "owner@example.org", PASSWORD))
-        .await;
+    let right = auth.sessions().login(from("192.0.2.1", "owner@example.org", PASSWORD)).await;
     let status = right.unwrap_err();
     assert!(status.message().contains("wait"), "{status}");
     auth.finish().await;
@@ -90,12 +79,7 @@ async fn success_makes_the_count_of_its_address_new() {
     let auth = Auth::start_with(|config| config.throttle.source_burst = 100).await;
     for _ in 0..3 {
         let codes = tries(&auth, 4, "192.0.2.1", "owner@example.org").await;
-        assert!(
-            codes
-                .iter()
-                .all(|code| *code == Some(Code::AuthInvalidCredentials)),
-            "{codes:?}"
-        );
+        assert!(codes.iter().all(|code| *code == Some(Code::AuthInvalidCredentials)), "{codes:?}");
         let right = from("192.0.2.1", "owner@example.org", PASSWORD);
         auth.sessions().login(right).await.unwrap();
     }
@@ -113,12 +97,7 @@ async fn logins_go_on_without_redis_and_are_counted() {
     })
     .await;
     let codes = tries(&auth, 7, "192.0.2.1", "owner@example.org").await;
-    assert!(
-        codes
-            .iter()
-            .all(|code| *code == Some(Code::AuthInvalidCredentials)),
-        "{codes:?}"
-    );
+    assert!(codes.iter().all(|code| *code == Some(Code::AuthInvalidCredentials)), "{codes:?}");
     assert!(yard_runtime::metrics_text().contains("yard_auth_throttle_unavailable_total"));
     auth.finish().await;
 }
