@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v5::PubAckReason;
 use rumqttc::{
-    AsyncClient, Event, LastWill, MqttOptions, Packet, PublishOptions, TlsConfiguration, Transport,
+    AsyncClient, Event, LastWill, MqttOptions, Packet, PublishOptions, PublishResult,
+    TlsConfiguration, Transport,
 };
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -110,12 +112,25 @@ impl Device {
         Self { id, epoch, client, heard, vanish }
     }
 
-    /// Publishes and waits for the broker's PUBACK.
+    /// Publishes until the broker has acknowledged it and somebody listens, as a device does whose
+    /// connection breaks or whose broker has just come up.
     pub(crate) async fn send(&self, uplink: Uplink, payload: Vec<u8>) {
+        let topic = uplink.topic(self.id);
+        let sending = async {
+            while !self.sent(&topic, payload.clone()).await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(SOON, sending).await.expect("the broker acknowledges");
+    }
+
+    async fn sent(&self, topic: &str, payload: Vec<u8>) -> bool {
         let options = PublishOptions::new(QoS::AtLeastOnce);
-        let notice = self.client.publish_tracked(uplink.topic(self.id), payload, options).await;
-        let acknowledged = tokio::time::timeout(SOON, notice.unwrap().wait_async()).await;
-        acknowledged.expect("the broker acknowledges").unwrap();
+        let notice = self.client.publish_tracked(topic, payload, options).await.unwrap();
+        match notice.wait_async().await {
+            Ok(PublishResult::Qos1(ack)) => ack.reason == PubAckReason::Success,
+            Ok(_) | Err(_) => false,
+        }
     }
 
     pub(crate) async fn say(&self, uplink: Uplink, body: &Value) {
