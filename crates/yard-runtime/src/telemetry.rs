@@ -129,3 +129,60 @@ pub fn metrics_text() -> String {
     handle.run_upkeep();
     handle.render()
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::trace::{Span as _, Tracer as _};
+    use opentelemetry_proto::tonic::collector::trace::v1::trace_service_server::{
+        TraceService, TraceServiceServer,
+    };
+    use opentelemetry_proto::tonic::collector::trace::v1::{
+        ExportTraceServiceRequest, ExportTraceServiceResponse,
+    };
+    use tokio::sync::mpsc;
+    use tonic::transport::server::TcpIncoming;
+    use tonic::{Request, Response, Status};
+
+    use super::*;
+
+    /// A collector that hands on what it is sent.
+    struct Collector(mpsc::UnboundedSender<ExportTraceServiceRequest>);
+
+    #[tonic::async_trait]
+    impl TraceService for Collector {
+        async fn export(
+            &self,
+            request: Request<ExportTraceServiceRequest>,
+        ) -> Result<Response<ExportTraceServiceResponse>, Status> {
+            drop(self.0.send(request.into_inner()));
+            Ok(Response::new(ExportTraceServiceResponse::default()))
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn spans_reach_a_collector_by_otlp_with_the_services_name() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = RuntimeConfig::for_test();
+        config.otlp_endpoint = format!("http://{}", listener.local_addr().unwrap());
+        config.sample_ratio = 1.0;
+        let (sender, mut received) = mpsc::unbounded_channel();
+        let collector = tonic::transport::Server::builder()
+            .add_service(TraceServiceServer::new(Collector(sender)))
+            .serve_with_incoming(TcpIncoming::from(listener));
+        let mut tasks = tokio::task::JoinSet::new();
+        tasks.spawn(collector);
+
+        let build =
+            BuildInfo { service: "sample", version: "0.0.1", instance: "instance-1".to_owned() };
+        let provider = trace_provider(&config, &build).unwrap().expect("an endpoint is given");
+        provider.tracer("sample").start("something").end();
+        tokio::task::spawn_blocking(move || provider.shutdown()).await.unwrap().unwrap();
+
+        let export = received.recv().await.expect("the provider flushes before it ends");
+        let spans = &export.resource_spans[0];
+        let attributes = &spans.resource.as_ref().unwrap().attributes;
+        let service = attributes.iter().find(|a| a.key == "service.name").unwrap();
+        assert!(format!("{:?}", service.value).contains("sample"), "{service:?}");
+        assert_eq!(spans.scope_spans[0].spans[0].name, "something");
+    }
+}
