@@ -95,8 +95,12 @@ pub(super) fn open(
     // Beside the readings: status, subscriptions and reports.
     let places = u16::try_from(window).unwrap_or(u16::MAX / 2) + OTHERS_IN_FLIGHT;
     let tls = TlsConfiguration::Rustls(Arc::new(trust.client_config(device)?));
+    // Without it a report waits 40 ms for the acknowledgement of the packet before it.
+    let mut network = options.network_options();
+    network.set_tcp_nodelay(true);
     options
         .set_transport(Transport::tls_with_config(tls))
+        .set_network_options(network)
         .set_keep_alive(KEEP_ALIVE_SECONDS)
         .set_clean_start(false)
         .set_session_expiry_interval(Some(SESSION_SECONDS))
