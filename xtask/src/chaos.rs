@@ -46,6 +46,13 @@ pub(crate) struct ChaosArgs {
     release: bool,
 }
 
+impl ChaosArgs {
+    /// As the command without options, on the build that the tests use.
+    pub(crate) const fn for_test() -> Self {
+        Self { json: false, devices: 200, rate: 200.0, release: false }
+    }
+}
+
 /// Runs both parts and fails when something is lost that must not be.
 pub(crate) fn run(workspace: &Workspace, args: &ChaosArgs) -> Result<()> {
     let interrupt = Interrupt::install()?;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 
+use crate::chaos::{self, ChaosArgs};
 use crate::cli::Json;
 use crate::workspace::Workspace;
 use crate::{chart, check, requirements, say};
@@ -39,9 +40,11 @@ enum Part {
     Chart,
     /// The console in a browser, on the real platform.
     Live,
+    /// Every process killed in turn under load; nothing acknowledged may be lost.
+    Chaos,
 }
 
-const ALL: [Part; 7] = [
+const ALL: [Part; 8] = [
     Part::Check,
     Part::Rust,
     Part::Console,
@@ -49,6 +52,7 @@ const ALL: [Part; 7] = [
     Part::Requirements,
     Part::Chart,
     Part::Live,
+    Part::Chaos,
 ];
 
 struct Outcome {
@@ -93,6 +97,7 @@ fn run_part(workspace: &Workspace, part: Part) -> Outcome {
         Part::Requirements => requirements::run(workspace, quiet).map(|()| Count::one_passed()),
         Part::Chart => chart::run(workspace, quiet).map(|()| Count::one_passed()),
         Part::Live => live::run(workspace),
+        Part::Chaos => chaos::run(workspace, &ChaosArgs::for_test()).map(|()| Count::one_passed()),
     };
     let count = result.unwrap_or_else(|error| {
         say::note(format!("✗ {error:#}"));
