@@ -112,16 +112,21 @@ impl Device {
         Self { id, epoch, client, heard, vanish }
     }
 
-    /// Publishes until the broker has acknowledged it and somebody listens, as a device does whose
-    /// connection breaks or whose broker has just come up.
+    /// Publishes once and demands the broker's PUBACK.
     pub(crate) async fn send(&self, uplink: Uplink, payload: Vec<u8>) {
         let topic = uplink.topic(self.id);
-        let sending = async {
-            while !self.sent(&topic, payload.clone()).await {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-        };
-        tokio::time::timeout(SOON, sending).await.expect("the broker acknowledges");
+        let options = PublishOptions::new(QoS::AtLeastOnce);
+        let notice = self.client.publish_tracked(topic, payload, options).await;
+        let acknowledged = tokio::time::timeout(SOON, notice.unwrap().wait_async()).await;
+        acknowledged.expect("the broker acknowledges").unwrap();
+    }
+
+    /// A reading, published again until the broker has taken it and somebody listens. For a broker
+    /// that was killed: the connection breaks, and its subscribers come back in their own time.
+    pub(crate) async fn insist(&self, sequence: i64) {
+        let topic = Uplink::Telemetry.topic(self.id);
+        let payload = self.reading(sequence, 1.5).to_string().into_bytes();
+        eventually(SOON, || self.sent(&topic, payload.clone())).await;
     }
 
     async fn sent(&self, topic: &str, payload: Vec<u8>) -> bool {

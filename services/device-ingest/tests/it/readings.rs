@@ -112,7 +112,7 @@ async fn broker_restart_is_followed_by_new_subscriptions() {
     world.broker.kill();
     world.broker.start_again();
     service.ready().await;
-    device.measure(2).await;
+    device.insist(2).await;
     stream_holds(&world, "TELEMETRY", 2).await;
     assert!(service.stop().await);
 }
