@@ -1,11 +1,15 @@
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 use yard_contracts::access::v1::{Policy, Scope};
 use yard_fault::{Code, Fault};
 use yard_ids::{PrincipalId, SessionId, TenantId};
 
 use crate::token::Claims;
+
+/// How far auth's clock may be ahead of ours, seconds.
+const CLOCKS_APART: i64 = 5;
 
 /// Who makes a call, as proved by the access token.
 #[derive(Debug, Clone)]
@@ -66,6 +70,18 @@ impl Caller {
         self.0.as_ref().map_or("", |c| c.role.as_str())
     }
 
+    /// When the caller last proved who they are, Unix seconds; `None` for services.
+    #[must_use]
+    pub fn auth_time(&self) -> Option<i64> {
+        self.0.as_ref().and_then(|c| c.auth_time)
+    }
+
+    /// How the caller proved who they are (RFC 8176).
+    #[must_use]
+    pub fn amr(&self) -> &[String] {
+        self.0.as_ref().map_or(&[], |c| c.amr.as_slice())
+    }
+
     /// What the caller may do.
     #[must_use]
     pub fn permissions(&self) -> &[String] {
@@ -99,5 +115,23 @@ impl Caller {
             Scope::Public | Scope::Unspecified => false,
         };
         allowed.then_some(()).ok_or_else(|| Fault::new(Code::AuthForbidden))
+    }
+
+    /// Whether the caller proved who they are recently enough for a policy. A time that is not
+    /// known is not recent, nor is one that is still to come.
+    ///
+    /// # Errors
+    /// `auth.step_up_required` with the age that is asked for.
+    pub fn admit_age(&self, policy: &Policy, now: OffsetDateTime) -> Result<(), Fault> {
+        let most = policy.max_auth_age_seconds;
+        if most == 0 {
+            return Ok(());
+        }
+        let age = self.auth_time().and_then(|time| now.unix_timestamp().checked_sub(time));
+        if age.is_some_and(|age| (-CLOCKS_APART..=i64::from(most)).contains(&age)) {
+            return Ok(());
+        }
+        let text = format!("This needs a proof of who you are that is at most {most} s old.");
+        Err(Fault::new(Code::AuthStepUpRequired).with_public(text).with_max_auth_age(most))
     }
 }

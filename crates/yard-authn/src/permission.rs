@@ -1,22 +1,28 @@
 /// Every permission that is held in a tenant.
-pub const TENANT_PERMISSIONS: [&str; 6] = [
+pub const TENANT_PERMISSIONS: [&str; 11] = [
     "devices.read",
     "telemetry.read",
     "people.read",
+    "rights.read",
     "devices.control",
     "devices.enroll",
     "devices.manage",
+    "people.manage",
+    "rights.manage",
+    "audit.read",
+    "tenant.manage",
 ];
 
 /// Every permission of a system administrator.
-pub const PLATFORM_PERMISSIONS: [&str; 2] = ["ops.read", "ops.manage"];
+pub const PLATFORM_PERMISSIONS: [&str; 6] =
+    ["ops.read", "ops.manage", "tenants.read", "tenants.manage", "keys.manage", "ops.break_glass"];
 
 /// What a built-in role may do; empty for a role that does not exist.
 #[must_use]
 pub fn permissions_of(role: &str) -> &'static [&'static str] {
     match role {
-        "viewer" => TENANT_PERMISSIONS.split_at(3).0,
-        "operator" => TENANT_PERMISSIONS.split_at(5).0,
+        "viewer" => TENANT_PERMISSIONS.split_at(4).0,
+        "operator" => TENANT_PERMISSIONS.split_at(6).0,
         "owner" => &TENANT_PERMISSIONS,
         "system-administrator" => &PLATFORM_PERMISSIONS,
         _ => &[],
@@ -44,7 +50,9 @@ mod tests {
         assert!(permissions_of("operator").contains(&"devices.enroll"));
         assert!(!permissions_of("operator").contains(&"devices.manage"));
         assert!(permissions_of("owner").contains(&"devices.manage"));
-        assert!(permissions_of("system-administrator").iter().all(|p| p.starts_with("ops.")));
+        assert!(!permissions_of("operator").contains(&"people.manage"));
+        let administrators = permissions_of("system-administrator");
+        assert!(administrators.iter().all(|p| !TENANT_PERMISSIONS.contains(p)));
         assert!(permissions_of("root").is_empty());
     }
 }

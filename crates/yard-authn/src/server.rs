@@ -134,5 +134,6 @@ fn admit(verifier: &Verifier, path: &str, headers: &HeaderMap) -> Result<(Caller
         }
     };
     caller.admit(&method.policy)?;
+    caller.admit_age(&method.policy, verifier.now())?;
     Ok((caller, method.policy.audit))
 }

@@ -40,6 +40,12 @@ pub struct Claims {
     /// The session it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sid: Option<SessionId>,
+    /// When the person last proved who they are, Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<i64>,
+    /// How (RFC 8176): `pwd`, `otp`, `pop`, `user`, `mfa`; `recovery` is ours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
 }
 
 impl Claims {
@@ -57,6 +63,8 @@ impl Claims {
             role: String::new(),
             permissions: Vec::new(),
             sid: None,
+            auth_time: None,
+            amr: Vec::new(),
         }
     }
 }

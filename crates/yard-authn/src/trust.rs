@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 use yard_ids::Clock;
 
 use crate::token::{AUDIENCE, Claims, TokenError};
@@ -100,6 +101,11 @@ impl Verifier {
     #[must_use]
     pub fn issuer_keys(&self) -> &[Jwk] {
         &self.published
+    }
+
+    /// The time on the clock that tokens are held against.
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
     }
 
     /// Verifies signature, audience, times and who the key may speak for.

@@ -49,6 +49,7 @@ codes! {
     AuthThrottled = "auth.throttled", RateLimited, "Too many attempts; wait before the next.";
     AuthForbidden = "auth.forbidden", Forbidden, "The permission for this is missing.";
     AuthTenantRequired = "auth.tenant_required", Forbidden, "This needs a session in a tenant.";
+    AuthStepUpRequired = "auth.step_up_required", Forbidden, "Prove again who you are; the last time is too long ago for this.";
     AuthCsrfFailed = "auth.csrf_failed", Forbidden, "The request did not come from this site's own pages.";
     TenantUnknown = "tenant.unknown", NotFound, "There is no such tenant.";
     TenantSuspended = "tenant.suspended", Forbidden, "The tenant is suspended.";

@@ -14,6 +14,7 @@ pub struct Fault {
     code: Code,
     public: Option<String>,
     pointer: Option<String>,
+    max_auth_age: Option<u32>,
     detail: Option<String>,
     source: Option<Source>,
 }
@@ -22,7 +23,7 @@ impl Fault {
     /// A fault whose public text is the code's title.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { code, public: None, pointer: None, detail: None, source: None }
+        Self { code, public: None, pointer: None, max_auth_age: None, detail: None, source: None }
     }
 
     /// A fault of our own making. `detail` is never shown to a caller.
@@ -48,6 +49,13 @@ impl Fault {
     #[must_use]
     pub fn with_pointer(mut self, pointer: impl Into<String>) -> Self {
         self.pointer = Some(pointer.into());
+        self
+    }
+
+    /// For `auth.step_up_required`: how many seconds ago the last proof may have been.
+    #[must_use]
+    pub const fn with_max_auth_age(mut self, seconds: u32) -> Self {
+        self.max_auth_age = Some(seconds);
         self
     }
 
@@ -87,6 +95,12 @@ impl Fault {
     #[must_use]
     pub fn pointer(&self) -> Option<&str> {
         self.pointer.as_deref()
+    }
+
+    /// How fresh a proof is asked for, seconds, if that is what is missing.
+    #[must_use]
+    pub const fn max_auth_age(&self) -> Option<u32> {
+        self.max_auth_age
     }
 
     /// The private text with the chain of causes, for the log.

@@ -8,6 +8,8 @@ pub const CODE_METADATA: &str = "yard-code";
 pub const INCIDENT_METADATA: &str = "yard-incident";
 /// Response metadata that carries a JSON pointer.
 pub const POINTER_METADATA: &str = "yard-pointer";
+/// Response metadata that carries the seconds of [`Fault::max_auth_age`].
+pub const MAX_AUTH_AGE_METADATA: &str = "yard-max-auth-age";
 
 impl Fault {
     /// The gRPC status, with the code (and pointer) in its metadata.
@@ -21,6 +23,9 @@ impl Fault {
                 metadata.insert(key, value);
             }
         }
+        if let Some(seconds) = self.max_auth_age() {
+            metadata.insert(MAX_AUTH_AGE_METADATA, seconds.into());
+        }
         tonic::Status::with_metadata(self.class().grpc_code(), self.public(), metadata)
     }
 
@@ -32,11 +37,14 @@ impl Fault {
             return Self::new(code_of(Class::from_grpc(status.code())))
                 .with_detail(status.message().to_owned());
         };
-        let fault = Self::new(code).with_public(status.message());
-        match text(POINTER_METADATA) {
-            Some(pointer) => fault.with_pointer(pointer),
-            None => fault,
+        let mut fault = Self::new(code).with_public(status.message());
+        if let Some(pointer) = text(POINTER_METADATA) {
+            fault = fault.with_pointer(pointer);
         }
+        if let Some(seconds) = text(MAX_AUTH_AGE_METADATA).and_then(|s| s.parse().ok()) {
+            fault = fault.with_max_auth_age(seconds);
+        }
+        fault
     }
 }
 
@@ -68,11 +76,12 @@ mod tests {
     #[test]
     fn every_code_survives_the_way_through_grpc() {
         for code in Code::ALL {
-            let fault = Fault::new(*code).with_public("words").with_pointer("/a/b");
+            let fault =
+                Fault::new(*code).with_public("words").with_pointer("/a/b").with_max_auth_age(600);
             let back = Fault::from_status(&fault.to_status("incident-1"));
             assert_eq!(
-                (back.code(), back.public(), back.pointer()),
-                (*code, "words", Some("/a/b"))
+                (back.code(), back.public(), back.pointer(), back.max_auth_age()),
+                (*code, "words", Some("/a/b"), Some(600))
             );
         }
     }

@@ -22,6 +22,10 @@ pub struct Problem {
     /// JSON pointer to the value at fault.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub pointer: Option<String>,
+    /// How many seconds ago the caller may have proved who they are at most; with
+    /// `auth.step_up_required`.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub max_auth_age_seconds: Option<u32>,
     /// The id under which our log has the rest.
     pub instance: String,
 }
@@ -38,6 +42,7 @@ impl Problem {
             code: code.as_str().to_owned(),
             detail: fault.public().to_owned(),
             pointer: fault.pointer().map(str::to_owned),
+            max_auth_age_seconds: fault.max_auth_age(),
             instance: incident.to_owned(),
         }
     }

@@ -1,3 +1,4 @@
+use time::OffsetDateTime;
 use uuid::Uuid;
 use yard_authn::{AUDIENCE, Caller, Claims, permissions_of};
 use yard_contracts::access::v1::{Policy, Scope};
@@ -5,7 +6,11 @@ use yard_fault::Code;
 use yard_ids::TenantId;
 
 fn caller(sub: &str, tenant: Option<u128>, role: &str) -> Caller {
-    Caller::verified(Claims {
+    Caller::verified(claims(sub, tenant, role))
+}
+
+fn claims(sub: &str, tenant: Option<u128>, role: &str) -> Claims {
+    Claims {
         iss: "auth".to_owned(),
         sub: sub.to_owned(),
         aud: AUDIENCE.to_owned(),
@@ -16,7 +21,9 @@ fn caller(sub: &str, tenant: Option<u128>, role: &str) -> Caller {
         role: role.to_owned(),
         permissions: permissions_of(role).iter().map(|&p| p.to_owned()).collect(),
         sid: None,
-    })
+        auth_time: None,
+        amr: Vec::new(),
+    }
 }
 
 fn policy(scope: Scope, permission: &str, callers: &[&str]) -> Policy {
@@ -66,4 +73,34 @@ fn refusal_says_whether_to_sign_in_or_to_ask_for_more() {
     assert_eq!(code(&caller("person:a", Some(1), "viewer"), &manage), Code::AuthForbidden);
     let administrator = caller("person:c", None, "system-administrator");
     assert_eq!(code(&administrator, &read), Code::AuthTenantRequired);
+}
+
+#[test]
+fn policy_with_an_age_admits_whom_it_has_seen_recently() {
+    let fresh = Policy { max_auth_age_seconds: 600, ..policy(Scope::Self_, "", &[]) };
+    let any_age = policy(Scope::Self_, "", &[]);
+    let at = |seconds| OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+    let seen =
+        |auth_time| Caller::verified(Claims { auth_time, ..claims("person:a", Some(1), "viewer") });
+    for (auth_time, now, admitted) in [
+        (Some(1_000), 1_000, true),
+        (Some(1_000), 1_600, true),
+        (Some(1_000), 1_601, false),
+        // auth's clock may be a little ahead, and no more.
+        (Some(1_000), 995, true),
+        (Some(1_000), 994, false),
+        (Some(i64::MIN), 1_000, false),
+        (Some(i64::MAX), 1_000, false),
+        (None, 1_000, false),
+    ] {
+        let caller = seen(auth_time);
+        let outcome = caller.admit_age(&fresh, at(now));
+        assert_eq!(outcome.is_ok(), admitted, "{auth_time:?} at {now}");
+        if let Err(fault) = outcome {
+            assert_eq!(fault.code(), Code::AuthStepUpRequired);
+            assert_eq!(fault.max_auth_age(), Some(600));
+        }
+        assert!(caller.admit_age(&any_age, at(now)).is_ok());
+    }
+    assert!(Caller::anonymous().admit_age(&fresh, at(1_000)).is_err());
 }

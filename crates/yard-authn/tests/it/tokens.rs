@@ -55,6 +55,8 @@ fn person() -> Claims {
         role: "owner".to_owned(),
         permissions: vec!["devices.read".to_owned()],
         sid: None,
+        auth_time: None,
+        amr: Vec::new(),
     }
 }
 

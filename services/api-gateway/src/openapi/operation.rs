@@ -75,6 +75,9 @@ fn access(route: &Route) -> Value {
     if !policy.permission.is_empty() {
         access["permission"] = json!(policy.permission);
     }
+    if policy.max_auth_age_seconds > 0 {
+        access["max_auth_age_seconds"] = json!(policy.max_auth_age_seconds);
+    }
     access
 }
 

@@ -64,6 +64,14 @@ pub(crate) fn respond(refusal: &Refusal, request_id: &str) -> Response {
         Class::Unauthenticated => {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
+        Class::Forbidden if refusal.fault.max_auth_age().is_some() => {
+            let age = refusal.fault.max_auth_age().unwrap_or_default();
+            let challenge =
+                format!("Bearer error=\"insufficient_user_authentication\", max_age=\"{age}\"");
+            if let Ok(challenge) = HeaderValue::try_from(challenge) {
+                headers.insert(header::WWW_AUTHENTICATE, challenge);
+            }
+        }
         Class::RateLimited | Class::Unavailable | Class::Draining => {
             let seconds = refusal.retry_after.unwrap_or(2).max(1);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

@@ -85,6 +85,11 @@ impl Sessions {
         })
     }
 
+    /// The time on the clock that sessions are held against.
+    pub(crate) fn now(&self) -> OffsetDateTime {
+        self.clock.now()
+    }
+
     /// Forgets a session that has just changed or ended.
     pub(crate) fn forget(&self, credential: &Credential) {
         if let Credential::Cookie(token) | Credential::Bearer(token) = credential {

@@ -84,6 +84,7 @@ impl Transcoder {
         }
         let session = self.sessions.resolve(credential).await?;
         session.caller.admit(&route.rpc.policy)?;
+        session.caller.admit_age(&route.rpc.policy, self.sessions.now())?;
         Ok(Some(session))
     }
 

@@ -73,6 +73,8 @@ fn claims(standing: &Standing, jti: Uuid, now: OffsetDateTime) -> Result<Claims,
         role: role.to_owned(),
         permissions: permissions_of(role).iter().map(|&p| p.to_owned()).collect(),
         sid: Some(SessionId::from_uuid(standing.id)),
+        auth_time: None,
+        amr: Vec::new(),
     })
 }
 

@@ -105,6 +105,8 @@ impl Service {
             role: "viewer".to_owned(),
             permissions: vec!["telemetry.read".to_owned()],
             sid: None,
+            auth_time: None,
+            amr: Vec::new(),
         };
         let bearer = format!("Bearer {}", self.issuer.sign(&claims).unwrap());
         let mut request = Request::new(message);

@@ -150,6 +150,8 @@ impl World {
             role: "tester".to_owned(),
             permissions: permissions.iter().map(|&p| p.to_owned()).collect(),
             sid: None,
+            auth_time: None,
+            amr: Vec::new(),
         };
         let mut request = Request::new(message);
         let bearer = format!("Bearer {}", self.issuer.sign(&claims).unwrap());

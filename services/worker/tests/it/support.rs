@@ -194,6 +194,8 @@ impl World {
             role: "tester".to_owned(),
             permissions: vec![permission.to_owned()],
             sid: None,
+            auth_time: None,
+            amr: Vec::new(),
         };
         let token = self.issuer.sign(&claims).unwrap();
         let mut request = Request::new(message);
