@@ -9,6 +9,7 @@ pub mod client;
 mod config;
 pub mod password;
 mod permission;
+pub mod seal;
 pub mod server;
 mod token;
 mod trust;

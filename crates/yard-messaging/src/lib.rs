@@ -10,7 +10,6 @@ mod consume;
 mod dead_letter;
 mod error;
 mod publish;
-pub mod relay;
 mod streams;
 
 pub use config::NatsConfig;

@@ -1,5 +1,5 @@
 //! Rows that tell of other rows: written in the same transaction, published later by the relay
-//! (`yard_messaging::relay`). One table per service, `platform.<service>_outbox`.
+//! (`yard_outbox::Relay`). One table per service, `platform.<service>_outbox`.
 
 use sqlx::PgConnection;
 use time::OffsetDateTime;

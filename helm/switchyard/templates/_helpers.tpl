@@ -59,12 +59,13 @@ capabilities: { drop: ["ALL"] }
 {{- if has $service (list "auth" "device-ingest" "scheduler" "worker") -}}
 {{- $_ := set $env "POSTGRES__URL_FILE" "/etc/switchyard/service/postgres-url" -}}
 {{- end -}}
-{{- if has $service (list "device-ingest" "comms-websocket" "scheduler" "worker") -}}
+{{- if has $service (list "auth" "device-ingest" "comms-websocket" "scheduler" "worker") -}}
 {{- $_ := set $env "NATS__URL_FILE" "/etc/switchyard/service/nats-url" -}}
 {{- $_ := set $env "NATS__REPLICAS" 3 -}}
 {{- end -}}
 {{- if eq $service "auth" -}}
 {{- $_ := set $env "REDIS__URL_FILE" "/etc/switchyard/service/redis-url" -}}
+{{- $_ := set $env "SEALING__KEY_FILE" "/etc/switchyard/service/sealing.key" -}}
 {{- $_ := set $env "ISSUER__KEY_FILE" "/etc/switchyard/service/auth-issuer.key" -}}
 {{- $_ := set $env "DEVICE_CA__CERT_FILE" "/etc/switchyard/service/device-ca.pem" -}}
 {{- $_ := set $env "DEVICE_CA__KEY_FILE" "/etc/switchyard/service/device-ca.key" -}}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use yard_authn::IdentityConfig;
+use yard_messaging::NatsConfig;
 use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, Secret, ServiceConfig};
 
@@ -24,8 +25,12 @@ pub struct Config {
     pub postgres: PostgresConfig,
     /// `[redis]`
     pub redis: RedisConfig,
+    /// `[nats]`
+    pub nats: NatsConfig,
     /// `[identity]`
     pub identity: IdentityConfig,
+    /// `[sealing]`
+    pub sealing: SealingConfig,
     /// `[issuer]`
     pub issuer: IssuerConfig,
     /// `[device_ca]`
@@ -80,6 +85,14 @@ impl RedisConfig {
             Err(ConfigError::new("redis.url", "has to begin with redis:// or the like"))
         }
     }
+}
+
+/// What auth has to be able to read again lies sealed in the database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealingConfig {
+    /// One `kid:base64 of 32 bytes` a line; the first seals, all open.
+    pub key_file: PathBuf,
 }
 
 /// The key of people's access tokens.
@@ -175,6 +188,7 @@ impl ServiceConfig for Config {
     fn validate(&self) -> Result<(), ConfigError> {
         self.postgres.validate()?;
         self.redis.resolve_url()?;
+        self.nats.validate()?;
         self.throttle.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
@@ -204,11 +218,11 @@ mod tests {
     }
 
     fn complete() -> String {
-        DEFAULT_CONFIG.replace("url = \"\"", "url = \"redis://127.0.0.1:1\"")
+        DEFAULT_CONFIG.replace("\nurl = \"\"", "\nurl = \"redis://127.0.0.1:1\"")
     }
 
     #[test]
-    fn defaults_with_the_two_urls_are_usable() {
+    fn defaults_with_the_urls_are_usable() {
         assert!(load::<Config>("auth", &complete(), None).is_ok());
     }
 

@@ -28,18 +28,20 @@ mod telemetry;
 
 pub use config::{
     Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, ListenConfig, MqttConfig, RedisConfig,
-    SessionsConfig, ThrottleConfig,
+    SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tonic::service::Routes;
+use yard_authn::seal::Sealer;
 use yard_authn::{Identity, server};
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
 use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
+use yard_messaging::Nats;
 use yard_pg::Pg;
 use yard_runtime::Runtime;
 
@@ -69,6 +71,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let pg = Pg::open(&config.postgres, runtime.service())?;
     pg.watch(&runtime);
     let redis = Redis::start(&config.redis, &runtime).await?;
+    let _nats = Nats::connect(&config.nats, &runtime).await?;
+    let _sealer = Sealer::load(&config.sealing.key_file)?;
     let passwords = Passwords::start(&config.sessions).await?;
     let revocation = RevocationList::start(&pg, &ca, &config.device_ca, &runtime);
 

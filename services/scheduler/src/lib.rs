@@ -16,7 +16,7 @@ use tonic::service::Routes;
 use yard_authn::{Identity, server};
 use yard_contracts::schedule::v1::schedule_service_server::ScheduleServiceServer;
 use yard_messaging::Nats;
-use yard_messaging::relay::Relay;
+use yard_outbox::Relay;
 use yard_pg::Pg;
 use yard_pg::outbox::Outbox;
 use yard_runtime::{Runtime, TaskKind};

@@ -212,7 +212,7 @@ fn database_over(places: &Places, service: &str) -> String {
         "{}grpc.listen = \"127.0.0.1:0\"\npostgres.url = \"{}\"\npostgres.max_connections = 10\n{}",
         common(places, service),
         places.db.url(&role),
-        if service == "auth" { String::new() } else { nats_over(places) },
+        nats_over(places),
     )
 }
 
@@ -224,6 +224,7 @@ fn auth_over(places: &Places) -> String {
     let pki = places.pki.display();
     format!(
         "{}http.listen = \"127.0.0.1:0\"\nredis.url = \"{}\"\n\
+         sealing.key_file = \"{pki}/sealing.key\"\n\
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
          device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\

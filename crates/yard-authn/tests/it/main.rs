@@ -4,4 +4,5 @@
 
 mod passwords;
 mod policies;
+mod sealing;
 mod tokens;

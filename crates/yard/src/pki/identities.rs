@@ -2,6 +2,7 @@
 //! their public halves.
 
 use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::rand;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -45,10 +46,18 @@ pub(super) fn add_files(files: &mut KeyFiles) -> Outcome {
     let issuer = SigningKey::generate()?;
     files.add("auth-issuer.key", issuer.pem);
     keys.push(jwk(format!("issuer:{}", thumbprint(&issuer.x)), issuer.x));
+    files.add("sealing.key", sealing_key()?);
     let json = serde_json::to_string_pretty(&KeySet { keys })
         .map_err(|error| Failure::other(error.to_string()))?;
     files.add("trust.json", json + "\n");
     Ok(())
+}
+
+/// The first key of auth's sealing; see `yard_authn::seal`.
+fn sealing_key() -> Outcome<String> {
+    let mut key = [0; 32];
+    rand::fill(&mut key).map_err(|_e| Failure::other("the system gives no random numbers"))?;
+    Ok(format!("k1:{}\n", STANDARD.encode(key)))
 }
 
 impl SigningKey {

@@ -33,6 +33,7 @@ fn pki_init_makes_exactly_the_agreed_files() {
             "device-crl.pem",
             "mqtt-device-ingest.key",
             "mqtt-device-ingest.pem",
+            "sealing.key",
             "services/api-gateway.key",
             "services/auth.key",
             "services/comms-websocket.key",

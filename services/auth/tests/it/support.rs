@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{
-    Config, DeviceCaConfig, IssuerConfig, ListenConfig, MqttConfig, RedisConfig, SessionsConfig,
-    ThrottleConfig,
+    Config, DeviceCaConfig, IssuerConfig, ListenConfig, MqttConfig, RedisConfig, SealingConfig,
+    SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
@@ -24,9 +24,10 @@ use yard_contracts::identity::v1::session_service_client::SessionServiceClient;
 use yard_contracts::identity::v1::{ExchangeSessionRequest, LoginRequest, SessionDelivery};
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, TenantId};
+use yard_messaging::NatsConfig;
 use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
 use yard_runtime::{Runtime, RuntimeConfig, Secret};
-use yard_testkit::{TestDb, TestRedis};
+use yard_testkit::{TestDb, TestNats, TestRedis};
 
 pub(crate) const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -40,6 +41,7 @@ pub(crate) struct Auth {
     pub(crate) folder: PathBuf,
     runtime: Runtime,
     channel: Channel,
+    _nats: TestNats,
     _redis: TestRedis,
 }
 
@@ -50,17 +52,18 @@ impl Auth {
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let (db, redis) = (TestDb::create().await, TestRedis::create().await);
+        let nats = TestNats::start().await;
         bootstrap::apply(&db.admin_url(), &first_people(), &RandomIds).await.unwrap();
         let clock = Arc::new(ManualClock::new(START));
         let runtime = Runtime::builder("auth", "0.0.0").clock(clock.clone()).build();
         let folder = std::env::temp_dir().join(format!("yard-auth-{}", RandomIds.uuid7()));
         make_keys(&folder);
-        let mut config = config(&db, redis.url(), &folder);
+        let mut config = config(&db, redis.url(), &nats, &folder);
         change(&mut config);
         auth::run(config, runtime.clone()).await.unwrap();
         let grpc = runtime.address("grpc").unwrap();
         let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect_lazy();
-        Self { db, clock, folder, runtime, channel, _redis: redis }
+        Self { db, clock, folder, runtime, channel, _nats: nats, _redis: redis }
     }
 
     pub(crate) fn sessions(&self) -> SessionServiceClient<Channel> {
@@ -189,6 +192,7 @@ fn make_keys(folder: &Path) {
         let x = URL_SAFE_NO_PAD.encode(key.public_key_raw());
         keys.push(serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid}));
     }
+    write("sealing.key", format!("k1:{}\n", STANDARD.encode([7; 32])));
     write("trust.json", serde_json::json!({ "keys": keys }).to_string());
     let mut ca = CertificateParams::default();
     ca.distinguished_name.push(DnType::CommonName, "device CA of a test");
@@ -199,7 +203,7 @@ fn make_keys(folder: &Path) {
     write("device-ca.key", key.serialize_pem());
 }
 
-fn config(db: &TestDb, redis: &str, folder: &Path) -> Config {
+fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
     let any = || ListenConfig { listen: SocketAddr::from(([127, 0, 0, 1], 0)) };
     let file = |name: &str| folder.join(name);
     Config {
@@ -209,6 +213,8 @@ fn config(db: &TestDb, redis: &str, folder: &Path) -> Config {
         postgres: db.config("yard_auth"),
         redis: RedisConfig { url: Secret::new(redis.to_owned()), url_file: PathBuf::new() },
         identity: IdentityConfig { key_file: file("auth.key"), trust_file: file("trust.json") },
+        nats: NatsConfig::for_test(&nats.url()),
+        sealing: SealingConfig { key_file: file("sealing.key") },
         issuer: IssuerConfig { key_file: file("issuer.key") },
         device_ca: DeviceCaConfig {
             cert_file: file("device-ca.pem"),

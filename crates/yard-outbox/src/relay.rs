@@ -1,5 +1,3 @@
-//! Publishes what stands in a service's outbox, and again what the broker lost.
-
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,11 +7,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use yard_contracts::streams;
 use yard_ids::Clock;
+use yard_messaging::{MessagingError, Nats, Outgoing};
 use yard_pg::outbox::{self, Entry, Outbox};
 use yard_pg::{Actor, Pg, PgError, PlatformTx};
 use yard_runtime::Runtime;
-
-use crate::{MessagingError, Nats, Outgoing};
 
 const BATCH: i64 = 500;
 /// Without a nudge the relay looks this often: another instance may have written.
