@@ -2,6 +2,8 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 
 use sqlx::{PgConnection, Postgres, Transaction};
+use tracing::Span;
+use tracing::field::Empty;
 use uuid::Uuid;
 use yard_ids::TenantId;
 
@@ -62,11 +64,24 @@ async fn set_context(
     Ok(())
 }
 
+/// From the first statement to the end of the transaction, in the trace of whoever began it.
+/// Attributes follow OpenTelemetry's database conventions; statements and values stay out.
+fn span() -> Span {
+    tracing::info_span!(
+        "transaction",
+        otel.name = "postgresql transaction",
+        otel.kind = "client",
+        db.system.name = "postgresql",
+        committed = Empty,
+    )
+}
+
 /// A transaction for one tenant. Dropped without [`TenantTx::commit`] it rolls back.
 #[derive(Debug)]
 pub struct TenantTx {
     tx: Transaction<'static, Postgres>,
     tenant: TenantId,
+    span: Span,
 }
 
 impl TenantTx {
@@ -75,10 +90,11 @@ impl TenantTx {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(pg: &Pg, tenant: TenantId, actor: &Actor) -> Result<Self, PgError> {
+        let span = span();
         let mut tx = pg.begin().await?;
         let (schema, id) = (tenant_schema(tenant), tenant.to_string());
         set_context(&mut tx, [&schema, &id, &actor.0, ""]).await?;
-        Ok(Self { tx, tenant })
+        Ok(Self { tx, tenant, span })
     }
 
     /// The tenant it works for.
@@ -103,7 +119,10 @@ impl TenantTx {
     /// # Errors
     /// When it is not known whether it became so.
     pub async fn commit(self) -> Result<(), PgError> {
-        Ok(self.tx.commit().await?)
+        let Self { tx, span, .. } = self;
+        tx.commit().await?;
+        span.record("committed", true);
+        Ok(())
     }
 }
 
@@ -111,6 +130,7 @@ impl TenantTx {
 #[derive(Debug)]
 pub struct PlatformTx {
     tx: Transaction<'static, Postgres>,
+    span: Span,
 }
 
 impl PlatformTx {
@@ -119,9 +139,10 @@ impl PlatformTx {
     /// # Errors
     /// When the database does not answer.
     pub async fn begin(pg: &Pg, actor: &Actor) -> Result<Self, PgError> {
+        let span = span();
         let mut tx = pg.begin().await?;
         set_context(&mut tx, ["", "", &actor.0, "on"]).await?;
-        Ok(Self { tx })
+        Ok(Self { tx, span })
     }
 
     /// Makes it durable.
@@ -129,7 +150,10 @@ impl PlatformTx {
     /// # Errors
     /// When it is not known whether it became so.
     pub async fn commit(self) -> Result<(), PgError> {
-        Ok(self.tx.commit().await?)
+        let Self { tx, span, .. } = self;
+        tx.commit().await?;
+        span.record("committed", true);
+        Ok(())
     }
 }
 

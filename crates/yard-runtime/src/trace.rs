@@ -44,6 +44,12 @@ pub fn current() -> Option<String> {
     carrier.0
 }
 
+/// Names a span whose name is known only after it began. The field `otel.name` does not: it is read
+/// once, before the span's context is first asked for.
+pub fn rename(span: &Span, name: String) {
+    span.context().span().update_name(name);
+}
+
 /// Makes `span` a child of what a peer sent. A text that is no `traceparent` changes nothing.
 pub fn continue_from(span: &Span, traceparent: Option<&str>) {
     let Some(text) = traceparent else { return };

@@ -20,6 +20,7 @@ pub struct Client {
     http: reqwest::Client,
     base: String,
     token: Option<String>,
+    traceparent: Option<String>,
 }
 
 impl Client {
@@ -30,7 +31,7 @@ impl Client {
     pub fn anonymous(base: &str) -> anyhow::Result<Self> {
         let http =
             reqwest::Client::builder().timeout(std::time::Duration::from_secs(15)).build()?;
-        Ok(Self { http, base: base.to_owned(), token: None })
+        Ok(Self { http, base: base.to_owned(), token: None, traceparent: None })
     }
 
     /// Signs in.
@@ -48,6 +49,12 @@ impl Client {
         Ok(client)
     }
 
+    /// The same caller, as part of a trace (a W3C `traceparent`).
+    #[must_use]
+    pub fn in_trace(&self, traceparent: &str) -> Self {
+        Self { traceparent: Some(traceparent.to_owned()), ..self.clone() }
+    }
+
     /// One request.
     ///
     /// # Errors
@@ -62,6 +69,9 @@ impl Client {
         let mut request = self.http.request(method.parse()?, url).header("X-Yard-Csrf", "1");
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
+        }
+        if let Some(traceparent) = &self.traceparent {
+            request = request.header("traceparent", traceparent);
         }
         if let Some(body) = body {
             request = request.json(body);

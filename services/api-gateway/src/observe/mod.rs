@@ -43,7 +43,6 @@ impl Context {
     pub(crate) fn span(&self, method: &Method) -> Span {
         let span = tracing::info_span!(
             "http",
-            otel.name = Empty,
             otel.kind = "server",
             http.request.method = method_label(method),
             http.route = Empty,
@@ -73,7 +72,7 @@ pub(crate) fn note(
 ) {
     let (method, status) = (method_label(method), response.status().as_u16());
     let span = Span::current();
-    span.record("otel.name", format!("{method} {route}"));
+    trace::rename(&span, format!("{method} {route}"));
     span.record("http.route", route.as_ref());
     span.record("http.response.status_code", status);
     let labels = [

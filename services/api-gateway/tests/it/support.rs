@@ -24,6 +24,7 @@ use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer
 use yard_fault::Code;
 use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, SystemClock};
 use yard_runtime::{Runtime, RuntimeConfig, TaskKind, config};
+use yard_testkit::logs::{self, LogCapture};
 
 use crate::doubles::Double;
 
@@ -86,6 +87,8 @@ pub(crate) struct Fixture {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) address: SocketAddr,
     pub(crate) client: Client,
+    /// Last, so that it still listens while the rest ends.
+    pub(crate) log: LogCapture,
 }
 
 impl Fixture {
@@ -94,6 +97,7 @@ impl Fixture {
     }
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let log = logs::capture();
         let clock = Arc::new(ManualClock::new(
             OffsetDateTime::from_unix_timestamp(SystemClock.now().unix_timestamp()).unwrap(),
         ));
@@ -128,7 +132,7 @@ impl Fixture {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        Self { services, runtime, clock, address, client }
+        Self { services, runtime, clock, address, client, log }
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

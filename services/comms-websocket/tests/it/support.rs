@@ -24,6 +24,7 @@ use yard_contracts::realtime::v1::realtime_service_client::RealtimeServiceClient
 use yard_contracts::subjects;
 use yard_ids::{DeviceId, IdSource as _, RandomIds, TenantId};
 use yard_runtime::Runtime;
+use yard_testkit::logs::{self, LogCapture};
 use yard_testkit::{TestNats, eventually};
 
 pub(crate) const KEY: &str = "test-app";
@@ -48,6 +49,8 @@ pub(crate) struct Service {
     pub(crate) nats: TestNats,
     folder: PathBuf,
     issuer: Signer,
+    /// Last, so that it still listens while the rest ends.
+    pub(crate) log: LogCapture,
 }
 
 impl Service {
@@ -56,6 +59,7 @@ impl Service {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
+        let log = logs::capture();
         // Installs the recorder, as a service's `main` does.
         drop(yard_runtime::metrics_text());
         let nats = TestNats::start().await;
@@ -75,7 +79,7 @@ impl Service {
         change(&mut config);
         comms_websocket::run(config, rt.clone()).await.unwrap();
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
-        Self { rt, nats, folder, issuer }
+        Self { rt, nats, folder, issuer, log }
     }
 
     pub(crate) fn port(&self) -> u16 {

@@ -9,12 +9,14 @@ use prost::Message as _;
 use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tracing::Instrument as _;
 use yard_contracts::command::v1::Command;
 use yard_contracts::topics::Downlink as Topic;
 use yard_fault::{Code, Fault};
 use yard_ids::{CommandId, TenantId};
 use yard_messaging::{BatchHandler, Delivery, Outcome};
 use yard_pg::{Actor, TenantTx};
+use yard_runtime::trace;
 
 use super::store::{self, Proof, Row};
 use super::{Desk, State, Step, live};
@@ -65,11 +67,13 @@ impl BatchHandler for Dispatcher {
 
 impl Dispatcher {
     async fn dispatch(&self, delivery: &Delivery) -> Outcome {
+        let span = tracing::info_span!("dispatch command", otel.kind = "consumer");
+        trace::continue_from(&span, delivery.traceparent.as_deref());
         let outcome = async {
             let (tenant, command) = read(delivery)?;
             self.send(tenant, command, delivery.attempt).await
         };
-        outcome.await.unwrap_or_else(Outcome::Failed)
+        outcome.instrument(span).await.unwrap_or_else(Outcome::Failed)
     }
 
     /// The row stays locked until the broker has answered, so that a command that is cancelled is

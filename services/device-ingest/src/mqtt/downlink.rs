@@ -7,6 +7,7 @@ use rumqttc::{
     AsyncClient, PubAckReason, PublishNoticeError, PublishOptions, PublishProperties, PublishResult,
 };
 use tokio::sync::Semaphore;
+use yard_runtime::trace;
 
 use super::status::LinkStatus;
 
@@ -66,6 +67,10 @@ impl Downlink {
         let seconds = u32::try_from(expiry.as_secs()).unwrap_or(u32::MAX).max(1);
         let properties = PublishProperties {
             message_expiry_interval: Some(seconds),
+            user_properties: trace::current()
+                .map(|parent| (trace::TRACEPARENT.to_owned(), parent))
+                .into_iter()
+                .collect(),
             ..PublishProperties::default()
         };
         let options = PublishOptions::new(QoS::AtLeastOnce).properties(properties);

@@ -26,6 +26,7 @@ use yard_contracts::values::to_struct;
 use yard_ids::{Clock as _, DeviceId, IdSource as _, RandomIds, SystemClock, TenantId};
 use yard_messaging::NatsConfig;
 use yard_runtime::{Runtime, RuntimeConfig, TaskKind, config};
+use yard_testkit::logs::{self, LogCapture};
 use yard_testkit::{ChaosProxy, TestBroker, TestDb, TestNats};
 
 /// Long enough for a busy machine; nothing waits for it when all is well.
@@ -46,6 +47,8 @@ pub(crate) struct World {
     issuer: Signer,
     pub(crate) tenant: TenantId,
     pub(crate) other: TenantId,
+    /// Last, so that it still listens while the rest ends.
+    pub(crate) log: LogCapture,
 }
 
 /// A running device-ingest.
@@ -138,6 +141,7 @@ async fn stand_in(auth: &StandIn) -> SocketAddr {
 
 impl World {
     pub(crate) async fn start() -> Self {
+        let log = logs::capture();
         yard_runtime::install_crypto_provider();
         let pki = folder();
         yard::pki::generate("localhost", &SystemClock).unwrap().write(&pki, false).unwrap();
@@ -159,6 +163,7 @@ impl World {
             auth,
             tenant,
             other,
+            log,
         }
     }
 

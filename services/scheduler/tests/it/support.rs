@@ -16,6 +16,7 @@ use yard_contracts::streams;
 use yard_ids::{Clock as _, IdSource as _, RandomIds, SystemClock};
 use yard_messaging::{Nats, NatsConfig};
 use yard_runtime::{Runtime, RuntimeConfig};
+use yard_testkit::logs::{self, LogCapture};
 use yard_testkit::{TestDb, TestNats, eventually};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -28,6 +29,8 @@ pub(crate) struct World {
     bus: Nats,
     folder: PathBuf,
     issuer: Signer,
+    /// Last, so that it still listens while the rest ends.
+    pub(crate) log: LogCapture,
 }
 
 /// A scheduler in this test's own executor.
@@ -43,6 +46,7 @@ pub(crate) struct Victim {
 
 impl World {
     pub(crate) async fn new() -> Self {
+        let log = logs::capture();
         let (db, server) = (TestDb::create().await, TestNats::start().await);
         let folder = std::env::temp_dir().join(format!("yard-scheduler-{}", RandomIds.uuid7()));
         std::fs::create_dir_all(&folder).unwrap();
@@ -55,7 +59,7 @@ impl World {
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
         let tester = Runtime::builder("test", "0").build();
         let bus = Nats::connect(&NatsConfig::for_test(&server.url()), &tester).await.unwrap();
-        Self { db, server, bus, folder, issuer }
+        Self { db, server, bus, folder, issuer, log }
     }
 
     pub(crate) fn config(&self) -> Config {
