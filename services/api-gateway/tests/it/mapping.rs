@@ -145,6 +145,7 @@ async fn every_fault_keeps_code_words_pointer_and_incident() {
 #[tokio::test]
 async fn foreign_status_shows_nothing_of_the_inside() {
     let gateway = Fixture::start().await;
+    gateway.log.expect("secret");
     let path = format!("/api/v1/devices/{DEVICE}");
     for (status, expected, code) in [
         (Status::internal("relation secret"), 500, "internal"),
@@ -163,6 +164,7 @@ async fn foreign_status_shows_nothing_of_the_inside() {
 #[tokio::test]
 async fn service_that_is_not_there_is_unavailable() {
     let gateway = Fixture::with(|c| c.upstreams.scheduler = "http://127.0.0.1:1".to_owned()).await;
+    gateway.log.expect("tcp connect error");
     let request = gateway.signed(Method::GET, "/api/ops/v1/leadership", ADMIN);
     let response = request.send().await.unwrap();
     assert_eq!(response.headers()["retry-after"], "2");

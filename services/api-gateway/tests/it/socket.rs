@@ -43,6 +43,7 @@ async fn echoing() -> Fixture {
 #[tokio::test]
 async fn frames_pass_unchanged_both_ways_and_the_hard_stop_closes() {
     let gateway = echoing().await;
+    gateway.log.expect("tasks did not finish in time");
     let url = format!("ws://{}/app/key-1?protocol=7&client=js", gateway.address);
     let mut request = url.into_client_request().unwrap();
     request.headers_mut().insert("cookie", "__Host-yard_session=yst_secret".parse().unwrap());
@@ -92,6 +93,7 @@ async fn foreign_origins_and_plain_requests_are_refused() {
     problem(gateway.get("/app/key").send().await.unwrap(), 400, "request.malformed").await;
     problem(gateway.get("/app/key/more").send().await.unwrap(), 404, "route.not_found").await;
     let lonely = Fixture::with(|c| c.upstreams.socket = "127.0.0.1:1".to_owned()).await;
+    lonely.log.expect("Connection refused");
     let url = format!("ws://{}/app/key", lonely.address);
     let error = connect_async(url).await.unwrap_err();
     assert!(error.to_string().contains("503"), "{error}");

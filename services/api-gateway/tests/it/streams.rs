@@ -72,6 +72,7 @@ async fn client_that_leaves_cancels_the_call_behind() {
 #[tokio::test]
 async fn soft_stop_ends_streams_with_a_word() {
     let gateway = Fixture::start().await;
+    gateway.log.expect("tasks did not finish in time");
     let _tail = gateway.services.tail();
     let mut response = gateway.signed(Method::GET, PATH, VIEWER).send().await.unwrap();
     until(&mut response, "keepalive").await;

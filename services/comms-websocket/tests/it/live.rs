@@ -132,6 +132,7 @@ async fn second_subscribe_is_confirmed_and_delivers_one_copy() {
 #[tokio::test]
 async fn events_flow_again_after_the_broker_was_killed() {
     let mut service = Service::start().await;
+    service.log.expect("broker connection lost");
     let (tenant, device) = (tenant(), device());
     let mut client = Client::joined(&service, tenant, &device_channel(tenant, device)).await;
     service.nats.kill();

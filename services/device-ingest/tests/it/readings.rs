@@ -56,6 +56,11 @@ async fn req_lmu_20_reading_arrives_in_jetstream_with_the_registrys_tenant() {
 #[tokio::test]
 async fn readings_during_a_cut_bus_are_unacknowledged_and_come_again() {
     let world = World::start().await;
+    world
+        .log
+        .expect("broker connection lost")
+        .expect("no MQTT broker; trying again")
+        .expect("tasks did not finish in time");
     let service = world.service().await;
     let id = world.device(&service).await;
     let device = Device::connect(&world, id, 1).await;
@@ -81,6 +86,7 @@ async fn readings_during_a_cut_bus_are_unacknowledged_and_come_again() {
 #[tokio::test]
 async fn cut_bus_is_survived_without_a_restart_and_without_loss() {
     let world = World::start().await;
+    world.log.expect("broker connection lost");
     let service = world.service().await;
     let id = world.device(&service).await;
     let device = Device::connect(&world, id, 1).await;
@@ -104,6 +110,7 @@ async fn cut_bus_is_survived_without_a_restart_and_without_loss() {
 #[tokio::test]
 async fn broker_restart_is_followed_by_new_subscriptions() {
     let mut world = World::start().await;
+    world.log.expect("no MQTT broker; trying again");
     let service = world.service().await;
     let id = world.device(&service).await;
     let device = Device::connect(&world, id, 1).await;
@@ -168,6 +175,7 @@ async fn poison_is_kept_aside_told_and_stalls_nobody() {
 #[tokio::test]
 async fn known_devices_are_served_while_the_database_is_away() {
     let world = World::start().await;
+    world.log.expect("could not write down who was heard").expect("could not end overdue commands");
     let service = world.service().await;
     let contract = world.contract(&service).await;
     let known = world.device_of(&service, &contract, "known").await.device_id.parse().unwrap();

@@ -35,6 +35,7 @@ async fn wish_that_is_sent_twice_is_one_job() {
 #[tokio::test]
 async fn wish_of_an_unknown_kind_goes_to_the_dead_letters() {
     let world = World::new().await;
+    world.log.expect("moved to the dead letters");
     let service = world.start().await;
     world.wish(id(), "make-coffee").await;
     eventually(PATIENCE, || async { world.in_stream(streams::DLQ.name).await == 1 }).await;
@@ -45,6 +46,7 @@ async fn wish_of_an_unknown_kind_goes_to_the_dead_letters() {
 #[tokio::test]
 async fn job_of_a_killed_worker_is_taken_over_after_its_lease() {
     let world = World::new().await;
+    world.log.expect("jobs of lost workers");
     let victim = world.start_victim().await;
     let (first, wanted) = (id(), id());
     // Once a job has run, the victim's own start is over.
@@ -64,6 +66,7 @@ async fn job_of_a_killed_worker_is_taken_over_after_its_lease() {
 #[tokio::test]
 async fn result_of_a_lost_lease_is_dropped() {
     let world = World::new().await;
+    world.log.expect("its result is dropped").expect("jobs of lost workers");
     let service = world.start().await;
     let holder = hold_partitions(&world).await;
     let wanted = id();
@@ -84,6 +87,7 @@ async fn result_of_a_lost_lease_is_dropped() {
 #[tokio::test]
 async fn job_that_was_lost_too_often_is_dead() {
     let world = World::new().await;
+    world.log.expect("jobs of lost workers");
     let lost = id();
     let insert = format!(
         "insert into platform.jobs (id, queue, kind, state, arguments, attempt, lease_token, \

@@ -72,6 +72,7 @@ async fn two_tenants_in_one_batch_cannot_mix() {
 #[tokio::test]
 async fn record_of_another_tenant_than_its_subject_goes_to_the_dead_letters() {
     let world = World::new().await;
+    world.log.expect("moved to the dead letters");
     let (tenant, other, device) =
         (world.tenant("acme").await, world.tenant("globex").await, device());
     let message = Outgoing {
@@ -91,6 +92,7 @@ async fn record_of_another_tenant_than_its_subject_goes_to_the_dead_letters() {
 #[tokio::test]
 async fn poison_row_among_a_thousand_is_taken_out_alone() {
     let world = World::new().await;
+    world.log.expect("moved to the dead letters");
     let (tenant, device) = (world.tenant("acme").await, device());
     let mut records: Vec<_> = (1..=1_000).map(|n| record(tenant, device, n)).collect();
     // JSON to every parser but the database's.
@@ -109,6 +111,7 @@ async fn poison_row_among_a_thousand_is_taken_out_alone() {
 #[tokio::test]
 async fn missing_partition_is_made_and_an_impossible_day_is_poison() {
     let world = World::new().await;
+    world.log.expect("a partition was missing").expect("moved to the dead letters");
     let (tenant, device) = (world.tenant("acme").await, device());
     let service = world.start().await;
     world.publish(&[record(tenant, device, 1)]).await;
@@ -128,6 +131,7 @@ async fn missing_partition_is_made_and_an_impossible_day_is_poison() {
 #[tokio::test]
 async fn database_cut_away_loses_nothing_and_is_resumed() {
     let world = World::new().await;
+    world.log.expect("query failed").expect("database does not answer");
     let (tenant, device) = (world.tenant("acme").await, device());
     let direct = world.db.url("yard_worker");
     let (head, tail) = direct.split_once("@127.0.0.1:").unwrap();
