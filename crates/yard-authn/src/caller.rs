@@ -70,6 +70,18 @@ impl Caller {
         self.0.as_ref().map_or("", |c| c.role.as_str())
     }
 
+    /// What of the caller's right to be here can be withdrawn; `None` for nobody.
+    #[must_use]
+    pub fn grant(&self) -> Option<crate::Grant> {
+        self.0.as_ref().map(|claims| claims.grant())
+    }
+
+    /// The API token the caller came by, if by one.
+    #[must_use]
+    pub fn api_token(&self) -> Option<Uuid> {
+        self.0.as_ref().and_then(|c| c.api_token)
+    }
+
     /// When the caller last proved who they are, Unix seconds; `None` for services.
     #[must_use]
     pub fn auth_time(&self) -> Option<i64> {
@@ -97,7 +109,7 @@ impl Caller {
     /// Whether a policy lets this caller in.
     ///
     /// # Errors
-    /// `auth.required`, `auth.tenant_required` or `auth.forbidden`.
+    /// `auth.required`, `auth.tenant_required`, `auth.session_required` or `auth.forbidden`.
     pub fn admit(&self, policy: &Policy) -> Result<(), Fault> {
         if policy.scope() == Scope::Public {
             return Ok(());
@@ -110,6 +122,9 @@ impl Caller {
                 self.has(&policy.permission)
             }
             Scope::Platform => claims.tenant.is_none() && self.has(&policy.permission),
+            Scope::Self_ if claims.api_token.is_some() && !policy.api_tokens => {
+                return Err(Code::AuthSessionRequired.into());
+            }
             Scope::Self_ => service.is_none(),
             Scope::Internal => service.is_some_and(|name| policy.callers.iter().any(|c| c == name)),
             Scope::Public | Scope::Unspecified => false,

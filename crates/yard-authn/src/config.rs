@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use yard_ids::{Clock, IdSource};
 use yard_runtime::{ConfigError, Runtime};
 
-use crate::{Claims, Signer, TokenError, Verifier};
+use crate::{Claims, Jwk, KeyStatement, Signer, TokenError, Verifier};
 
 /// Section `[identity]` of a service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -44,6 +44,14 @@ impl Identity {
     #[must_use]
     pub const fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// States the issuer's keys, in this service's own name; only auth's is believed.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn state_keys(&self, keys: Vec<Jwk>, generation: i64) -> Result<String, TokenError> {
+        KeyStatement::new(keys, generation, self.clock.now()).sign(&self.signer)
     }
 
     /// A fresh token of 60 seconds in this service's own name.

@@ -66,7 +66,10 @@ pub struct Authn<S> {
 
 impl<S> Service<Request<Body>> for Authn<S>
 where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send,
+    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+        + Clone
+        + Send
+        + 'static,
     S::Future: Send + 'static,
 {
     type Response = Response<Body>;
@@ -77,17 +80,33 @@ where
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        let incident = self.layer.ids.uuid7().as_hyphenated().to_string();
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        // The one that was ready answers; a clone of it waits for the next call.
+        let next = self.inner.clone();
+        let inner = std::mem::replace(&mut self.inner, next);
+        let layer = self.layer.clone();
+        Box::pin(async move { layer.answer(inner, request).await })
+    }
+}
+
+impl AuthnLayer {
+    async fn answer<S>(
+        &self,
+        mut inner: S,
+        mut request: Request<Body>,
+    ) -> Result<Response<Body>, Infallible>
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>,
+    {
+        let incident = self.ids.uuid7().as_hyphenated().to_string();
         let path = request.uri().path().to_owned();
-        let admitted = admit(&self.layer.verifier, &path, request.headers());
+        let admitted = admit(&self.verifier, &path, request.headers()).await;
         let (caller, audited) = match admitted {
             Ok(admitted) => admitted,
             Err(fault) => {
                 fault.log(&incident, "admit a call");
                 count(&path, fault.code().as_str());
-                let refusal = fault.to_status(&incident).into_http();
-                return Box::pin(async move { Ok(refusal) });
+                return Ok(fault.to_status(&incident).into_http());
             }
         };
         let span =
@@ -99,15 +118,9 @@ where
         }
         let key = text(request.headers(), IDEMPOTENCY_KEY).map(str::to_owned);
         request.extensions_mut().insert(Call::new(caller, incident, key));
-        let answer = self.inner.call(request);
-        Box::pin(
-            async move {
-                let answer = answer.await;
-                count(&path, "answered");
-                answer
-            }
-            .instrument(span),
-        )
+        let answer = inner.call(request).instrument(span).await;
+        count(&path, "answered");
+        answer
     }
 }
 
@@ -122,7 +135,11 @@ fn count(path: &str, outcome: &'static str) {
         .increment(1);
 }
 
-fn admit(verifier: &Verifier, path: &str, headers: &HeaderMap) -> Result<(Caller, bool), Fault> {
+async fn admit(
+    verifier: &Verifier,
+    path: &str,
+    headers: &HeaderMap,
+) -> Result<(Caller, bool), Fault> {
     let method =
         policy::methods().get(path).ok_or_else(|| Fault::new(Code::RouteMethodNotAllowed))?;
     let caller = match text(headers, "authorization") {
@@ -130,7 +147,7 @@ fn admit(verifier: &Verifier, path: &str, headers: &HeaderMap) -> Result<(Caller
         Some(header) => {
             let token =
                 header.strip_prefix("Bearer ").ok_or_else(|| Fault::new(Code::AuthTokenInvalid))?;
-            Caller::verified(verifier.verify(token)?)
+            Caller::verified(verifier.verify_fresh(token).await?)
         }
     };
     caller.admit(&method.policy)?;

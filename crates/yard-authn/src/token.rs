@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use yard_fault::{Code, Fault};
-use yard_ids::{SessionId, TenantId};
+use yard_ids::{PrincipalId, SessionId, TenantId};
+
+use crate::Grant;
 
 /// Every token is for the platform as a whole; the policy decides the rest.
 pub const AUDIENCE: &str = "switchyard";
@@ -14,7 +16,7 @@ pub const AUDIENCE: &str = "switchyard";
 const LIFETIME: i64 = 60;
 
 /// What an access token says.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claims {
     /// `auth`, or the service that signed for itself.
     pub iss: String,
@@ -46,6 +48,19 @@ pub struct Claims {
     /// How (RFC 8176): `pwd`, `otp`, `pop`, `user`, `mfa`; `recovery` is ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
+    /// The API token it came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_token: Option<Uuid>,
+    /// When what it says was looked up: milliseconds since 1970, by the database's clock, which
+    /// revocations are timed by too. 0 when that was not told.
+    #[serde(default)]
+    pub issued_ms: i64,
+    /// When the session or API token ends by itself, Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<i64>,
+    /// The key that signed. Not in the token's body: the verifier fills it in.
+    #[serde(skip)]
+    pub kid: String,
 }
 
 impl Claims {
@@ -59,12 +74,24 @@ impl Claims {
             iat: now.unix_timestamp(),
             exp: now.unix_timestamp() + LIFETIME,
             jti,
-            tenant: None,
-            role: String::new(),
-            permissions: Vec::new(),
-            sid: None,
-            auth_time: None,
-            amr: Vec::new(),
+            ..Self::default()
+        }
+    }
+
+    /// What of it can be withdrawn.
+    #[must_use]
+    pub fn grant(&self) -> Grant {
+        let person = self.sub.strip_prefix("person:").and_then(|id| Uuid::try_parse(id).ok());
+        let issued =
+            if self.issued_ms > 0 { self.issued_ms } else { self.iat.saturating_mul(1_000) };
+        Grant {
+            person: person.map(PrincipalId::from_uuid),
+            tenant: self.tenant,
+            session: self.sid,
+            api_token: self.api_token,
+            kid: self.kid.as_str().into(),
+            issued_ms: issued,
+            ends: self.ends,
         }
     }
 }
@@ -73,7 +100,10 @@ impl Claims {
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
     /// Not a JWT of ours at all.
-    #[error("token cannot be read")]
+    #[error("token has not the shape of ours")]
+    Shape,
+    /// The key cannot be read, or cannot sign.
+    #[error("key cannot be used")]
     Malformed(#[source] jsonwebtoken::errors::Error),
     /// No such key in the trust file.
     #[error("token names an unknown key")]
@@ -90,11 +120,21 @@ pub enum TokenError {
     /// A service's key signed for someone else.
     #[error("key may not speak for this subject")]
     Subject,
+    /// Longer than any of ours.
+    #[error("token is longer than any of ours")]
+    TooLong,
+    /// What it stands for has ended or changed since it was issued.
+    #[error("token was revoked")]
+    Revoked,
 }
 
 impl From<TokenError> for Fault {
     fn from(error: TokenError) -> Self {
-        Self::new(Code::AuthTokenInvalid).with_source(error)
+        let code = match error {
+            TokenError::Revoked => Code::AuthTokenRevoked,
+            _ => Code::AuthTokenInvalid,
+        };
+        Self::new(code).with_source(error)
     }
 }
 
@@ -121,6 +161,12 @@ impl Signer {
         Ok(Self { key, kid: kid.to_owned() })
     }
 
+    /// `der` is PKCS#8; `kid` is the key's id in the key set.
+    #[must_use]
+    pub fn from_der(der: &[u8], kid: &str) -> Self {
+        Self { key: EncodingKey::from_ed_der(der), kid: kid.to_owned() }
+    }
+
     /// Reads [`Signer::from_pem`] from a file.
     ///
     /// # Errors
@@ -136,7 +182,23 @@ impl Signer {
     /// # Errors
     /// When the key cannot sign, which a key that was read can.
     pub fn sign(&self, claims: &Claims) -> Result<String, TokenError> {
+        self.sign_any(crate::trust::ACCESS_TOKEN, claims)
+    }
+
+    /// Id of the key.
+    #[must_use]
+    pub fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// Signs anything that is not an access token, under a `typ` of its own.
+    pub(crate) fn sign_any<T: Serialize>(
+        &self,
+        typ: &str,
+        claims: &T,
+    ) -> Result<String, TokenError> {
         let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some(typ.to_owned());
         header.kid = Some(self.kid.clone());
         jsonwebtoken::encode(&header, claims, &self.key).map_err(TokenError::Malformed)
     }

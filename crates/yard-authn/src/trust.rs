@@ -1,14 +1,24 @@
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use yard_ids::Clock;
 
+use crate::Revocations;
+use crate::keyset::{IssuerKeys, Refused};
 use crate::token::{AUDIENCE, Claims, TokenError};
 
+/// Longest token that is looked at, bytes. Ours have a quarter of it.
+const LARGEST: usize = 4_096;
+/// `typ` of access tokens (RFC 9068): a signature over anything else of ours is not one.
+pub(crate) const ACCESS_TOKEN: &str = "at+jwt";
+/// Longest wait for the key set to be read again.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Longest life of any token we accept, seconds. (Mobile tokens of five minutes are coming.)
 const LONGEST: i64 = 300;
 /// How far two machines' clocks may be apart, seconds.
@@ -48,11 +58,25 @@ pub enum TrustError {
     Content(String),
 }
 
-/// Checks tokens against the trust file.
+/// What the header of a token of ours says, and nothing else: with `crit`, `jwk`, `jku`, `x5u`,
+/// `zip` or `b64` it is not ours.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Header {
+    alg: String,
+    typ: String,
+    kid: String,
+}
+
+/// Checks tokens against the trust file, the issuer's stated keys and the revocation feed. Cheap
+/// to clone; clones learn together.
 #[derive(Clone)]
 pub struct Verifier {
     keys: Arc<HashMap<String, DecodingKey>>,
     published: Arc<[Jwk]>,
+    /// Once auth has stated its keys, they alone speak for people; those of the file only start it.
+    stated: Arc<RwLock<Option<Arc<IssuerKeys>>>>,
+    revocations: Revocations,
     clock: Arc<dyn Clock>,
 }
 
@@ -70,21 +94,15 @@ impl Verifier {
     pub fn from_json(json: &[u8], clock: Arc<dyn Clock>) -> Result<Self, TrustError> {
         let set: KeySet =
             serde_json::from_slice(json).map_err(|e| TrustError::Content(e.to_string()))?;
-        let mut keys = HashMap::new();
-        for jwk in &set.keys {
-            let kind = jwk.kid.split_once(':').map(|(kind, _)| kind);
-            if jwk.kty != "OKP"
-                || jwk.crv != "Ed25519"
-                || !matches!(kind, Some("service" | "issuer"))
-            {
-                return Err(TrustError::Content(format!("key {} is not one of ours", jwk.kid)));
-            }
-            let key = DecodingKey::from_ed_components(&jwk.x)
-                .map_err(|e| TrustError::Content(format!("key {}: {e}", jwk.kid)))?;
-            keys.insert(jwk.kid.clone(), key);
-        }
+        let keys = decoding_keys(&set.keys, &["service", "issuer"])?;
         let published = set.keys.into_iter().filter(|k| k.kid.starts_with("issuer:")).collect();
-        Ok(Self { keys: Arc::new(keys), published, clock })
+        Ok(Self {
+            keys: Arc::new(keys),
+            published,
+            stated: Arc::default(),
+            revocations: Revocations::new(),
+            clock,
+        })
     }
 
     /// Reads the trust file.
@@ -97,7 +115,7 @@ impl Verifier {
         Self::from_json(&json, clock)
     }
 
-    /// The issuer's keys, for the public key set.
+    /// The issuer's keys of the trust file: the first ones of an installation.
     #[must_use]
     pub fn issuer_keys(&self) -> &[Jwk] {
         &self.published
@@ -108,24 +126,77 @@ impl Verifier {
         self.clock.now()
     }
 
-    /// Verifies signature, audience, times and who the key may speak for.
+    /// What has ended since its token was issued.
+    #[must_use]
+    pub const fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Takes the issuer's keys from a statement that auth has signed; `false` when it says nothing
+    /// new. An older one than the last is refused, so that a withdrawn key cannot be brought back.
+    ///
+    /// # Errors
+    /// When auth's key of the trust file did not sign it, or its time is over.
+    pub fn learn(&self, statement: &str) -> Result<bool, Refused> {
+        let key = self.keys.get("service:auth").ok_or(Refused::Signer)?;
+        let keys = IssuerKeys::read(statement, key, self.clock.now())?;
+        let mut stated = self.stated.write().unwrap_or_else(PoisonError::into_inner);
+        let known = stated.as_ref().map(|known| known.generation());
+        if known.is_some_and(|known| keys.generation() < known) {
+            return Err(Refused::Older);
+        }
+        *stated = Some(Arc::new(keys));
+        Ok(known != stated.as_ref().map(|now| now.generation()))
+    }
+
+    /// Verifies signature, type, audience, issuer, times, who the key may speak for, and that
+    /// nothing has ended it since.
     ///
     /// # Errors
     /// See [`TokenError`].
     pub fn verify(&self, token: &str) -> Result<Claims, TokenError> {
-        let header = jsonwebtoken::decode_header(token).map_err(TokenError::Malformed)?;
-        let kid = header.kid.ok_or(TokenError::UnknownKey)?;
-        let key = self.keys.get(&kid).ok_or(TokenError::UnknownKey)?;
+        if token.len() > LARGEST {
+            return Err(TokenError::TooLong);
+        }
+        let header = header(token)?;
+        let key = self.key(&header.kid).ok_or(TokenError::UnknownKey)?;
         // One algorithm, whatever the header asks for. Times are compared below, on our clock.
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_audience(&[AUDIENCE]);
         rules.validate_exp = false;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &rules)
-            .map_err(TokenError::Unverified)?
-            .claims;
+        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &rules);
+        let claims = decoded.map_err(TokenError::Unverified)?.claims;
+        let claims = Claims { kid: header.kid, ..claims };
         self.check_times(&claims)?;
-        check_subject(&kid, &claims)?;
+        check_subject(&claims)?;
+        if self.revocations.refuses(&claims.grant()) {
+            return Err(TokenError::Revoked);
+        }
         Ok(claims)
+    }
+
+    /// As [`Verifier::verify`]; an issuer's key that is not known has the key set read again first,
+    /// at most once in 30 seconds for all callers together.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub async fn verify_fresh(&self, token: &str) -> Result<Claims, TokenError> {
+        let mut changes = self.revocations.changes();
+        match self.verify(token) {
+            Err(TokenError::UnknownKey) if self.revocations.look_for_keys() => {
+                drop(tokio::time::timeout(PATIENCE, changes.changed()).await);
+                self.verify(token)
+            }
+            other => other,
+        }
+    }
+
+    fn key(&self, kid: &str) -> Option<DecodingKey> {
+        let stated = self.stated.read().unwrap_or_else(PoisonError::into_inner).clone();
+        match stated.filter(|_| kid.starts_with("issuer:")) {
+            Some(stated) => stated.key(kid, self.clock.now()),
+            None => self.keys.get(kid).cloned(),
+        }
     }
 
     fn check_times(&self, claims: &Claims) -> Result<(), TokenError> {
@@ -141,12 +212,49 @@ impl Verifier {
     }
 }
 
+/// The keys by their ids; every one has to be an Ed25519 key of one of these kinds.
+pub(crate) fn decoding_keys(
+    keys: &[Jwk],
+    kinds: &[&str],
+) -> Result<HashMap<String, DecodingKey>, TrustError> {
+    let mut read = HashMap::new();
+    for jwk in keys {
+        let kind = jwk.kid.split_once(':').map(|(kind, _)| kind);
+        let ours = kind.is_some_and(|kind| kinds.contains(&kind));
+        if jwk.kty != "OKP" || jwk.crv != "Ed25519" || !ours {
+            return Err(TrustError::Content(format!("key {} is not one of ours", jwk.kid)));
+        }
+        let key = DecodingKey::from_ed_components(&jwk.x)
+            .map_err(|e| TrustError::Content(format!("key {}: {e}", jwk.kid)))?;
+        read.insert(jwk.kid.clone(), key);
+    }
+    Ok(read)
+}
+
+/// Reads the first of exactly three parts.
+fn header(token: &str) -> Result<Header, TokenError> {
+    let mut parts = token.split('.');
+    let (Some(head), Some(_), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(TokenError::Shape);
+    };
+    let json = URL_SAFE_NO_PAD.decode(head).map_err(|_e| TokenError::Shape)?;
+    let header: Header = serde_json::from_slice(&json).map_err(|_e| TokenError::Shape)?;
+    let ours = header.alg == "EdDSA" && header.typ == ACCESS_TOKEN;
+    ours.then_some(header).ok_or(TokenError::Shape)
+}
+
 /// A service speaks for itself and holds no permissions; the issuer speaks for people.
-fn check_subject(kid: &str, claims: &Claims) -> Result<(), TokenError> {
-    let own = if kid.starts_with("issuer:") {
-        claims.sub.starts_with("person:")
-    } else {
-        claims.sub == kid && claims.permissions.is_empty() && claims.tenant.is_none()
+fn check_subject(claims: &Claims) -> Result<(), TokenError> {
+    let own = match claims.kid.strip_prefix("service:") {
+        None => claims.iss == "auth" && claims.grant().person.is_some(),
+        Some(name) => {
+            claims.iss == name
+                && claims.sub == claims.kid
+                && claims.permissions.is_empty()
+                && claims.tenant.is_none()
+        }
     };
     own.then_some(()).ok_or(TokenError::Subject)
 }

@@ -108,5 +108,21 @@ pub const DLQ: StreamSpec = StreamSpec {
     discard_old: true,
 };
 
+/// A key-value bucket as we want it: one value for each key, in a file.
+#[derive(Debug, Clone, Copy)]
+pub struct BucketSpec {
+    /// Lower-case name.
+    pub name: &'static str,
+    /// Bytes on disk; beyond, writers are refused.
+    pub max_bytes: i64,
+    /// Seconds a value is kept.
+    pub max_age_seconds: u64,
+}
+
+/// What ended before its time, the issuer's keys and auth's heartbeat. Twelve times as long as the
+/// longest token lives.
+pub const REVOCATIONS: BucketSpec =
+    BucketSpec { name: "revocations", max_bytes: 64 * MIB, max_age_seconds: 3_600 };
+
 /// All streams.
 pub const ALL: [StreamSpec; 7] = [TELEMETRY, QUARANTINE, REPORTS, COMMANDS, EVENTS, JOBS, DLQ];

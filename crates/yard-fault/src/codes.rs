@@ -46,6 +46,9 @@ codes! {
     AuthInvalidCredentials = "auth.invalid_credentials", Unauthenticated, "E-mail, password or tenant is wrong.";
     AuthSessionExpired = "auth.session_expired", Unauthenticated, "The session has ended; sign in again.";
     AuthTokenInvalid = "auth.token_invalid", Unauthenticated, "The token is not valid.";
+    AuthTokenRevoked = "auth.token_revoked", Unauthenticated, "What the token stands for has ended or changed.";
+    AuthApiTokenInvalid = "auth.api_token_invalid", Unauthenticated, "The API token is unknown, expired or revoked.";
+    AuthSessionRequired = "auth.session_required", Forbidden, "This needs a person's session; an API token is not enough.";
     AuthThrottled = "auth.throttled", RateLimited, "Too many attempts; wait before the next.";
     AuthForbidden = "auth.forbidden", Forbidden, "The permission for this is missing.";
     AuthTenantRequired = "auth.tenant_required", Forbidden, "This needs a session in a tenant.";
@@ -61,6 +64,8 @@ codes! {
     IdempotencyKeyReused = "idempotency.key_reused", Conflict, "This idempotency key was used with another request.";
     EnrollmentCodeInvalid = "enrollment.code_invalid", Unauthenticated, "The claim code is unknown, used or expired.";
     EnrollmentCsrInvalid = "enrollment.csr_invalid", Invalid, "The certificate request is not acceptable.";
+    KeyNotReady = "key.not_ready", Conflict, "The next key has not been published for long enough.";
+    KeyRevoked = "key.revoked", Conflict, "The key is revoked already.";
     CertificateRevoked = "certificate.revoked", Conflict, "The certificate is revoked already.";
     DeviceUnknown = "device.unknown", NotFound, "There is no such device.";
     DeviceContractUnknown = "device.contract_unknown", Invalid, "There is no such contract.";

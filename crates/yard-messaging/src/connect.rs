@@ -2,9 +2,11 @@ use std::time::Duration;
 
 use async_nats::connection::State;
 use async_nats::jetstream::context::ContextBuilder;
+use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::{self};
 use async_nats::{Client, ConnectOptions, Event, RequestErrorKind, Subscriber};
 use bytes::Bytes;
+use yard_contracts::streams::BucketSpec;
 use yard_contracts::subjects;
 use yard_runtime::{Check, Runtime};
 
@@ -20,6 +22,7 @@ const OLDEST_SERVER: (u64, u64, u64) = (2, 10, 23);
 pub struct Nats {
     client: Client,
     jetstream: jetstream::Context,
+    replicas: usize,
 }
 
 impl Nats {
@@ -47,7 +50,7 @@ impl Nats {
             .ack_timeout(ACK_TIMEOUT)
             .max_ack_inflight(MOST_UNCONFIRMED)
             .build(client.clone());
-        let this = Self { client, jetstream };
+        let this = Self { client, jetstream, replicas: config.replicas };
         streams::ensure(&this.jetstream, config.replicas).await?;
         this.watch(runtime);
         Ok(this)
@@ -70,6 +73,14 @@ impl Nats {
     #[must_use]
     pub const fn jetstream(&self) -> &jetstream::Context {
         &self.jetstream
+    }
+
+    /// Opens a key-value bucket; it is made where it is missing.
+    ///
+    /// # Errors
+    /// When the server does not answer or refuses it.
+    pub async fn bucket(&self, spec: &BucketSpec) -> Result<Store, MessagingError> {
+        streams::bucket(&self.jetstream, spec, self.replicas).await
     }
 
     /// Publishes on core NATS: to whoever listens now, kept nowhere.

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
+use async_nats::jetstream::kv::{self, Store};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
-use yard_contracts::streams::{ALL, Retention, StreamSpec};
+use yard_contracts::streams::{ALL, BucketSpec, Retention, StreamSpec};
 
 use crate::MessagingError;
 
@@ -14,6 +15,27 @@ pub(crate) async fn ensure(context: &Context, replicas: usize) -> Result<(), Mes
         })?;
     }
     Ok(())
+}
+
+/// Makes the bucket, or brings it up to date.
+pub(crate) async fn bucket(
+    context: &Context,
+    spec: &BucketSpec,
+    replicas: usize,
+) -> Result<Store, MessagingError> {
+    let config = kv::Config {
+        bucket: spec.name.to_owned(),
+        history: 1,
+        max_age: Duration::from_secs(spec.max_age_seconds),
+        max_bytes: spec.max_bytes,
+        storage: StorageType::File,
+        num_replicas: replicas,
+        ..kv::Config::default()
+    };
+    context.create_or_update_key_value(config).await.map_err(|e| MessagingError::SetUp {
+        what: format!("bucket {}", spec.name),
+        source: Box::new(e),
+    })
 }
 
 fn config(spec: &StreamSpec, replicas: usize) -> Config {

@@ -50,6 +50,16 @@ impl TestNats {
             .expect("the test's own NATS answers")
     }
 
+    /// Writes a value into a key-value bucket that a service has made.
+    ///
+    /// # Panics
+    /// When the bucket is not there.
+    pub async fn put(&self, bucket: &str, key: &str, value: &str) {
+        let jetstream = async_nats::jetstream::new(self.client().await);
+        let bucket = jetstream.get_key_value(bucket).await.expect("the bucket is there");
+        bucket.put(key, value.to_owned().into()).await.expect("the broker takes the value");
+    }
+
     /// `kill -9`. Acknowledged messages stay on the disk.
     ///
     /// # Panics

@@ -59,10 +59,8 @@ capabilities: { drop: ["ALL"] }
 {{- if has $service (list "auth" "device-ingest" "scheduler" "worker") -}}
 {{- $_ := set $env "POSTGRES__URL_FILE" "/etc/switchyard/service/postgres-url" -}}
 {{- end -}}
-{{- if has $service (list "auth" "device-ingest" "comms-websocket" "scheduler" "worker") -}}
 {{- $_ := set $env "NATS__URL_FILE" "/etc/switchyard/service/nats-url" -}}
 {{- $_ := set $env "NATS__REPLICAS" 3 -}}
-{{- end -}}
 {{- if eq $service "auth" -}}
 {{- $_ := set $env "REDIS__URL_FILE" "/etc/switchyard/service/redis-url" -}}
 {{- $_ := set $env "SEALING__KEY_FILE" "/etc/switchyard/service/sealing.key" -}}

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use yard_authn::IdentityConfig;
+use yard_messaging::NatsConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 use crate::protect::{Origins, Proxies};
@@ -20,6 +21,8 @@ pub struct Config {
     pub http: HttpConfig,
     /// Section `[identity]`.
     pub identity: IdentityConfig,
+    /// Section `[nats]`.
+    pub nats: NatsConfig,
     /// Section `[upstreams]`.
     pub upstreams: UpstreamsConfig,
     /// Section `[console]`.
@@ -89,6 +92,7 @@ impl ServiceConfig for Config {
     fn validate(&self) -> Result<(), ConfigError> {
         Origins::parse(&self.http.allowed_origins)?;
         Proxies::parse(&self.http.trusted_proxies)?;
+        self.nats.validate()?;
         for owner in ["auth", "device-ingest", "comms-websocket", "scheduler", "worker"] {
             let Some((option, url)) = self.upstreams.of(owner) else {
                 continue;

@@ -21,8 +21,10 @@ pub mod transcode;
 use std::sync::Arc;
 
 use yard_authn::Identity;
+use yard_authn::revocations::{self, Need};
 use yard_contracts::identity::v1::GetKeySetRequest;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
+use yard_messaging::Nats;
 use yard_runtime::{Check, Runtime};
 
 pub use config::Config;
@@ -46,6 +48,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let routes = Routes::compile(pool)?;
     let upstreams = Upstreams::connect(&config.upstreams, &routes.owners())?;
     let own = yard_authn::client::channel("upstreams.auth", &config.upstreams.auth, &identity)?;
+    let nats = Nats::connect(&config.nats, &runtime).await?;
+    revocations::follow(&runtime, &nats, identity.verifier(), Need::Readiness).await?;
     let sessions = Sessions::new(own, identity.verifier().clone(), runtime.clock());
     let origins = Origins::parse(&config.http.allowed_origins)?;
     let console = console::Console::load(&config.console.dir)?;

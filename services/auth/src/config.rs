@@ -8,6 +8,8 @@ use yard_messaging::NatsConfig;
 use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, Secret, ServiceConfig};
 
+use crate::keys::Rules;
+
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
 
@@ -33,6 +35,8 @@ pub struct Config {
     pub sealing: SealingConfig,
     /// `[issuer]`
     pub issuer: IssuerConfig,
+    /// `[keys]`
+    pub keys: KeysConfig,
     /// `[device_ca]`
     pub device_ca: DeviceCaConfig,
     /// `[mqtt]`
@@ -95,12 +99,60 @@ pub struct SealingConfig {
     pub key_file: PathBuf,
 }
 
-/// The key of people's access tokens.
+/// The first key of people's access tokens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerConfig {
     /// Ed25519, PKCS#8 PEM.
     pub key_file: PathBuf,
+}
+
+/// The life of signing keys.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeysConfig {
+    /// From the activation of one key to that of the next.
+    #[serde(with = "humantime_serde")]
+    pub rotate_every: Duration,
+    /// How long a key is published before it signs.
+    #[serde(with = "humantime_serde")]
+    pub publish_for: Duration,
+    /// How long a key is published after it has signed.
+    #[serde(with = "humantime_serde")]
+    pub retire_for: Duration,
+}
+
+impl KeysConfig {
+    pub(crate) fn rules(&self) -> Result<Rules, ConfigError> {
+        let read = |option: &str, time: Duration| {
+            time::Duration::try_from(time)
+                .map_err(|_e| ConfigError::new(option, "is out of all bounds"))
+        };
+        Ok(Rules {
+            rotate_every: read("keys.rotate_every", self.rotate_every)?,
+            publish_for: read("keys.publish_for", self.publish_for)?,
+            retire_for: read("keys.retire_for", self.retire_for)?,
+        })
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        let wrong = |option: &str, rule: &str| Err(ConfigError::new(option, rule));
+        // Clients may cache the key set for 5 minutes, and ask late once.
+        if self.publish_for < Duration::from_secs(600) {
+            return wrong("keys.publish_for", "has to be at least 10 min");
+        }
+        // Tokens live 5 minutes at most, and clocks differ.
+        if self.retire_for < Duration::from_secs(600) {
+            return wrong("keys.retire_for", "has to be at least 10 min");
+        }
+        if self.rotate_every < self.publish_for + self.retire_for {
+            return wrong("keys.rotate_every", "is too short for publish_for and retire_for");
+        }
+        if self.rotate_every > Duration::from_secs(366 * 86_400) {
+            return wrong("keys.rotate_every", "has to be at most a year");
+        }
+        Ok(())
+    }
 }
 
 /// The CA of device certificates.
@@ -190,6 +242,7 @@ impl ServiceConfig for Config {
         self.redis.resolve_url()?;
         self.nats.validate()?;
         self.throttle.validate()?;
+        self.keys.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));
@@ -236,6 +289,8 @@ mod tests {
         assert!(lock_out.contains("throttle.pair_interval"), "{lock_out}");
         let scheme = refused(&complete().replace("redis://", "http://"));
         assert!(scheme.contains("redis.url"), "{scheme}");
+        let hasty = refused(&complete().replace("publish_for = \"20m\"", "publish_for = \"5m\""));
+        assert!(hasty.contains("keys.publish_for"), "{hasty}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));
         assert!(unknown.contains("life"), "{unknown}");
     }

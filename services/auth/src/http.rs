@@ -6,22 +6,23 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
-use yard_authn::Verifier;
 use yard_runtime::{Runtime, TaskKind};
 
-use crate::keys::key_set_json;
+use crate::keys::{Keys, key_set_json};
 use crate::revocation::RevocationList;
 
 /// Serves until the soft stop.
 pub(crate) fn serve(
     runtime: &Runtime,
     listener: TcpListener,
-    verifier: &Verifier,
+    keys: Keys,
     revocation: RevocationList,
 ) {
-    let keys = key_set_json(verifier.issuer_keys());
     let router = Router::new()
-        .route("/.well-known/jwks.json", get(move || async move { jwks(keys) }))
+        .route(
+            "/.well-known/jwks.json",
+            get(move || async move { jwks(key_set_json(&keys.published())) }),
+        )
         .route("/crl/device-ca.pem", get(revocation_list))
         .with_state(revocation);
     let soft = runtime.shutdown().soft().clone();

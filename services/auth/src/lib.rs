@@ -1,7 +1,8 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
-//! `device_certificates` and `revocation_list`; nobody else writes them.
+//! `device_certificates`, `revocation_list`, `revocations`, `signing_keys` and `api_tokens`; nobody
+//! else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -10,6 +11,9 @@
 //! - what ends a session (sign-out, expiry, a disabled person, a lost membership, a suspended
 //!   tenant) ends it at the next exchange, and no access token outlives its session or a minute;
 //! - a claim code signs one certificate, also when two devices race for it;
+//! - what ends anything is in the revocation feed within moments, also after a crash in between;
+//! - at every moment each token that has not expired, and that nobody withdrew, verifies: keys are
+//!   published before they sign and until their last token has expired;
 //! - the revocation list is signed again within seconds of a revocation and at least hourly.
 //!
 //! It never sees a device's private key, never takes a name from a certificate request, and never
@@ -18,6 +22,7 @@
 mod ca;
 mod config;
 mod devices;
+mod feed;
 mod http;
 mod keys;
 mod people;
@@ -27,14 +32,15 @@ mod sessions;
 mod telemetry;
 
 pub use config::{
-    Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, ListenConfig, MqttConfig, RedisConfig,
-    SealingConfig, SessionsConfig, ThrottleConfig,
+    Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig, MqttConfig,
+    RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use tonic::service::Routes;
+use yard_authn::revocations::{self, Need};
 use yard_authn::seal::Sealer;
 use yard_authn::{Identity, server};
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
@@ -43,16 +49,18 @@ use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
 use yard_messaging::Nats;
 use yard_pg::Pg;
-use yard_runtime::Runtime;
+use yard_runtime::{Runtime, TaskKind};
 
 use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
+use feed::{Nudge, Publisher};
 use keys::grpc::KeysGrpc;
+use keys::{Keys, KeysParts};
 use people::grpc::PeopleGrpc;
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
-use sessions::{Exchange, Issuer, Login, LoginParts, Passwords, Redis, Throttle};
+use sessions::{Exchange, Login, LoginParts, Passwords, Redis, Throttle};
 
 /// Nothing that auth is asked is larger; passwords and certificate requests are the longest.
 const LARGEST_REQUEST: usize = 64 * 1024;
@@ -65,18 +73,35 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let grpc = runtime.bind("grpc", config.grpc.listen).await?;
     let http = runtime.bind("http", config.http.listen).await?;
     let identity = Identity::load(&config.identity, &runtime)?;
-    let verifier = identity.verifier();
-    let issuer = Issuer::load(&config.issuer, verifier.issuer_keys())?;
+    let verifier = identity.verifier().clone();
     let ca = Arc::new(DeviceCa::load(&config.device_ca, runtime.clock().now())?);
     let pg = Pg::open(&config.postgres, runtime.service())?;
     pg.watch(&runtime);
     let redis = Redis::start(&config.redis, &runtime).await?;
-    let _nats = Nats::connect(&config.nats, &runtime).await?;
-    let _sealer = Sealer::load(&config.sealing.key_file)?;
+    let nats = Nats::connect(&config.nats, &runtime).await?;
+    let sealer = Sealer::load(&config.sealing.key_file)?;
+    let nudge = Nudge::default();
+    let parts = KeysParts {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        sealer,
+        identity: identity.clone(),
+        first: config.issuer,
+        rules: config.keys.rules()?,
+        nudge: nudge.clone(),
+    };
+    let keys = Keys::start(parts, &identity).await?;
+    let soft = runtime.shutdown().soft().clone();
+    let publisher =
+        Publisher::new(pg.clone(), nats.clone(), keys.clone(), nudge.clone(), soft.clone());
+    runtime.tasks().spawn(TaskKind::Critical, "revocation feed", publisher.run());
+    runtime.tasks().spawn(TaskKind::Critical, "signing keys", keys.clone().run(soft));
+    revocations::follow(&runtime, &nats, &verifier, Need::Advice).await?;
     let passwords = Passwords::start(&config.sessions).await?;
     let revocation = RevocationList::start(&pg, &ca, &config.device_ca, &runtime);
 
-    let exchange = Exchange { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), issuer };
+    let exchange =
+        Exchange { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), keys: keys.clone() };
     let lifetime = config.sessions.lifetime.try_into().context("sessions.lifetime")?;
     let login = Login::new(LoginParts {
         pg: pg.clone(),
@@ -89,15 +114,15 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
-    let sessions = SessionServiceServer::new(SessionsGrpc { login, exchange, lifetime })
+    let sessions = SessionServiceServer::new(SessionsGrpc { login, exchange, lifetime, nudge })
         .max_decoding_message_size(LARGEST_REQUEST);
     let people =
         PeopleServiceServer::new(PeopleGrpc { pg }).max_decoding_message_size(LARGEST_REQUEST);
-    let keys = KeyServiceServer::new(KeysGrpc { verifier: verifier.clone() })
-        .max_decoding_message_size(LARGEST_REQUEST);
+    let jwks = keys.clone();
+    let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
     let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
     let routes = Routes::new(sessions).add_service(people).add_service(keys).add_service(devices);
-    http::serve(&runtime, http, verifier, revocation);
-    server::serve(&runtime, grpc, verifier, routes);
+    http::serve(&runtime, http, jwks, revocation);
+    server::serve(&runtime, grpc, &verifier, routes);
     Ok(())
 }

@@ -27,6 +27,21 @@ pub(crate) fn enrolment(outcome: &'static str) {
     metrics::counter!("yard_auth_enrolments_total", "outcome" => outcome).increment(1);
 }
 
+/// Revocations that are in the feed now.
+pub(crate) fn feed_published(count: usize) {
+    metrics::counter!("yard_auth_revocations_published_total").increment(count as u64);
+}
+
+/// The feed could not be written; it is tried again.
+pub(crate) fn feed_failure() {
+    metrics::counter!("yard_auth_revocation_feed_failures_total").increment(1);
+}
+
+/// Another signing key took over.
+pub(crate) fn key_rotated() {
+    metrics::counter!("yard_auth_key_rotations_total").increment(1);
+}
+
 /// A device certificate was signed and stored.
 pub(crate) fn certificate_issued() {
     metrics::counter!("yard_auth_certificates_issued_total").increment(1);

@@ -2,7 +2,8 @@
 //!
 //! Owns the sockets and what they listen to; no table yet. It promises that a socket hears only
 //! channels that this service signed for it, that a slow socket delays nobody else, and that a
-//! drain tells every client to come back at once. It never stores or repeats an event: what is
+//! drain tells every client to come back at once. A socket that was let in by a session or an API
+//! token ends within two seconds of it. It never stores or repeats an event: what is
 //! published while nobody listens, or while the broker is away, is not heard.
 //!
 //! An event is serialised once and its bytes are shared by all sockets. NATS is asked only for
@@ -22,6 +23,7 @@ mod telemetry;
 use std::sync::Arc;
 
 use tonic::service::Routes;
+use yard_authn::revocations::{self, Need};
 use yard_authn::{Identity, server};
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer;
 use yard_messaging::Nats;
@@ -40,6 +42,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let calls = rt.bind("grpc", config.grpc.listen).await?;
     let sockets = rt.bind("socket", config.socket.listen).await?;
     let nats = Nats::connect(&config.nats, &rt).await?;
+    revocations::follow(&rt, &nats, identity.verifier(), Need::Readiness).await?;
 
     let meters = Arc::new(telemetry::Meters::new());
     let hub = hub::Hub::new(nats, &rt, Arc::clone(&meters));
@@ -47,7 +50,10 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let routes = Routes::new(RealtimeServiceServer::new(service));
     server::serve(&rt, calls, identity.verifier(), routes);
 
-    let door = socket::Door::new(config.socket, app, hub, meters);
+    let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
+    let door = socket::Door::new(config.socket, app, hub, meters, judge);
+    let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
+    rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     rt.tasks().spawn(TaskKind::Critical, "socket", socket::serve(door, sockets, rt.clone()));
     drop(starting);
     Ok(())

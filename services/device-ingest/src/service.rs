@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use yard_authn::client::ServiceChannel;
+use yard_authn::revocations::{self, Need};
 use yard_authn::{Identity, client, server};
 use yard_contracts::command::v1::command_service_server::CommandServiceServer;
 use yard_contracts::device::v1::contract_service_server::ContractServiceServer;
@@ -54,6 +55,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let pg = Pg::open(&config.postgres, runtime.service())?;
     pg.watch(&runtime);
     let nats = Nats::connect(&config.nats, &runtime).await?;
+    revocations::follow(&runtime, &nats, identity.verifier(), Need::Advice).await?;
 
     let parts = Parts::new(config, runtime, pg, nats);
     parts.keep_directory();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tonic::service::Routes;
+use yard_authn::revocations::{self, Need};
 use yard_authn::{Identity, server};
 use yard_contracts::schedule::v1::schedule_service_server::ScheduleServiceServer;
 use yard_messaging::Nats;
@@ -36,6 +37,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let pg = Pg::open(&config.postgres, rt.service())?;
     pg.watch(&rt);
     let nats = Nats::connect(&config.nats, &rt).await?;
+    revocations::follow(&rt, &nats, identity.verifier(), Need::Advice).await?;
 
     let soft = rt.shutdown().soft();
     let written = Arc::new(Notify::new());

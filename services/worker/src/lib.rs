@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tonic::service::Routes;
+use yard_authn::revocations::{self, Need};
 use yard_authn::{Identity, server};
 use yard_contracts::job::v1::job_service_server::JobServiceServer;
 use yard_contracts::telemetry::v1::telemetry_service_server::TelemetryServiceServer;
@@ -33,6 +34,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let pg = Pg::open(&config.postgres, rt.service())?;
     pg.watch(&rt);
     let nats = Nats::connect(&config.nats, &rt).await?;
+    revocations::follow(&rt, &nats, identity.verifier(), Need::Advice).await?;
 
     let ready = rt.health().await_start("telemetry partitions");
     let soft = rt.shutdown().soft().clone();

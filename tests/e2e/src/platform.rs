@@ -188,8 +188,9 @@ async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Ru
         .collect();
     let socket = runtime("comms-websocket").address("socket").context("socket listener")?;
     let over = format!(
-        "{}http.listen = \"127.0.0.1:0\"\n[upstreams]\n{upstreams}socket = \"{socket}\"\n",
-        common(places, "api-gateway")
+        "{}{}http.listen = \"127.0.0.1:0\"\n[upstreams]\n{upstreams}socket = \"{socket}\"\n",
+        common(places, "api-gateway"),
+        nats_over(places),
     );
     api_gateway::run(load_over(api_gateway::DEFAULT_CONFIG, &over)?, runtime("api-gateway"))
         .await

@@ -165,6 +165,7 @@ fn api_gateway(edge: &Edge, workspace: &Workspace) -> Service {
         .set("upstreams.scheduler", url(edge.scheduler_grpc.addr()))
         .set("upstreams.worker", url(edge.worker_grpc.addr()))
         .set("upstreams.socket", edge.comms_socket.addr())
+        .nats(edge)
         .identity(edge)
         .path("console.dir", &workspace.join("services/console/dist"))
         .done()

@@ -23,6 +23,7 @@ fn claims(sub: &str, tenant: Option<u128>, role: &str) -> Claims {
         sid: None,
         auth_time: None,
         amr: Vec::new(),
+        ..Claims::default()
     }
 }
 

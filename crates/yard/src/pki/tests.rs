@@ -9,6 +9,8 @@ use yard_ids::{IdSource as _, RandomIds};
 use super::*;
 use crate::testing::TempDir;
 
+const PERSON: &str = "person:0190a6f2-7c2a-7b52-9c11-000000000001";
+
 fn made() -> KeyFiles {
     generate("broker.example", &SystemClock).unwrap()
 }
@@ -133,9 +135,9 @@ fn trust_file_verifies_what_each_service_signs_and_only_under_its_own_name() {
     let issuer = &verifier.issuer_keys()[0];
     let signed = Signer::from_pem(files.get("auth-issuer.key").unwrap().as_bytes(), &issuer.kid)
         .unwrap()
-        .sign(&Claims { sub: "person:x".to_owned(), ..claims })
+        .sign(&Claims { sub: PERSON.to_owned(), ..claims })
         .unwrap();
-    assert_eq!(verifier.verify(&signed).unwrap().sub, "person:x");
+    assert_eq!(verifier.verify(&signed).unwrap().sub, PERSON);
 }
 
 #[test]

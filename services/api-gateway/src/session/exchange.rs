@@ -5,9 +5,10 @@ use aws_lc_rs::digest;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Shared};
 use time::{Duration, OffsetDateTime};
+use tokio::sync::watch;
 use tonic::metadata::{Ascii, MetadataValue};
 use yard_authn::client::ServiceChannel;
-use yard_authn::{Caller, Verifier};
+use yard_authn::{Caller, TokenError, Verifier};
 use yard_contracts::identity::v1::ExchangeSessionRequest;
 use yard_contracts::identity::v1::session_service_client::SessionServiceClient;
 use yard_fault::{Code, Fault};
@@ -70,8 +71,13 @@ impl Sessions {
         Self { auth, verifier, clock, known: Mutex::new(known) }
     }
 
-    /// The session of a credential.
-    pub(crate) async fn resolve(&self, credential: &Credential) -> Result<Arc<Session>, Fault> {
+    /// The session of a credential. `much` is at stake: then it is asked about anew each time while
+    /// the revocation feed is silent.
+    pub(crate) async fn resolve(
+        &self,
+        credential: &Credential,
+        much: bool,
+    ) -> Result<Arc<Session>, Fault> {
         let token = match credential {
             Credential::None => return Err(Code::AuthRequired.into()),
             Credential::Foreign => return Err(Code::AuthTokenInvalid.into()),
@@ -80,9 +86,26 @@ impl Sessions {
         if !is_session_token(token) {
             return Err(Code::AuthSessionExpired.into());
         }
-        self.exchange(token).await.map_err(|fault| {
-            Fault::new(fault.code()).with_public(fault.public()).with_detail(fault.inside())
-        })
+        if much && self.verifier.revocations().is_stale() {
+            self.forget(credential);
+        }
+        let session = self.exchange(token).await.map_err(|fault| again(&fault))?;
+        if !self.refuses(&session) {
+            return Ok(session);
+        }
+        // It was let in before something changed, and the question to auth was under way then.
+        self.forget(credential);
+        let session = self.exchange(token).await.map_err(|fault| again(&fault))?;
+        if self.refuses(&session) { Err(Code::AuthTokenRevoked.into()) } else { Ok(session) }
+    }
+
+    /// Resolves with the next change in the revocation feed.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.verifier.revocations().changes()
+    }
+
+    fn refuses(&self, session: &Session) -> bool {
+        session.caller.grant().is_some_and(|grant| self.verifier.revocations().refuses(&grant))
     }
 
     /// The time on the clock that sessions are held against.
@@ -102,7 +125,12 @@ impl Sessions {
         let mut known = self.known();
         known.sweep(now);
         let usable = known.by_key.get(&key).filter(|(since, exchange)| {
-            is_fresh(*since, now) && !matches!(exchange.peek(), Some(Err(_)))
+            is_fresh(*since, now)
+                && match exchange.peek() {
+                    None => true,
+                    Some(Ok(session)) => !self.refuses(session),
+                    Some(Err(_)) => false,
+                }
         });
         if let Some((_, exchange)) = usable {
             metrics::counter!("yard_session_exchanges_total", "outcome" => "shared").increment(1);
@@ -127,6 +155,11 @@ fn key(token: &str) -> Key {
     key
 }
 
+/// A fault of its own for each request that shared a question.
+fn again(fault: &Fault) -> Fault {
+    Fault::new(fault.code()).with_public(fault.public()).with_detail(fault.inside())
+}
+
 /// A clock that was set back ends what it knows.
 fn is_fresh(since: OffsetDateTime, now: OffsetDateTime) -> bool {
     (Duration::ZERO..FRESH).contains(&(now - since))
@@ -140,20 +173,26 @@ async fn ask(
     let mut request = tonic::Request::new(ExchangeSessionRequest { session_token });
     request.set_timeout(std::time::Duration::from_secs(5));
     let answer = auth.exchange_session(request).await;
-    let outcome = answer
-        .map_err(|status| Fault::from_status(&status))
-        .and_then(|answer| session(&verifier, &answer.into_inner().access_token))
-        .map(Arc::new)
-        .map_err(Arc::new);
+    let outcome =
+        answer.map_err(|status| Fault::from_status(&status)).map(tonic::Response::into_inner);
+    let outcome = match outcome {
+        Ok(answer) => session(&verifier, &answer.access_token).await,
+        Err(fault) => Err(fault),
+    };
+    let outcome = outcome.map(Arc::new).map_err(Arc::new);
     let label = if outcome.is_ok() { "exchanged" } else { "refused" };
     metrics::counter!("yard_session_exchanges_total", "outcome" => label).increment(1);
     outcome
 }
 
-fn session(verifier: &Verifier, access_token: &str) -> Result<Session, Fault> {
+async fn session(verifier: &Verifier, access_token: &str) -> Result<Session, Fault> {
     // Not the caller's fault, whatever the token's is.
     let broken = |e: String| Fault::internal(format!("auth's access token is not usable: {e}"));
-    let claims = verifier.verify(access_token).map_err(|e| broken(e.to_string()))?;
+    let claims = verifier.verify_fresh(access_token).await.map_err(|e| match e {
+        // The session ended, or its person's rights changed, while auth was answering.
+        TokenError::Revoked => e.into(),
+        other => broken(other.to_string()),
+    })?;
     let bearer =
         format!("Bearer {access_token}").parse().map_err(|_e| broken("header".to_owned()))?;
     Ok(Session { caller: Caller::verified(claims), bearer })

@@ -4,6 +4,7 @@ use reqwest::Method;
 use serde_json::json;
 use time::Duration;
 use yard_contracts::identity::v1::{LoginResponse, LogoutResponse, Me};
+use yard_testkit::eventually;
 
 use crate::support::{Fixture, OWNER, VIEWER, problem};
 
@@ -89,4 +90,23 @@ async fn public_call_needs_no_session_and_ignores_a_dead_one() {
     let login = gateway.browser(Method::POST, "/api/v1/sessions", "yst_gone").json(&json!({}));
     assert_eq!(login.send().await.unwrap().status(), 200);
     assert_eq!(gateway.services.last("login").text("authorization"), None);
+}
+
+#[tokio::test]
+async fn cached_exchange_is_dropped_when_the_feed_says_that_its_person_has_changed() {
+    let gateway = Fixture::start().await;
+    gateway.services.answers("get_me", &Me::default());
+    let me = || async { gateway.browser(Method::GET, "/api/v1/me", OWNER).send().await.unwrap() };
+    assert_eq!(me().await.status(), 200);
+    assert_eq!(me().await.status(), 200);
+    assert_eq!(gateway.services.count("exchange_session"), 1);
+    // The gateway's clock stands still: only the feed can make it ask again.
+    gateway.change_everybody().await;
+    eventually(std::time::Duration::from_secs(2), || async {
+        assert_eq!(me().await.status(), 200, "the session itself still stands");
+        gateway.services.count("exchange_session") == 2
+    })
+    .await;
+    assert_eq!(me().await.status(), 200);
+    assert_eq!(gateway.services.count("exchange_session"), 2, "and the new one is kept");
 }

@@ -101,3 +101,15 @@ async fn listener_whose_session_or_tenant_has_ended_hears_nothing_more() {
         tokio::time::timeout(Duration::from_secs(5), tail.closed()).await.unwrap();
     }
 }
+
+#[tokio::test]
+async fn listener_is_told_within_two_seconds_when_the_feed_names_it() {
+    let gateway = Fixture::start().await;
+    let _tail = gateway.services.tail();
+    let mut response = gateway.signed(Method::GET, PATH, VIEWER).send().await.unwrap();
+    until(&mut response, "keepalive").await;
+    gateway.services.end_sessions(Code::AuthSessionExpired);
+    gateway.change_everybody().await;
+    let text = tokio::time::timeout(Duration::from_secs(2), until(&mut response, "\n\n"));
+    assert!(text.await.unwrap().contains("auth.session_expired"));
+}

@@ -24,6 +24,7 @@ use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer
 use yard_fault::Code;
 use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, SystemClock};
 use yard_runtime::{Runtime, RuntimeConfig, TaskKind, config};
+use yard_testkit::TestNats;
 use yard_testkit::logs::{self, LogCapture};
 
 use crate::doubles::Double;
@@ -56,6 +57,7 @@ impl Keys {
         let now = SystemClock.now();
         let mut claims = Claims::of_service("auth", RandomIds.uuid7(), now);
         claims.sub = format!("person:{DEVICE}");
+        claims.issued_ms = i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap();
         claims.role = role.to_owned();
         claims.permissions = permissions_of(role).iter().map(|&p| p.to_owned()).collect();
         claims.tenant = (role != "system-administrator").then(|| TENANT.parse().unwrap());
@@ -87,8 +89,10 @@ pub(crate) struct Fixture {
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) address: SocketAddr,
     pub(crate) client: Client,
-    /// Last, so that it still listens while the rest ends.
+    /// Late, so that it still listens while the rest ends.
     pub(crate) log: LogCapture,
+    /// After it: that the broker goes before the gateway is the test's doing.
+    nats: TestNats,
 }
 
 impl Fixture {
@@ -115,7 +119,9 @@ impl Fixture {
         let services = Double::new(Arc::new(keys));
         let upstream = serve(&runtime, &services).await;
 
-        let mut config: Config = config::load("api-gateway", DEFAULT_CONFIG, None).unwrap();
+        let nats = TestNats::start().await;
+        let text = DEFAULT_CONFIG.replace("\nurl = \"\"", &format!("\nurl = \"{}\"", nats.url()));
+        let mut config: Config = config::load("api-gateway", &text, None).unwrap();
         config.runtime = RuntimeConfig::for_test();
         config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         config.identity.key_file = dir.join("own.key");
@@ -132,7 +138,13 @@ impl Fixture {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        Self { services, runtime, clock, address, client, log }
+        Self { services, runtime, clock, address, client, nats, log }
+    }
+
+    /// auth says by the feed that what everybody may do has changed.
+    pub(crate) async fn change_everybody(&self) {
+        let now = SystemClock.now().unix_timestamp_nanos() / 1_000_000;
+        self.nats.put("revocations", &format!("person.any.{DEVICE}"), &now.to_string()).await;
     }
 
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {

@@ -1,13 +1,25 @@
-//! The public keys of people's access tokens.
+//! The keys of people's access tokens: made, published, used, retired and destroyed by a plan
+//! ([`plan`]), and at once when an operator says so. Their private halves are sealed.
 
 pub(crate) mod grpc;
+mod material;
+mod plan;
+mod ring;
+mod rotation;
+mod store;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use plan::Rules;
+pub(crate) use ring::Keys;
+pub(crate) use rotation::KeysParts;
 
 use yard_authn::Jwk;
 use yard_contracts::identity::v1::{JsonWebKey, KeySet};
 
-/// The issuer's keys of the trust file, as clients get them.
-pub(crate) fn key_set(issuer_keys: &[Jwk]) -> KeySet {
-    let keys = issuer_keys.iter().map(|jwk| JsonWebKey {
+/// Published keys, as clients get them.
+pub(crate) fn key_set(published: &[Jwk]) -> KeySet {
+    let keys = published.iter().map(|jwk| JsonWebKey {
         kty: jwk.kty.clone(),
         crv: jwk.crv.clone(),
         x: jwk.x.clone(),
@@ -19,8 +31,8 @@ pub(crate) fn key_set(issuer_keys: &[Jwk]) -> KeySet {
 }
 
 /// The same as JSON (RFC 7517).
-pub(crate) fn key_set_json(issuer_keys: &[Jwk]) -> String {
-    let keys: Vec<_> = key_set(issuer_keys)
+pub(crate) fn key_set_json(published: &[Jwk]) -> String {
+    let keys: Vec<_> = key_set(published)
         .keys
         .into_iter()
         .map(|key| {

@@ -7,8 +7,9 @@ use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource, SessionId, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
 
+use super::SessionToken;
 use super::store::{self, Standing};
-use super::{Issuer, SessionToken};
+use crate::keys::Keys;
 
 /// Seconds an access token lives.
 const LIFETIME: Duration = Duration::seconds(60);
@@ -21,7 +22,7 @@ pub(crate) struct Exchange {
     pub(crate) pg: Pg,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
-    pub(crate) issuer: Issuer,
+    pub(crate) keys: Keys,
 }
 
 /// An access token and its end.
@@ -44,7 +45,7 @@ impl Exchange {
         let claims = claims(&standing, self.ids.uuid7(), self.clock.now())?;
         let expires_at = OffsetDateTime::from_unix_timestamp(claims.exp)
             .map_err(|e| Fault::internal("time of an access token").with_source(e))?;
-        Ok(Access { token: self.issuer.sign(&claims)?, expires_at })
+        Ok(Access { token: self.keys.sign(&claims)?, expires_at })
     }
 }
 
@@ -73,8 +74,9 @@ fn claims(standing: &Standing, jti: Uuid, now: OffsetDateTime) -> Result<Claims,
         role: role.to_owned(),
         permissions: permissions_of(role).iter().map(|&p| p.to_owned()).collect(),
         sid: Some(SessionId::from_uuid(standing.id)),
-        auth_time: None,
-        amr: Vec::new(),
+        issued_ms: standing.read_ms,
+        ends: Some(standing.expires_at.unix_timestamp()),
+        ..Claims::default()
     })
 }
 
@@ -97,6 +99,7 @@ mod tests {
             system_administrator: false,
             tenant_state: Some("ready".to_owned()),
             role: Some("operator".to_owned()),
+            read_ms: 1,
         }
     }
 

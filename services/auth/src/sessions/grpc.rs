@@ -15,6 +15,7 @@ use yard_pg::{Actor, PlatformTx};
 
 use super::login::{Credentials, Opened, Place};
 use super::{Exchange, Login, store};
+use crate::feed::Nudge;
 use crate::telemetry;
 
 /// Request metadata by which the gateway tells the client's address.
@@ -27,6 +28,7 @@ pub(crate) struct SessionsGrpc {
     pub(crate) login: Login,
     pub(crate) exchange: Exchange,
     pub(crate) lifetime: Duration,
+    pub(crate) nudge: Nudge,
 }
 
 #[async_trait]
@@ -112,7 +114,9 @@ impl SessionsGrpc {
         let Exchange { pg, clock, .. } = &self.exchange;
         let mut tx = PlatformTx::begin(pg, &Actor::of_subject(caller.subject())).await?;
         store::revoke(&mut tx, session.uuid(), clock.now()).await?;
-        Ok(tx.commit().await?)
+        tx.commit().await?;
+        self.nudge.now();
+        Ok(())
     }
 
     async fn me(&self, caller: &Caller) -> Result<Me, Fault> {

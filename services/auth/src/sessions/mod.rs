@@ -6,7 +6,6 @@
 mod exchange;
 mod gcra;
 pub(crate) mod grpc;
-mod issuer;
 mod login;
 mod passwords;
 mod redis;
@@ -14,7 +13,6 @@ mod store;
 mod throttle;
 
 pub(crate) use exchange::Exchange;
-pub(crate) use issuer::Issuer;
 pub(crate) use login::{Login, LoginParts};
 pub(crate) use passwords::Passwords;
 pub(crate) use redis::Redis;

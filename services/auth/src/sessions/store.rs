@@ -36,6 +36,8 @@ pub(super) struct Standing {
     pub(super) system_administrator: bool,
     pub(super) tenant_state: Option<String>,
     pub(super) role: Option<String>,
+    /// Not later than what is read here was true, by the database's clock.
+    pub(super) read_ms: i64,
 }
 
 /// A session to be stored.
@@ -112,7 +114,8 @@ pub(super) async fn standing(
 ) -> Result<Option<Standing>, PgError> {
     let row = sqlx::query_as(
         "select s.id, s.principal_id, s.tenant_id, s.expires_at, s.revoked_at, pr.disabled_at, \
-           p.system_administrator, t.state as tenant_state, m.role \
+           p.system_administrator, t.state as tenant_state, m.role, \
+           floor(extract(epoch from statement_timestamp()) * 1000)::bigint as read_ms \
          from platform.sessions s \
          join platform.people p on p.principal_id = s.principal_id \
          join platform.principals pr on pr.id = s.principal_id \

@@ -4,6 +4,8 @@
 
 mod devices;
 mod enrolment;
+mod feed;
+mod keys;
 mod people;
 mod sessions;
 mod support;

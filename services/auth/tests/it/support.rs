@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{
-    Config, DeviceCaConfig, IssuerConfig, ListenConfig, MqttConfig, RedisConfig, SealingConfig,
-    SessionsConfig, ThrottleConfig,
+    Config, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig, MqttConfig, RedisConfig,
+    SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -17,14 +17,16 @@ use time::OffsetDateTime;
 use time::macros::datetime;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use yard_authn::revocations::{self, Need};
 use yard_authn::{Claims, IdentityConfig, Signer, Verifier};
 use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
+use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
 use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
 use yard_contracts::identity::v1::session_service_client::SessionServiceClient;
 use yard_contracts::identity::v1::{ExchangeSessionRequest, LoginRequest, SessionDelivery};
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, TenantId};
-use yard_messaging::NatsConfig;
+use yard_messaging::{Nats, NatsConfig};
 use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
 use yard_runtime::{Runtime, RuntimeConfig, Secret};
 use yard_testkit::{TestDb, TestNats, TestRedis};
@@ -41,8 +43,8 @@ pub(crate) struct Auth {
     pub(crate) folder: PathBuf,
     runtime: Runtime,
     channel: Channel,
-    _nats: TestNats,
-    _redis: TestRedis,
+    pub(crate) nats: TestNats,
+    redis: TestRedis,
 }
 
 impl Auth {
@@ -54,16 +56,33 @@ impl Auth {
         let (db, redis) = (TestDb::create().await, TestRedis::create().await);
         let nats = TestNats::start().await;
         bootstrap::apply(&db.admin_url(), &first_people(), &RandomIds).await.unwrap();
-        let clock = Arc::new(ManualClock::new(START));
-        let runtime = Runtime::builder("auth", "0.0.0").clock(clock.clone()).build();
         let folder = std::env::temp_dir().join(format!("yard-auth-{}", RandomIds.uuid7()));
         make_keys(&folder);
+        let clock = Arc::new(ManualClock::new(START));
+        Self::over(Engines { db, redis, nats, folder, clock }, change).await.unwrap()
+    }
+
+    /// Stops it, gives `meanwhile` the engines, and starts it again on them.
+    pub(crate) async fn restart_with(
+        self,
+        meanwhile: impl AsyncFnOnce(&Engines),
+    ) -> anyhow::Result<Self> {
+        assert!(self.runtime.stop(Duration::ZERO, Duration::from_secs(10)).await);
+        let Self { db, clock, folder, nats, redis, .. } = self;
+        let engines = Engines { db, redis, nats, folder, clock };
+        meanwhile(&engines).await;
+        Self::over(engines, |_config| {}).await
+    }
+
+    async fn over(engines: Engines, change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
+        let Engines { db, redis, nats, folder, clock } = engines;
+        let runtime = Runtime::builder("auth", "0.0.0").clock(clock.clone()).build();
         let mut config = config(&db, redis.url(), &nats, &folder);
         change(&mut config);
-        auth::run(config, runtime.clone()).await.unwrap();
+        auth::run(config, runtime.clone()).await?;
         let grpc = runtime.address("grpc").unwrap();
         let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect_lazy();
-        Self { db, clock, folder, runtime, channel, _nats: nats, _redis: redis }
+        Ok(Self { db, clock, folder, runtime, channel, nats, redis })
     }
 
     pub(crate) fn sessions(&self) -> SessionServiceClient<Channel> {
@@ -72,6 +91,20 @@ impl Auth {
 
     pub(crate) fn people(&self) -> PeopleServiceClient<Channel> {
         PeopleServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn keys(&self) -> KeyServiceClient<Channel> {
+        KeyServiceClient::new(self.channel.clone())
+    }
+
+    /// What another service believes of tokens, by the feed.
+    pub(crate) async fn follower(&self) -> Verifier {
+        let runtime = Runtime::builder("worker", "0.0.0").clock(self.clock.clone()).build();
+        let nats = Nats::connect(&NatsConfig::for_test(&self.nats.url()), &runtime).await.unwrap();
+        let trust = self.folder.join("trust.json");
+        let verifier = Verifier::from_file(&trust, self.clock.clone()).unwrap();
+        revocations::follow(&runtime, &nats, &verifier, Need::Advice).await.unwrap();
+        verifier
     }
 
     pub(crate) fn enrolment(&self) -> EnrollmentServiceClient<Channel> {
@@ -128,6 +161,15 @@ impl Auth {
         assert!(self.runtime.stop(Duration::ZERO, Duration::from_secs(10)).await);
         std::fs::remove_dir_all(&self.folder).unwrap();
     }
+}
+
+/// What outlives a service.
+pub(crate) struct Engines {
+    pub(crate) db: TestDb,
+    redis: TestRedis,
+    nats: TestNats,
+    pub(crate) folder: PathBuf,
+    clock: Arc<ManualClock>,
 }
 
 pub(crate) fn bearer<T>(message: T, token: &str) -> Request<T> {
@@ -216,6 +258,11 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         nats: NatsConfig::for_test(&nats.url()),
         sealing: SealingConfig { key_file: file("sealing.key") },
         issuer: IssuerConfig { key_file: file("issuer.key") },
+        keys: KeysConfig {
+            rotate_every: Duration::from_secs(30 * 86_400),
+            publish_for: Duration::from_secs(1_200),
+            retire_for: Duration::from_secs(900),
+        },
         device_ca: DeviceCaConfig {
             cert_file: file("device-ca.pem"),
             key_file: file("device-ca.key"),

@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
 use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use yard_authn::Grant;
 use yard_runtime::{ConfigError, Secret};
 
 use crate::config::SocketConfig;
@@ -35,14 +38,37 @@ impl App {
         &self.key
     }
 
-    /// `key:signature` by which `socket` may join `channel`.
+    /// `key:signature` by which `socket` may join `channel`, as a server that holds the secret makes
+    /// it.
+    #[cfg(test)]
     pub(crate) fn sign(&self, socket: &str, channel: &str, data: Option<&str>) -> String {
         let tag = hmac::sign(&self.secret, signed_text(socket, channel, data).as_bytes());
         let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{}:{hex}", self.key)
     }
 
-    /// Whether `auth` is what [`App::sign`] gives, compared in constant time.
+    /// `key:signature.grant` by which `socket` may join `channel`; the socket that joins with it ends
+    /// with the grant. Clients pass `auth` on as it is, so that they need not know.
+    pub(crate) fn sign_for(&self, socket: &str, channel: &str, grant: &Grant) -> Option<String> {
+        let grant = URL_SAFE_NO_PAD.encode(serde_json::to_vec(grant).ok()?);
+        let tag = hmac::sign(&self.secret, bound_text(socket, channel, &grant).as_bytes());
+        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Some(format!("{}:{hex}.{grant}", self.key))
+    }
+
+    /// The grant of what [`App::sign_for`] gave; `None` for anything else.
+    pub(crate) fn verify_for(&self, auth: &str, socket: &str, channel: &str) -> Option<Grant> {
+        let (key, rest) = auth.split_once(':')?;
+        let (signature, grant) = rest.split_once('.')?;
+        let tag = from_hex(signature)?;
+        let text = bound_text(socket, channel, grant);
+        if key != &*self.key || hmac::verify(&self.secret, text.as_bytes(), &tag).is_err() {
+            return None;
+        }
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(grant).ok()?).ok()
+    }
+
+    /// Whether `auth` is `key:signature` as the Pusher protocol has it, compared in constant time.
     pub(crate) fn verify(
         &self,
         auth: &str,
@@ -66,6 +92,11 @@ fn signed_text(socket: &str, channel: &str, data: Option<&str>) -> String {
         None => format!("{socket}:{channel}"),
         Some(data) => format!("{socket}:{channel}:{data}"),
     }
+}
+
+/// No socket's id begins so: what is signed for one purpose is of no use for the other.
+fn bound_text(socket: &str, channel: &str, grant: &str) -> String {
+    format!("grant:{socket}:{channel}:{grant}")
 }
 
 /// Lower-case only, as the protocol writes it.
@@ -136,6 +167,32 @@ mod tests {
         ] {
             assert!(!app.verify(auth, "1234.1234", "private-foobar", None), "{auth}");
         }
+    }
+
+    fn grant() -> Grant {
+        Grant {
+            person: Some("0190a6f2-7c2a-7b52-9c11-000000000001".parse().unwrap()),
+            tenant: None,
+            session: None,
+            api_token: None,
+            kid: "issuer:a".into(),
+            issued_ms: 7,
+            ends: Some(9),
+        }
+    }
+
+    #[test]
+    fn signature_for_a_grant_gives_it_back_to_its_socket_and_channel_only() {
+        let app = documented();
+        let auth = app.sign_for("1.1", "private-x", &grant()).unwrap();
+        assert_eq!(app.verify_for(&auth, "1.1", "private-x"), Some(grant()));
+        assert_eq!(app.verify_for(&auth, "1.2", "private-x"), None);
+        assert_eq!(app.verify_for(&auth, "1.1", "private-y"), None);
+        assert!(!app.verify(&auth, "1.1", "private-x", None), "no plain signature");
+        let (signed, _) = auth.split_once('.').unwrap();
+        let other = URL_SAFE_NO_PAD.encode(r#"{"kid":"x","issued_ms":1}"#);
+        assert_eq!(app.verify_for(&format!("{signed}.{other}"), "1.1", "private-x"), None);
+        assert_eq!(app.verify_for(signed, "1.1", "private-x"), None);
     }
 
     proptest! {

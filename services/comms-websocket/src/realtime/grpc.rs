@@ -8,7 +8,7 @@ use yard_contracts::realtime::v1::{
     AuthorizeChannelRequest, AuthorizeChannelResponse, ChannelEvent, GetRealtimeSettingsRequest,
     RealtimeSettings, TailChannelRequest,
 };
-use yard_fault::Fault;
+use yard_fault::{Code, Fault};
 
 use super::{Realtime, allowed};
 use crate::protocol::is_socket_id;
@@ -59,7 +59,9 @@ impl Realtime {
         let name = allowed(&call.caller, &request.channel_name).inspect_err(|fault| {
             telemetry::join_refused(fault.code().as_str());
         })?;
-        let auth = self.app.sign(&request.socket_id, name.as_str(), None);
+        let grant = call.caller.grant().ok_or_else(|| Fault::new(Code::AuthRequired))?;
+        let auth = self.app.sign_for(&request.socket_id, name.as_str(), &grant);
+        let auth = auth.ok_or_else(|| Fault::internal("a grant cannot be written"))?;
         Ok(AuthorizeChannelResponse { auth, channel_data: String::new() })
     }
 }

@@ -4,6 +4,7 @@ use aws_lc_rs::rand;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::registry::Registry;
+use super::standing::Judge;
 use crate::channel::App;
 use crate::config::SocketConfig;
 use crate::hub::{Hub, Limits};
@@ -20,6 +21,7 @@ pub(crate) struct Door {
     pub(super) hub: Hub,
     pub(super) meters: Arc<Meters>,
     pub(super) registry: Arc<Registry>,
+    pub(super) judge: Judge,
 }
 
 impl Door {
@@ -28,9 +30,10 @@ impl Door {
         app: App,
         hub: Hub,
         meters: Arc<Meters>,
+        judge: Judge,
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, app, hub, meters, registry })
+        Arc::new(Self { settings, app, hub, meters, registry, judge })
     }
 
     pub(super) const fn limits(&self) -> Limits {

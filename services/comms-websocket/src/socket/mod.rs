@@ -6,6 +6,8 @@ mod listener;
 mod refusal;
 mod registry;
 mod session;
+mod standing;
 
 pub(crate) use door::Door;
 pub(crate) use listener::serve;
+pub(crate) use standing::{Judge, end_with_grants};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::Gauge;
 use tokio::time::sleep;
+use yard_authn::Grant;
 
 use crate::hub::Outbox;
 use crate::protocol::Closing;
@@ -19,8 +20,15 @@ pub(super) struct Registry {
 
 #[derive(Default)]
 struct Open {
-    by_id: HashMap<u64, Arc<Outbox>>,
+    by_id: HashMap<u64, Place>,
     draining: bool,
+}
+
+/// A socket, and what lets it be here. One that has proved nothing hears public channels only, and
+/// nothing can end for it.
+struct Place {
+    outbox: Arc<Outbox>,
+    grants: Vec<Grant>,
 }
 
 /// A socket's entry; dropping it removes it.
@@ -48,7 +56,8 @@ impl Registry {
         if open.by_id.len() >= most {
             return Err(Closing::OverCapacity);
         }
-        open.by_id.insert(outbox.id(), Arc::clone(outbox));
+        let place = Place { outbox: Arc::clone(outbox), grants: Vec::new() };
+        open.by_id.insert(outbox.id(), place);
         drop(open);
         self.gauge.increment(1);
         Ok(Entry { registry: Arc::clone(self), id: outbox.id() })
@@ -60,7 +69,7 @@ impl Registry {
         let all: Vec<Arc<Outbox>> = {
             let mut open = self.open();
             open.draining = true;
-            open.by_id.values().cloned().collect()
+            open.by_id.values().map(|place| Arc::clone(&place.outbox)).collect()
         };
         let waves = (window.as_millis() / WAVE.as_millis()).max(1);
         let each = all.len().div_ceil(usize::try_from(waves).unwrap_or(usize::MAX)).max(1);
@@ -75,8 +84,36 @@ impl Registry {
         }
     }
 
+    /// Closes every socket that has a grant which `judge` gives a reason against.
+    pub(super) fn end(&self, judge: impl Fn(&Grant) -> Option<Closing>) {
+        let mut ended = Vec::new();
+        for place in self.open().by_id.values() {
+            if let Some(why) = place.grants.iter().find_map(&judge) {
+                ended.push((Arc::clone(&place.outbox), why));
+            }
+        }
+        for (outbox, why) in ended {
+            outbox.close(why);
+        }
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// The socket ends with this grant from now on.
+    pub(super) fn bind(&self, grant: Grant) {
+        let mut open = self.registry.open();
+        let Some(place) = open.by_id.get_mut(&self.id) else { return };
+        let source = |grant: &Grant| (grant.session, grant.api_token, grant.person);
+        // Of one session only the newest is kept: a page joins many channels.
+        match place.grants.iter_mut().find(|known| source(known) == source(&grant)) {
+            Some(known) if known.issued_ms < grant.issued_ms => *known = grant,
+            Some(_) => {}
+            None => place.grants.push(grant),
+        }
     }
 }
 

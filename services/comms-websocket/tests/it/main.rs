@@ -8,5 +8,6 @@ mod handshake;
 mod live;
 mod memory;
 mod pusher_js;
+mod sessions;
 mod slow;
 mod support;

@@ -97,8 +97,13 @@ impl Service {
 
     /// A request of a person in `tenant`.
     pub(crate) fn request<T>(&self, tenant: TenantId, message: T) -> Request<T> {
+        self.request_as(&self.claims(tenant), message)
+    }
+
+    /// Claims of somebody in `tenant`.
+    pub(crate) fn claims(&self, tenant: TenantId) -> Claims {
         let now = self.rt.clock().now().unix_timestamp();
-        let claims = Claims {
+        Claims {
             iss: "auth".to_owned(),
             sub: format!("person:{}", RandomIds.uuid7()),
             aud: AUDIENCE.to_owned(),
@@ -111,8 +116,13 @@ impl Service {
             sid: None,
             auth_time: None,
             amr: Vec::new(),
-        };
-        let bearer = format!("Bearer {}", self.issuer.sign(&claims).unwrap());
+            issued_ms: now * 1_000,
+            ..Claims::default()
+        }
+    }
+
+    pub(crate) fn request_as<T>(&self, claims: &Claims, message: T) -> Request<T> {
+        let bearer = format!("Bearer {}", self.issuer.sign(claims).unwrap());
         let mut request = Request::new(message);
         request.metadata_mut().insert("authorization", bearer.parse().unwrap());
         request
@@ -124,11 +134,20 @@ impl Service {
         socket_id: &str,
         channel: &str,
     ) -> Result<String, Status> {
+        self.authorize_as(&self.claims(tenant), socket_id, channel).await
+    }
+
+    pub(crate) async fn authorize_as(
+        &self,
+        claims: &Claims,
+        socket_id: &str,
+        channel: &str,
+    ) -> Result<String, Status> {
         let wish = AuthorizeChannelRequest {
             socket_id: socket_id.to_owned(),
             channel_name: channel.to_owned(),
         };
-        let answer = self.calls().authorize_channel(self.request(tenant, wish)).await?;
+        let answer = self.calls().authorize_channel(self.request_as(claims, wish)).await?;
         Ok(answer.into_inner().auth)
     }
 

@@ -12,8 +12,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The key set, current and retiring keys
-         * @description The key set, current and retiring keys.
+         * The public keys (RFC 7517): pending, active and retiring
+         * @description The public keys (RFC 7517): pending, active and retiring.
          */
         get: operations["getKeySet"];
         put?: never;
@@ -467,6 +467,68 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every key that was ever made, newest first, with its state
+         * @description Every key that was ever made, newest first, with its state.
+         */
+        get: operations["listSigningKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/{kid}/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Withdraws a key at once: its tokens are refused everywhere within two seconds
+         * @description Withdraws a key at once: its tokens are refused everywhere within two seconds. If it was the
+         *     active one, another takes over in the same moment.
+         */
+        post: operations["revokeSigningKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/keys/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets the pending key take over before its time
+         * @description Lets the pending key take over before its time. Unless `emergency` is set this is refused
+         *     (`key.not_ready`) while the pending key has not been published long enough for every client.
+         */
+        post: operations["rotateSigningKeys"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me": {
         parameters: {
             query?: never;
@@ -594,6 +656,7 @@ export interface components {
     schemas: {
         /** @description Field names as the Pusher protocol asks. */
         AuthorizeChannelResponse: {
+            /** @description Passed on to the socket as it is. The socket then ends with the caller's session. */
             auth: string;
             channel_data: string;
         };
@@ -810,11 +873,17 @@ export interface components {
         JobState: "JOB_STATE_UNSPECIFIED" | "JOB_STATE_AVAILABLE" | "JOB_STATE_RUNNING" | "JOB_STATE_COMPLETED" | "JOB_STATE_DEAD";
         /** @description An Ed25519 public key (RFC 8037). */
         JsonWebKey: {
+            /** @description "EdDSA". */
             alg: string;
+            /** @description "Ed25519". */
             crv: string;
+            /** @description "issuer:" and the key's thumbprint (RFC 7638). */
             kid: string;
+            /** @description "OKP". */
             kty: string;
+            /** @description "sig". */
             use: string;
+            /** @description The key, base64url. */
             x: string;
         };
         KeySet: {
@@ -875,6 +944,10 @@ export interface components {
         };
         ListSchedulesResponse: {
             schedules: components["schemas"]["Schedule"][];
+        };
+        ListSigningKeysResponse: {
+            keys: components["schemas"]["SigningKey"][];
+            next_page_token: string;
         };
         LoginResponse: {
             /** Format: date-time */
@@ -1079,6 +1152,49 @@ export interface components {
          * @enum {string}
          */
         SessionDelivery: "SESSION_DELIVERY_UNSPECIFIED" | "SESSION_DELIVERY_COOKIE" | "SESSION_DELIVERY_TOKEN";
+        SigningKey: {
+            /**
+             * Format: date-time
+             * @description When it began to sign; absent for a key that never did.
+             */
+            activated_at?: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description "issuer:" and the key's thumbprint. */
+            kid: string;
+            /**
+             * Format: date-time
+             * @description When its state changes by itself; absent when it will not.
+             */
+            next_change_at?: string;
+            /** @description Why it was revoked: "expired" at the end of its life, or what the operator said. */
+            reason: string;
+            /**
+             * Format: date-time
+             * @description When another took over.
+             */
+            retired_at?: string;
+            /** Format: date-time */
+            revoked_at?: string;
+            /** @description Id of the sealing key that its private half is sealed with; empty once that is destroyed. */
+            sealed_with: string;
+            state: components["schemas"]["SigningKeyState"];
+        };
+        /** @description What a change left behind. */
+        SigningKeyChange: {
+            /** @description The key that signs now. */
+            active?: components["schemas"]["SigningKey"];
+            /** @description The one that signed before, or the one that was revoked. */
+            previous?: components["schemas"]["SigningKey"];
+        };
+        /**
+         * @description - `SIGNING_KEY_STATE_PENDING`: Published, signs nothing yet.
+         *     - `SIGNING_KEY_STATE_ACTIVE`: Signs. Exactly one key does.
+         *     - `SIGNING_KEY_STATE_RETIRING`: Signs no more, and is published until its last token has expired.
+         *     - `SIGNING_KEY_STATE_REVOKED`: Verifies nothing any more; there is no private half left.
+         * @enum {string}
+         */
+        SigningKeyState: "SIGNING_KEY_STATE_UNSPECIFIED" | "SIGNING_KEY_STATE_PENDING" | "SIGNING_KEY_STATE_ACTIVE" | "SIGNING_KEY_STATE_RETIRING" | "SIGNING_KEY_STATE_REVOKED";
     };
     responses: {
         /** @description Contradicts what is stored. */
@@ -2223,6 +2339,127 @@ export interface operations {
             };
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listSigningKeys: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSigningKeysResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revokeSigningKey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                kid: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For the record; 1 to 200 characters. */
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeyChange"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    rotateSigningKeys: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Take the pending key even if some client cannot know it yet: services do, by the revocation
+                     *     feed; clients that cache the key set refuse new tokens until they ask again.
+                     */
+                    emergency?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SigningKeyChange"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];

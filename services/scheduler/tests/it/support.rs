@@ -156,6 +156,7 @@ impl World {
             sid: None,
             auth_time: None,
             amr: Vec::new(),
+            ..Claims::default()
         };
         let mut request = Request::new(message);
         let bearer = format!("Bearer {}", self.issuer.sign(&claims).unwrap());

@@ -200,6 +200,7 @@ impl World {
             sid: None,
             auth_time: None,
             amr: Vec::new(),
+            ..Claims::default()
         };
         let token = self.issuer.sign(&claims).unwrap();
         let mut request = Request::new(message);

@@ -18,7 +18,9 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "SessionService/Logout" | "SessionService/GetMe" => json!({}),
         "SessionService/ExchangeSession" => json!({"session_token": "yst_unknown"}),
         "PeopleService/ListPeople" => json!({"page_size": 50}),
-        "KeyService/GetKeySet" => json!({}),
+        "KeyService/GetKeySet" | "KeyService/ListSigningKeys" => json!({}),
+        "KeyService/RotateSigningKeys" => json!({"emergency": true}),
+        "KeyService/RevokeSigningKey" => json!({"kid": "issuer:unknown", "reason": "matrix"}),
         "EnrollmentService/CreateClaimCode" => {
             json!({"device_id": device, "valid_for_seconds": 600})
         }
