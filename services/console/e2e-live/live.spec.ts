@@ -58,7 +58,7 @@ test('readings arrive while one looks', async ({ page }) => {
   await expect(message).not.toHaveText(before ?? '', { timeout: 60_000 })
   await shot(page, 'device-light')
   await page.emulateMedia({ colorScheme: 'dark' })
-  await page.waitForTimeout(500)
+  await expect(page.locator('html')).toHaveAttribute('data-theme', 'dark')
   await shot(page, 'device-dark')
 })
 

@@ -56,10 +56,10 @@ test('presence changes while one looks', async ({ page, gateway }) => {
 test('fault shows code, incident and retry', async ({ page, gateway, watch }) => {
   watch.allow('503')
   await page.waitForLoadState('networkidle')
-  gateway.control.break('/api/v1/devices', 503, 'dependency.unavailable')
+  gateway.control.break('/api/v1/devices', 503, 'service.unavailable')
   await page.getByRole('button', { name: /^Offline/ }).click()
   const alert = page.getByRole('alert')
-  await expect(alert).toContainText('dependency.unavailable')
+  await expect(alert).toContainText('service.unavailable')
   await expect(alert).toContainText('inc_')
   await alert.getByRole('button', { name: 'Try again' }).click()
   await expect(alert).toHaveCount(0)
@@ -67,7 +67,7 @@ test('fault shows code, incident and retry', async ({ page, gateway, watch }) =>
 
 test('refused channel is said, the page still works', async ({ page, gateway, watch }) => {
   watch.allow('403')
-  gateway.control.break('/broadcasting/auth', 403, 'realtime.channel_forbidden')
+  gateway.control.break('/broadcasting/auth', 403, 'channel.forbidden')
   await page.reload()
   await expect(page.getByTestId('link-state')).toHaveText('No live events: the channel was refused')
   await expect(page.locator('.grid-row').first()).toBeVisible()

@@ -20,7 +20,7 @@ test('wrong password is refused with its code and nothing is stored', async ({ p
   await page.getByLabel('Password').fill('guess')
   await page.getByRole('button', { name: 'Sign in' }).click()
   await expect(page.getByRole('alert')).toContainText('do not match')
-  await expect(page.getByRole('alert')).toContainText('auth.credentials_invalid')
+  await expect(page.getByRole('alert')).toContainText('auth.invalid_credentials')
   await expect(page.getByLabel('Password')).toHaveValue('')
   expect(await page.evaluate(() => localStorage.length + sessionStorage.length)).toBe(0)
 })

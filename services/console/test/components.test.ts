@@ -39,7 +39,7 @@ describe('ErrorState', () => {
     expect(wrapper.emitted('retry')).toHaveLength(1)
   })
   it('refusal for lack of rights offers no retry', () => {
-    const wrapper = mount(ErrorState, { props: { problem: new Problem(403, 'auth.permission_denied', 'No', '', '') } })
+    const wrapper = mount(ErrorState, { props: { problem: new Problem(403, 'auth.forbidden', 'No', '', '') } })
     expect(wrapper.find('button').exists()).toBe(false)
     expect(wrapper.text()).toContain('Your role does not allow this')
   })

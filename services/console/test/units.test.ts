@@ -123,10 +123,11 @@ describe('grid keys', () => {
 
 describe('navigation', () => {
   const base = { principalId: 'p', email: '', displayName: '', tenantId: 't', tenantSlug: 'aqua', tenantName: '', role: '' }
-  it('offers only what the person may use', () => {
-    expect(navigation({ ...base, permissions: ['devices.read'] }).map((i) => i.label)).toEqual(['Devices'])
-    expect(navigation({ ...base, permissions: ['devices.enroll'] }).map((i) => i.keys)).toEqual(['g d', 'g c'])
-    expect(navigation({ ...base, tenantSlug: '', permissions: ['ops.read'] }).map((i) => i.label)).toEqual(['Queues', 'Jobs', 'Schedules'])
+  const labels = (permissions: string[], tenantSlug = 'aqua') => navigation({ ...base, tenantSlug, permissions }).map((g) => [g.label, ...g.items.map((i) => i.label)])
+  it('offers only what the person may use, and no empty group', () => {
+    expect(labels(['devices.read'])).toEqual([['', 'Devices']])
+    expect(labels(['devices.enroll'])).toEqual([['', 'Devices', 'Connect a device']])
+    expect(labels(['ops.read', 'keys.manage'], '')).toEqual([['', 'Queues', 'Jobs', 'Schedules', 'Signing keys']])
     expect(navigation(null)).toEqual([])
   })
 })

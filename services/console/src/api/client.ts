@@ -1,6 +1,9 @@
 import createClient, { type Middleware } from 'openapi-fetch'
-import { problemFrom } from './problem'
-import type { paths } from './schema'
+import { problemFrom, type Problem } from './problem'
+import type { components, paths } from './schema'
+
+/** The messages of the gateway's document, as it sends them. */
+export type Schemas = components['schemas']
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
@@ -11,6 +14,11 @@ export function onSignedOut(handler: () => void): void {
   whenSignedOut = handler
 }
 
+async function problemIn(response: Response): Promise<Problem> {
+  const body: unknown = await response.clone().json().catch(() => null)
+  return problemFrom(response.status, body, Number(response.headers.get('Retry-After')) || null)
+}
+
 const house: Middleware = {
   onRequest({ request }) {
     // A form on another site cannot set a header, so its presence proves our own page sent this.
@@ -19,9 +27,8 @@ const house: Middleware = {
   },
   async onResponse({ response, schemaPath }) {
     if (response.ok) return undefined
-    const body: unknown = await response.clone().json().catch(() => null)
     if (response.status === 401 && schemaPath !== '/api/v1/sessions') whenSignedOut()
-    throw problemFrom(response.status, body)
+    throw await problemIn(response)
   },
 }
 

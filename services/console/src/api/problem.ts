@@ -8,6 +8,10 @@ export class Problem extends Error {
     readonly title: string,
     readonly detail: string,
     readonly incident: string,
+    /** JSON pointer to the value at fault; empty when none was named. */
+    readonly pointer = '',
+    /** Seconds to wait before another try; null when not said. */
+    readonly retryAfter: number | null = null,
   ) {
     super(title)
   }
@@ -15,8 +19,9 @@ export class Problem extends Error {
   get offline(): boolean {
     return this.code === 'console.offline'
   }
+  /** The person's rights do not reach; every other 403 has a cause of its own. */
   get forbidden(): boolean {
-    return this.status === 403
+    return this.code === 'auth.forbidden'
   }
   get missing(): boolean {
     return this.status === 404
@@ -30,10 +35,10 @@ function field(body: unknown, name: string): string {
 }
 
 /** Reads a problem document; an answer that is none still gets a code. */
-export function problemFrom(status: number, body: unknown): Problem {
+export function problemFrom(status: number, body: unknown, retryAfter: number | null = null): Problem {
   const code = field(body, 'code') || `http.${status}`
   const title = field(body, 'title') || `The server answered ${status}`
-  return new Problem(status, code, title, field(body, 'detail'), field(body, 'instance'))
+  return new Problem(status, code, title, field(body, 'detail'), field(body, 'instance'), field(body, 'pointer'), retryAfter)
 }
 
 /** Anything thrown, as a problem: no answer at all is "offline". */

@@ -8,27 +8,52 @@ export interface NavigationItem {
   isActive: (path: string) => boolean
 }
 
-const item = (label: string, to: string, keys: string): NavigationItem => ({
+export interface NavigationGroup {
+  /** Empty for what one comes here for. */
+  label: string
+  items: NavigationItem[]
+}
+
+const item = (label: string, to: string, keys: string, area = to): NavigationItem => ({
   label,
   to,
   keys,
-  isActive: (path) => path === to || path.startsWith(`${to}/`),
+  isActive: (path) => path === to || path === area || path.startsWith(`${area}/`),
 })
 
-/** What this person can go to. Pages they may not use are not offered. */
-export function navigation(me: Me | null): NavigationItem[] {
+/** Where something may be seen with any one of these rights. */
+type Entry = [rights: string[], NavigationItem]
+
+function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
+  const at = `/t/${slug}`
+  return [
+    {
+      label: '',
+      entries: [
+        [[], item('Devices', `${at}/devices`, 'g d')],
+        [['devices.enroll'], item('Connect a device', `${at}/connect`, 'g c')],
+      ],
+    },
+  ]
+}
+
+const platform: { label: string; entries: Entry[] } = {
+  label: 'Platform',
+  entries: [
+    [['ops.read'], item('Queues', '/ops/queues', 'g q')],
+    [['ops.read'], item('Jobs', '/ops/jobs', 'g j')],
+    [['ops.read'], item('Schedules', '/ops/schedules', 'g s')],
+    [['keys.manage'], item('Signing keys', '/ops/keys', 'g k')],
+  ],
+}
+
+/** What this person can go to. Pages they may not use are not offered, nor are empty groups. */
+export function navigation(me: Me | null): NavigationGroup[] {
   if (!me) return []
-  const items: NavigationItem[] = []
-  if (me.tenantSlug) {
-    items.push(item('Devices', `/t/${me.tenantSlug}/devices`, 'g d'))
-    if (me.permissions.includes('devices.enroll')) {
-      items.push(item('Connect a device', `/t/${me.tenantSlug}/connect`, 'g c'))
-    }
-  }
-  if (me.permissions.includes('ops.read')) {
-    items.push(item('Queues', '/ops/queues', 'g q'))
-    items.push(item('Jobs', '/ops/jobs', 'g j'))
-    items.push(item('Schedules', '/ops/schedules', 'g s'))
-  }
-  return items
+  const may = (rights: string[]) => rights.length === 0 || rights.some((right) => me.permissions.includes(right))
+  // Where there is nothing else, the rail's head says already what it is.
+  const groups = me.tenantSlug ? [...tenantGroups(me.tenantSlug), platform] : [{ ...platform, label: '' }]
+  return groups
+    .map(({ label, entries }) => ({ label, items: entries.filter(([rights]) => may(rights)).map(([, one]) => one) }))
+    .filter((group) => group.items.length > 0)
 }

@@ -39,6 +39,7 @@ const routes: RouteRecordRaw[] = [
       { path: 'queues', name: 'queues', component: () => import('@/features/ops/QueuesPage.vue'), meta: { title: 'Queues' } },
       { path: 'jobs', name: 'jobs', component: () => import('@/features/ops/JobsPage.vue'), meta: { title: 'Jobs' } },
       { path: 'schedules', name: 'schedules', component: () => import('@/features/ops/SchedulesPage.vue'), meta: { title: 'Schedules' } },
+      { path: 'keys', name: 'keys', component: () => import('@/features/ops/KeysPage.vue'), meta: { title: 'Signing keys' } },
     ],
   },
   { path: '/:rest(.*)*', name: 'not-found', component: () => import('./NotFound.vue'), meta: { title: 'Not found' } },

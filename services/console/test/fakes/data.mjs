@@ -19,7 +19,7 @@ export const people = [
   person(1, 'owner@aqua.example', 'Maren Holt', 'owner', [...OPERATE, 'devices.manage']),
   person(2, 'operator@aqua.example', 'Idris Bello', 'operator', OPERATE),
   person(3, 'viewer@aqua.example', 'Sun Okada', 'viewer', VIEW),
-  person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage'], false),
+  person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage'], false),
 ]
 
 const number = (minimum, maximum) => ({ type: 'number', minimum, maximum })

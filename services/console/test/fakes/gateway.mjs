@@ -17,10 +17,10 @@ async function readBody(request) {
 }
 
 function authorize(route, request, me) {
-  if (request.method !== 'GET' && request.headers['x-yard-csrf'] !== '1') throw new Refusal(403, 'auth.csrf', 'The request did not come from the console')
+  if (request.method !== 'GET' && request.headers['x-yard-csrf'] !== '1') throw new Refusal(403, 'auth.csrf_failed', 'The request did not come from the console')
   if (route.permission === null) return
   if (!me) throw new Refusal(401, 'auth.required', 'Sign in first')
-  if (route.permission && !me.permissions.includes(route.permission)) throw new Refusal(403, 'auth.permission_denied', 'Not allowed', `Needs ${route.permission}.`)
+  if (route.permission && !me.permissions.includes(route.permission)) throw new Refusal(403, 'auth.forbidden', 'Not allowed', `Needs ${route.permission}.`)
 }
 
 export function startGateway({ port = 0, deviceCount = 10_000, readingEvery = 1000 } = {}) {
@@ -45,14 +45,14 @@ export function startGateway({ port = 0, deviceCount = 10_000, readingEvery = 10
     const refusal = refusalFor(path)
     if (refusal) throw refusal
     const route = routes.find((one) => one.method === request.method && one.pattern.test(path))
-    if (!route) throw new Refusal(404, 'request.no_such_route', 'No such address')
+    if (!route) throw new Refusal(404, 'route.not_found', 'No such address')
     const token = /__Host-yard_session=([^;]+)/.exec(request.headers.cookie ?? '')?.[1]
     const me = sessions.get(token)
     authorize(route, request, me)
     const body = request.method === 'GET' ? {} : await readBody(request)
     const groups = route.pattern.exec(path).groups ?? {}
     const answer = route.run({ ...groups, id: groups.id && decodeURIComponent(groups.id), query, body, me, token, request, response })
-    if (!answer) throw new Refusal(404, 'request.not_found', 'Not found')
+    if (!answer) throw new Refusal(404, 'resource.not_found', 'Not found')
     response.setHeader('Content-Type', 'application/json')
     response.end(JSON.stringify(answer))
   }
@@ -66,7 +66,7 @@ export function startGateway({ port = 0, deviceCount = 10_000, readingEvery = 10
     } catch (thrown) {
       const { status = 500, code = 'internal', title = String(thrown), detail = '' } = thrown
       if (status === 500 && !(thrown instanceof Refusal)) console.error(thrown)
-      response.writeHead(status, { 'Content-Type': 'application/problem+json' })
+      response.writeHead(status, { 'Content-Type': 'application/problem+json', ...(status === 503 ? { 'Retry-After': '1' } : {}) })
       response.end(JSON.stringify({ type: `https://switchyard.example/errors/${code}`, title, status, code, detail, instance: status >= 500 ? `inc_${randomBytes(6).toString('hex')}` : '' }))
     }
   }

@@ -1,6 +1,7 @@
 // The fake's addresses: method, path, needed permission ('' = signed in, null = anyone), answer.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { contracts, PASSWORD, people, series, TENANT } from './data.mjs'
+import { guardRoutes } from './guard.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { iso, Refusal } from './world.mjs'
 
@@ -14,7 +15,7 @@ function page(all, query, fallback = 100) {
 const session = ({ sessions }) => [
   ['POST', '/api/v1/sessions', null, ({ body, response }) => {
     const me = people.find((one) => one.email === body.email?.toLowerCase())
-    if (!me || body.password !== PASSWORD || (body.tenant && body.tenant !== me.tenant_slug)) throw new Refusal(401, 'auth.credentials_invalid', 'Sign-in refused')
+    if (!me || body.password !== PASSWORD || (body.tenant && body.tenant !== me.tenant_slug)) throw new Refusal(401, 'auth.invalid_credentials', 'Sign-in refused')
     const token = randomBytes(16).toString('base64url')
     sessions.set(token, me)
     response.setHeader('Set-Cookie', `__Host-yard_session=${token}; Path=/; Secure; HttpOnly; SameSite=Lax`)
@@ -28,7 +29,7 @@ const session = ({ sessions }) => [
   ['GET', '/api/v1/me', '', ({ me }) => me],
   ['GET', '/api/v1/realtime', '', () => ({ app_key: APP_KEY, path: '/app', activity_timeout_seconds: 30 })],
   ['POST', '/broadcasting/auth', 'telemetry.read', ({ body }) => {
-    if (!body.channel_name.startsWith(`private-organization.${TENANT}`)) throw new Refusal(403, 'realtime.channel_forbidden', 'Channel refused')
+    if (!body.channel_name.startsWith(`private-organization.${TENANT}`)) throw new Refusal(403, 'channel.forbidden', 'Channel refused')
     return { auth: sign(body.socket_id, body.channel_name) }
   }],
 ]
@@ -126,4 +127,4 @@ const compile = ([method, path, permission, run]) => ({
   method, permission, run, pattern: new RegExp(`^${path.replace(/:(\w+)/g, '(?<$1>[^/]+)')}$`),
 })
 
-export const makeRoutes = (world) => [...session(world), ...registry(world), ...traffic(world), ...ops()].map(compile)
+export const makeRoutes = (world) => [...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world)].map(compile)

@@ -2,6 +2,7 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
+import { guardStore } from './guard.mjs'
 import { pusherServer } from './pusher.mjs'
 
 /** An answer that is a problem document. */
@@ -72,7 +73,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore() }
 }
 
 /** Levers for tests; never part of a product. */
