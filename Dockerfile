@@ -1,5 +1,5 @@
 # One file for all images: `docker build --build-arg SERVICE=auth .`
-# SERVICE is one of the six services or yard-migrate. The gateway's image holds the console too.
+# SERVICE is one of the six services, yard-migrate or yard (the broker's agent: `yard broker-agent`). The gateway's image holds the console too.
 ARG RUST=1.95
 ARG NODE=20
 
@@ -10,6 +10,19 @@ WORKDIR /src
 COPY . .
 ARG SERVICE
 RUN cargo build --locked --profile dist --bin ${SERVICE} && cp target/dist/${SERVICE} /service
+
+# The broker with our plugin: `docker build --target broker .`
+FROM rust:${RUST}-slim-bookworm AS plugin
+WORKDIR /src
+COPY . .
+RUN cargo build --locked --release --package yard-broker-plugin
+
+FROM debian:bookworm-slim AS broker
+RUN apt-get update && apt-get install -y --no-install-recommends mosquitto \
+    && rm -rf /var/lib/apt/lists/*
+COPY --from=plugin /src/target/release/libyard_broker_plugin.so /usr/lib/yard/broker-plugin.so
+USER mosquitto
+ENTRYPOINT ["mosquitto", "-c", "/etc/switchyard/broker/mosquitto.conf"]
 
 FROM node:${NODE}-bookworm-slim AS console
 WORKDIR /src

@@ -38,6 +38,11 @@ impl Workspace {
         self.root.join(path)
     }
 
+    /// Cargo's build folder.
+    pub(crate) fn target(&self) -> &Path {
+        &self.target
+    }
+
     /// Where downloaded servers stay between runs; git never sees it.
     pub(crate) fn tool_cache(&self) -> PathBuf {
         self.target.join("switchyard-tools")

@@ -1,4 +1,4 @@
-//! MQTT topics `device/{uuid}/…`.
+//! MQTT topics: `device/{uuid}/…`, and those of the broker's plugin.
 
 use yard_ids::DeviceId;
 
@@ -77,6 +77,24 @@ pub fn parse_uplink(topic: &str) -> Option<(DeviceId, Uplink)> {
     let (device, suffix) = rest.split_once('/')?;
     let kind = Uplink::ALL.into_iter().find(|kind| kind.suffix() == suffix)?;
     Some((device.parse().ok()?, kind))
+}
+
+/// Between device-ingest and the plugin in the broker (`crates/yard-broker-plugin`), which names
+/// them once more because it has no dependencies.
+pub mod broker {
+    /// What devices and strangers were refused, counted, at most one message a second, given to one
+    /// subscriber.
+    pub const REFUSALS: &str = "$yard/v1/refusals";
+    /// That a device was disconnected.
+    pub const KICKED: &str = "$yard/v1/kicked";
+    /// The revocation list that the broker has in force.
+    pub const STATE: &str = "$yard/v1/state";
+    /// The broker's log. The plugin reads it on its way to a subscriber and delivers nothing.
+    pub const LOG: &str = "$SYS/broker/log/+";
+    /// Wishes of device-ingest: `<request> <device>` ends the device's connections.
+    pub const CONTROL: &str = "$CONTROL/yard/v1";
+    /// What all topics of the plugin's reports begin with.
+    pub const REPORTS: &str = "$yard/v1/";
 }
 
 #[cfg(test)]

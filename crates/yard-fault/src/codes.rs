@@ -68,6 +68,7 @@ codes! {
     KeyRevoked = "key.revoked", Conflict, "The key is revoked already.";
     CertificateRevoked = "certificate.revoked", Conflict, "The certificate is revoked already.";
     DeviceUnknown = "device.unknown", NotFound, "There is no such device.";
+    DeviceCertificateRefused = "device.certificate_refused", Unauthenticated, "The broker did not accept the certificate of a connection.";
     DeviceContractUnknown = "device.contract_unknown", Invalid, "There is no such contract.";
     ContractSchemaInvalid = "contract.schema_invalid", Invalid, "A schema of the contract is not a valid JSON Schema.";
     TelemetryMalformed = "telemetry.malformed", Malformed, "The message is not a JSON object.";

@@ -4,7 +4,7 @@ use async_nats::connection::State;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::{self};
-use async_nats::{Client, ConnectOptions, Event, RequestErrorKind, Subscriber};
+use async_nats::{Client, ConnectOptions, Event, Request, RequestErrorKind, Subscriber};
 use bytes::Bytes;
 use yard_contracts::streams::BucketSpec;
 use yard_contracts::subjects;
@@ -119,6 +119,21 @@ impl Nats {
             .queue_subscribe(subject, group.to_owned())
             .await
             .map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+    }
+
+    /// Asks whoever answers on a subject of core NATS and waits for the answer.
+    ///
+    /// # Errors
+    /// When nobody listens, or no answer comes within `patience`.
+    pub async fn ask(
+        &self,
+        subject: String,
+        payload: Bytes,
+        patience: Duration,
+    ) -> Result<Bytes, MessagingError> {
+        let request = Request::new().payload(payload).timeout(Some(patience));
+        let answer = self.client.send_request(subject, request).await;
+        answer.map(|message| message.payload).map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
     }
 
     /// Returns once the server has taken everything that this connection said before: a

@@ -1,6 +1,6 @@
 //! A Mosquitto for one test, with that test's own certificates.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use yard_stack::{Mosquitto, ServerHome};
 
@@ -24,8 +24,10 @@ impl TestBroker {
         let pki = pki.to_owned();
         tokio::task::spawn_blocking(move || {
             let home = ServerHome::throwaway().expect("a temporary folder can be made");
-            let tools = TestStack::shared().tools();
-            let server = Mosquitto::start(tools, &home, &pki).expect("mosquitto starts");
+            let stack = TestStack::shared();
+            let plugin = stack.broker_plugin();
+            let server = Mosquitto::start(stack.tools(), &home, &pki, plugin);
+            let server = server.expect("mosquitto starts with our plugin");
             Self { server, home }
         })
         .await
@@ -36,6 +38,18 @@ impl TestBroker {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.server.port()
+    }
+
+    /// Where the broker reads its revocation list; an agent may write there.
+    #[must_use]
+    pub fn list_file(&self) -> PathBuf {
+        self.server.list_file()
+    }
+
+    /// Where the broker writes its process id.
+    #[must_use]
+    pub fn pid_file(&self) -> PathBuf {
+        self.server.pid_file()
     }
 
     /// Makes the broker read the revocation list of the PKI folder again.

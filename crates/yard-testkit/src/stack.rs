@@ -1,11 +1,12 @@
 //! The servers that all tests of a run share.
 
 use std::env;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
+use yard_stack::tools::broker_plugin;
 use yard_stack::{Durability, Postgres, PostgresAdmin, Redis, ServerHome, Tools, random};
 
 const FACTS_VARIABLE: &str = "YARD_TEST_STACK";
@@ -19,6 +20,7 @@ pub struct TestStack {
     pub(crate) template: String,
     pub(crate) role_password: String,
     pub(crate) redis_url: String,
+    broker_plugin: PathBuf,
     _own: Option<Own>,
 }
 
@@ -62,6 +64,11 @@ impl TestStack {
         &self.tools
     }
 
+    /// The file of the broker's plugin.
+    pub(crate) fn broker_plugin(&self) -> &Path {
+        &self.broker_plugin
+    }
+
     fn of_the_run(path: &PathBuf) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let facts: Value = serde_json::from_str(&text)?;
@@ -75,12 +82,14 @@ impl TestStack {
             template: string("template")?,
             role_password: string("role_password")?,
             redis_url: string("redis_url")?,
+            broker_plugin: string("broker_plugin")?.into(),
             _own: None,
         })
     }
 
     fn own() -> Result<Self> {
-        let target = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../target");
+        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let target = workspace.join("target");
         let tools = Tools::find_or_install(&target.join("switchyard-tools"), &mut |_line| {})?;
         let home = ServerHome::throwaway()?;
         let postgres = Postgres::start(&tools, &home, Durability::Throwaway)?;
@@ -93,6 +102,7 @@ impl TestStack {
             template: OWN_TEMPLATE.to_owned(),
             role_password,
             redis_url: redis.url(0),
+            broker_plugin: broker_plugin(&workspace, &target)?,
             _own: Some(Own { _redis: redis, _postgres: postgres, _home: home }),
         })
     }

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::broker::{self, BrokerAgentArgs};
 use crate::commands::{self, SendArgs, TailArgs};
 use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
 use crate::enrollment::{self, EnrollArgs};
@@ -60,6 +61,8 @@ enum Command {
     Tail(TailArgs),
     /// Runs a fleet of simulated devices.
     Simulate(SimulateArgs),
+    /// Keeps the broker's revocation list fresh; runs beside it.
+    BrokerAgent(BrokerAgentArgs),
     /// Checks that what a simulation was told is safe is stored, once.
     Verify(VerifyArgs),
 }
@@ -122,6 +125,7 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::Send(args) => commands::send(&args, &api()?, out).await,
         Command::Tail(args) => commands::tail(&args, &api()?, out).await,
         Command::Simulate(args) => simulate::run(&args, &api()?, out).await,
+        Command::BrokerAgent(args) => broker::run(args, out).await,
         Command::Verify(args) => verify::run(&args, &api()?, out).await,
     }
 }

@@ -165,6 +165,30 @@ pub struct DeviceCaConfig {
     pub key_file: PathBuf,
     /// Revocation list for a broker on the same machine; empty writes none.
     pub crl_file: PathBuf,
+    /// Trust domain of the SPIFFE ids in certificates.
+    pub trust_domain: String,
+    /// Where certificates say that the revocation list is; empty leaves it out.
+    pub crl_url: String,
+}
+
+impl DeviceCaConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let domain = self.trust_domain.as_str();
+        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"-._".contains(&b);
+        if domain.is_empty() || domain.len() > 200 || !domain.bytes().all(plain) {
+            let problem = "1 to 200 lower-case letters, digits, - . _";
+            return Err(ConfigError::new("device_ca.trust_domain", problem));
+        }
+        let url = self.crl_url.as_str();
+        let usable = url.is_empty() || url.starts_with("http://") || url.starts_with("https://");
+        if !usable || url.len() > 512 || !url.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(ConfigError::new(
+                "device_ca.crl_url",
+                "has to be an http(s) URL, or empty",
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// The broker as devices reach it.
@@ -243,6 +267,7 @@ impl ServiceConfig for Config {
         self.nats.validate()?;
         self.throttle.validate()?;
         self.keys.validate()?;
+        self.device_ca.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));
@@ -291,6 +316,10 @@ mod tests {
         assert!(scheme.contains("redis.url"), "{scheme}");
         let hasty = refused(&complete().replace("publish_for = \"20m\"", "publish_for = \"5m\""));
         assert!(hasty.contains("keys.publish_for"), "{hasty}");
+        let domain = refused(&complete().replace("\"switchyard\"", "\"a/b\""));
+        assert!(domain.contains("device_ca.trust_domain"), "{domain}");
+        let list = refused(&complete().replace("crl_url = \"\"", "crl_url = \"ldap://x\""));
+        assert!(list.contains("device_ca.crl_url"), "{list}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));
         assert!(unknown.contains("life"), "{unknown}");
     }

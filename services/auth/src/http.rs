@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
@@ -40,12 +40,20 @@ fn jwks(keys: String) -> Response {
     (headers, keys).into_response()
 }
 
-async fn revocation_list(State(revocation): State<RevocationList>) -> Response {
+/// An agent beside a broker asks every second, so what it has already is not sent again.
+async fn revocation_list(State(revocation): State<RevocationList>, asked: HeaderMap) -> Response {
+    let Some((number, pem)) = revocation.current() else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    let tag = format!("\"{number}\"");
     // A cache in between would delay a revocation.
-    let headers =
-        [(header::CONTENT_TYPE, "application/x-pem-file"), (header::CACHE_CONTROL, "no-cache")];
-    match revocation.pem() {
-        Some(pem) => (headers, pem).into_response(),
-        None => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    let headers = [
+        (header::CONTENT_TYPE, "application/x-pem-file".to_owned()),
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::ETAG, tag.clone()),
+    ];
+    if asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
+    (headers, pem).into_response()
 }

@@ -14,10 +14,11 @@
 //! - what ends anything is in the revocation feed within moments, also after a crash in between;
 //! - at every moment each token that has not expired, and that nobody withdrew, verifies: keys are
 //!   published before they sign and until their last token has expired;
-//! - the revocation list is signed again within seconds of a revocation and at least hourly.
+//! - the revocation list is signed again within seconds of a revocation and at least hourly, and a
+//!   revocation counts as enforced only when the broker had the list and ended the connections.
 //!
 //! It never sees a device's private key, never takes a name from a certificate request, and never
-//! calls another service.
+//! calls another service; what it asks device-ingest for goes over the bus and is asked again.
 
 mod ca;
 mod config;
@@ -98,7 +99,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     runtime.tasks().spawn(TaskKind::Critical, "signing keys", keys.clone().run(soft));
     revocations::follow(&runtime, &nats, &verifier, Need::Advice).await?;
     let passwords = Passwords::start(&config.sessions).await?;
-    let revocation = RevocationList::start(&pg, &ca, &config.device_ca, &runtime);
+    let revocation = RevocationList::start(&pg, &nats, &ca, &config.device_ca, &runtime);
 
     let exchange =
         Exchange { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), keys: keys.clone() };

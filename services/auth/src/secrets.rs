@@ -15,8 +15,13 @@ pub(crate) fn random<const N: usize>() -> Result<[u8; N], Fault> {
 
 /// SHA-256 of a text.
 pub(crate) fn sha256(text: &str) -> [u8; 32] {
+    sha256_of(text.as_bytes())
+}
+
+/// SHA-256 of bytes.
+pub(crate) fn sha256_of(bytes: &[u8]) -> [u8; 32] {
     let mut hash = [0; 32];
-    hash.copy_from_slice(digest::digest(&digest::SHA256, text.as_bytes()).as_ref());
+    hash.copy_from_slice(digest::digest(&digest::SHA256, bytes).as_ref());
     hash
 }
 

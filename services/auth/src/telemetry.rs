@@ -64,3 +64,19 @@ pub(crate) fn revocation_list(number: i64, next_update: OffsetDateTime) {
 pub(crate) fn revocation_list_failure() {
     metrics::counter!("yard_auth_crl_failures_total").increment(1);
 }
+
+/// Seconds until the revocation list expires; below zero it has.
+pub(crate) fn revocation_list_age(left: time::Duration) {
+    metrics::gauge!("yard_auth_crl_seconds_left").set(left.as_seconds_f64());
+}
+
+/// Revoked certificates that may still be connected.
+pub(crate) fn revocations_pending(count: usize) {
+    let count = f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    metrics::gauge!("yard_auth_revocations_pending").set(count);
+}
+
+/// A revocation was carried out at the broker, so many seconds after it was asked for.
+pub(crate) fn revocation_enforced(seconds: f64) {
+    metrics::histogram!("yard_auth_revocation_enforced_seconds").record(seconds);
+}

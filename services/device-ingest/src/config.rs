@@ -73,6 +73,8 @@ pub struct MqttConfig {
     pub share_group: String,
     /// Unacknowledged messages at most.
     pub receive_maximum: u16,
+    /// Whether the broker runs our plugin.
+    pub broker_plugin: bool,
     /// How long the broker keeps our session while we are away.
     #[serde(with = "humantime_serde")]
     pub session_expiry: Duration,

@@ -21,6 +21,7 @@ use yard_pg::Pg;
 use yard_pg::outbox::Outbox;
 use yard_runtime::{Runtime, TaskKind};
 
+use crate::broker::{BrokerDesk, Cutter, Refusals};
 use crate::commands::{CommandReports, Commands, Deadlines, Desk, Dispatcher, Redispatch};
 use crate::config::Config;
 use crate::contracts::Contracts;
@@ -59,7 +60,9 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 
     let parts = Parts::new(config, runtime, pg, nats);
     parts.keep_directory();
-    let downlink = parts.take_messages()?;
+    let broker = parts.hear_the_broker();
+    let downlink = parts.take_messages(broker.clone())?;
+    parts.cut_off_the_revoked(broker, &downlink);
     parts.keep_presence();
     parts.move_commands(&downlink);
     parts.pass_receipts_on(downlink);
@@ -113,7 +116,31 @@ impl Parts {
         });
     }
 
-    fn take_messages(&self) -> anyhow::Result<Downlink> {
+    /// What the broker's plugin tells.
+    fn hear_the_broker(&self) -> BrokerDesk {
+        let (desk, ears) = BrokerDesk::new();
+        let refusals = Refusals::new(
+            self.registry.clone(),
+            self.nats.clone(),
+            self.runtime.clock(),
+            self.runtime.ids(),
+            self.stop.clone(),
+        );
+        self.spawn("broker reports", ears.run(refusals, self.stop.clone()));
+        desk
+    }
+
+    fn cut_off_the_revoked(&self, desk: BrokerDesk, downlink: &Downlink) {
+        // Without the plugin nobody here can do it, and auth hears that nobody answers.
+        if !self.config.mqtt.broker_plugin {
+            return;
+        }
+        let (nats, ids) = (self.nats.clone(), self.runtime.ids());
+        let cutter = Cutter { nats, downlink: downlink.clone(), desk, ids };
+        self.spawn("cuts", cutter.run(self.stop.clone()));
+    }
+
+    fn take_messages(&self, broker: BrokerDesk) -> anyhow::Result<Downlink> {
         let stop = LinkStop { soft: self.stop.clone(), drained: CancellationToken::new() };
         let link = mqtt::open(&self.config.mqtt, &self.runtime, stop.clone())?;
         let downlink = link.downlink.clone();
@@ -125,6 +152,7 @@ impl Parts {
             nats: self.nats.clone(),
             heard: self.heard.clone(),
             notices,
+            broker,
             patience: self.config.telemetry.lookup_patience,
             traced: !self.config.runtime.otlp_endpoint.is_empty(),
             stop,

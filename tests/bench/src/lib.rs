@@ -1,7 +1,8 @@
 //! What `cargo xtask bench` needs beside the platform: the *floor* (a subscriber of the same broker
 //! over the same TLS that only counts) and a source that fills the telemetry stream at once, so that
-//! the writer can be measured alone. Figures are one JSON object on standard output.
+//! the writer can be measured alone, and senders that need no platform, to measure the broker alone. Figures are one JSON object on standard output.
 
+mod broker;
 mod fill;
 mod floor;
 
@@ -20,6 +21,8 @@ struct Cli {
 enum What {
     /// Counts what the broker hands out, in the place of device-ingest.
     Floor(floor::FloorArgs),
+    /// Publishes at full speed and counts what the broker hands out.
+    Broker(broker::BrokerArgs),
     /// Fills the telemetry stream with readings.
     Fill(fill::FillArgs),
 }
@@ -34,6 +37,7 @@ pub fn main() -> Result<()> {
     let figures = executor.block_on(async {
         match Cli::parse().what {
             What::Floor(args) => floor::run(&args).await,
+            What::Broker(args) => broker::run(&args).await,
             What::Fill(args) => fill::run(&args).await,
         }
     })?;

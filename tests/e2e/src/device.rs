@@ -1,6 +1,6 @@
 //! A device: a key that stays with it, a certificate, one reading over MQTT.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use rcgen::{CertificateParams, DnType, Issuer, KeyPair};
@@ -11,8 +11,10 @@ use rumqttc::{
 };
 use serde_json::json;
 use time::format_description::well_known::Rfc3339;
+use tokio::sync::watch;
 use x509_parser::pem::parse_x509_pem;
 use yard_ids::{Clock as _, SystemClock};
+use yard_runtime::{Runtime, TaskKind};
 
 use crate::client::Client;
 use crate::world::text;
@@ -78,15 +80,7 @@ pub async fn publish(
     topic: &str,
     payload: &str,
 ) -> anyhow::Result<PubAckReason> {
-    let mut options = MqttOptions::new(client_id, ("localhost", port));
-    options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
-        ca: enrolled.ca_pem.clone().into_bytes(),
-        alpn: None,
-        client_auth: Some((
-            enrolled.certificate_pem.clone().into_bytes(),
-            enrolled.key_pem.clone().into_bytes(),
-        )),
-    }));
+    let options = enrolled.options(port, client_id);
     let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
     let parent = format!("00-{}-00f067aa0ba902b7-01", crate::TRACE_OF_A_READING);
     let properties = PublishProperties {
@@ -108,7 +102,102 @@ pub async fn publish(
     }
 }
 
+/// A device that stays connected, and comes back when it is disconnected, as devices do.
+pub struct Connected {
+    let_in: watch::Receiver<u32>,
+    refused: watch::Receiver<u32>,
+    ended: watch::Receiver<Option<Instant>>,
+    runtime: Runtime,
+}
+
+impl Connected {
+    /// Connects with one TLS set-up for all its connections, so that it may resume a session.
+    ///
+    /// # Errors
+    /// When the broker does not let it in.
+    pub async fn open(port: u16, enrolled: &Enrolled) -> anyhow::Result<Self> {
+        let mut options = enrolled.options(port, "a name the broker replaces");
+        options.set_keep_alive(30);
+        let (client, mut events) = AsyncClient::builder(options).capacity(10).build();
+        let (count, let_in) = watch::channel(0);
+        let (count_refused, refused) = watch::channel(0);
+        let (end, ended) = watch::channel(None);
+        let runtime = Runtime::builder("device", "test").build();
+        let soft = runtime.shutdown().soft().clone();
+        runtime.tasks().spawn(TaskKind::Background, "device", async move {
+            // Without it the library ends: nobody could publish any more.
+            let _held = client;
+            let live = async {
+                let mut inside = false;
+                loop {
+                    match events.poll().await {
+                        Ok(Event::Incoming(Incoming::ConnAck(_))) => {
+                            inside = true;
+                            count.send_modify(|n| *n += 1);
+                        }
+                        Ok(_) => {}
+                        Err(_) if inside => {
+                            inside = false;
+                            end.send_if_modified(|at| at.replace(Instant::now()).is_none());
+                        }
+                        Err(_) => {
+                            count_refused.send_modify(|n| *n += 1);
+                            tokio::time::sleep(Duration::from_millis(50)).await;
+                        }
+                    }
+                }
+            };
+            soft.run_until_cancelled(live).await;
+            Ok(())
+        });
+        let mut this = Self { let_in, refused, ended, runtime };
+        this.let_in.wait_for(|n| *n > 0).await?;
+        Ok(this)
+    }
+
+    /// How often the broker has let it in.
+    #[must_use]
+    pub fn times_let_in(&self) -> u32 {
+        *self.let_in.borrow()
+    }
+
+    /// Waits until its first connection has ended; when that was.
+    ///
+    /// # Errors
+    /// When it is stopped meanwhile.
+    pub async fn ended(&mut self) -> anyhow::Result<Instant> {
+        self.ended.wait_for(Option::is_some).await?.context("an end")
+    }
+
+    /// Waits until the broker has refused it so often.
+    ///
+    /// # Errors
+    /// When it is stopped meanwhile.
+    pub async fn refused(&mut self, times: u32) -> anyhow::Result<()> {
+        self.refused.wait_for(|n| *n >= times).await?;
+        Ok(())
+    }
+
+    /// Goes.
+    pub async fn close(self) {
+        self.runtime.stop(Duration::ZERO, Duration::from_secs(5)).await;
+    }
+}
+
 impl Enrolled {
+    fn options(&self, port: u16, client_id: &str) -> MqttOptions {
+        let mut options = MqttOptions::new(client_id, ("localhost", port));
+        options.set_transport(Transport::tls_with_config(TlsConfiguration::Simple {
+            ca: self.ca_pem.clone().into_bytes(),
+            alpn: None,
+            client_auth: Some((
+                self.certificate_pem.clone().into_bytes(),
+                self.key_pem.clone().into_bytes(),
+            )),
+        }));
+        options
+    }
+
     /// A device whose certificate another authority signed.
     ///
     /// # Errors

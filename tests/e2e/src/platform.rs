@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use yard::broker::{Agent, Authority, BrokerProcess, Settings as AgentSettings};
 use yard_authn::{Claims, Signer};
 use yard_ids::{Clock as _, IdSource as _, RandomIds, SystemClock};
 use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
-use yard_runtime::Runtime;
 use yard_runtime::config::load_over;
+use yard_runtime::{Runtime, TaskKind};
 use yard_testkit::{TestBroker, TestDb, TestNats, TestRedis};
 
 use crate::client::Client;
@@ -17,6 +18,9 @@ use crate::device::{self, Enrolled};
 
 /// Everybody's password.
 pub const PASSWORD: &str = "correct horse battery staple";
+
+/// As `yard broker-agent` does by default.
+const AGENT_LOOKS_EVERY: Duration = Duration::from_millis(500);
 
 const OWNERS: [&str; 6] =
     ["auth", "device-ingest", "worker", "scheduler", "comms-websocket", "api-gateway"];
@@ -61,7 +65,8 @@ impl Platform {
             pki,
         };
         bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
-        let runtimes = start_services(&places).await?;
+        let mut runtimes = start_services(&places).await?;
+        runtimes.push(("broker-agent", start_agent(&places, &runtimes)?));
         let Places { db, nats, redis, broker, folder, pki } = places;
         let platform =
             Self { runtimes, pki, broker, db, _nats: nats, _redis: redis, _folder: folder };
@@ -196,6 +201,32 @@ async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Ru
         .await
         .context("api-gateway")?;
     Ok(runtimes)
+}
+
+/// What runs beside the broker in a cluster: it follows auth's revocation list over HTTP.
+fn start_agent(places: &Places, services: &[(&'static str, Runtime)]) -> anyhow::Result<Runtime> {
+    let auth = services.iter().find(|(name, _)| *name == "auth").context("auth runs")?;
+    let at = auth.1.address("http").context("auth has bound its listener")?;
+    let mut agent = Agent::new(AgentSettings {
+        source: format!("http://{at}/crl/device-ca.pem").parse().map_err(anyhow::Error::msg)?,
+        authority: Authority::from_pem(&std::fs::read(places.pki.join("device-ca.pem"))?)?,
+        list_file: places.broker.list_file(),
+        broker: BrokerProcess::PidFile(places.broker.pid_file()),
+    })?;
+    let runtime = Runtime::builder("broker-agent", "test").build();
+    let soft = runtime.shutdown().soft().clone();
+    runtime.tasks().spawn(TaskKind::Background, "broker agent", async move {
+        let follow = async {
+            loop {
+                // What fails is tried again, and the broker keeps its list meanwhile.
+                drop(agent.step().await);
+                tokio::time::sleep(AGENT_LOOKS_EVERY).await;
+            }
+        };
+        soft.run_until_cancelled(follow).await;
+        Ok(())
+    });
+    Ok(runtime)
 }
 
 fn common(places: &Places, service: &str) -> String {

@@ -1,6 +1,8 @@
 //! `cargo xtask bench NAME`: what the platform carries on this machine, with everything on it.
 
+mod broker;
 mod ingest;
+mod revocation;
 mod writer;
 
 use anyhow::Result;
@@ -44,10 +46,26 @@ enum Name {
     Ingest,
     /// Stream to committed row.
     Writer,
+    /// The broker alone, with and without our plugin.
+    Broker,
+    /// From the revocation of a certificate to the end of its device's connection, 50 times.
+    Revocation,
 }
 
 /// Starts a platform of its own, measures and stops it.
 pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
+    // Neither needs a platform of child processes.
+    match args.name {
+        Name::Revocation => {
+            publish(args, &revocation::measure(workspace, args.debug)?);
+            return Ok(());
+        }
+        Name::Broker => {
+            publish(args, &broker::measure(workspace, args)?);
+            return Ok(());
+        }
+        Name::Ingest | Name::Writer => {}
+    }
     let interrupt = Interrupt::install()?;
     let progress = &mut |line: &str| say::note(format!("    {line}"));
     let tools = Tools::find_or_install(&workspace.tool_cache(), progress)?;
@@ -68,6 +86,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     let measured = match args.name {
         Name::Ingest => ingest::measure(workspace, &mut platform, args, &interrupt),
         Name::Writer => writer::measure(workspace, &mut platform, args, &interrupt),
+        Name::Revocation | Name::Broker => unreachable!("measured above"),
     };
     platform.stop();
     publish(args, &measured?);

@@ -7,12 +7,13 @@ mod folders;
 mod people;
 mod services;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
-use yard_stack::process::Process;
+use yard_stack::process::{Process, ProcessSpec, Ready};
+use yard_stack::tools::broker_plugin;
 use yard_stack::{Durability, Mosquitto, PostgresAdmin, ServerHome, Stack, Tools};
 
 pub(crate) use crew::Crew;
@@ -48,9 +49,10 @@ pub(crate) struct Settings {
 pub(crate) struct Platform {
     // Dropped in this order.
     pub(crate) crew: Crew,
+    agent: Process,
     pub(crate) mosquitto: Mosquitto,
     pub(crate) stack: Stack,
-    home: ServerHome,
+    _home: ServerHome,
     pub(crate) folders: Folders,
     pub(crate) people: People,
     pub(crate) edge: Edge,
@@ -80,8 +82,11 @@ impl Platform {
                     .quiet()
             })?;
         }
+        let plugin = say::step("building the broker's plugin", || {
+            Ok(broker_plugin(workspace.root(), workspace.target())?)
+        })?;
         let mosquitto = say::step("starting Mosquitto", || {
-            Ok(Mosquitto::start(tools, &home, &folders.pki())?)
+            Ok(Mosquitto::start(tools, &home, &folders.pki(), &plugin)?)
         })?;
         let people = People::open(&folders)?;
         let password = say::step("bringing the schema up to date", || {
@@ -94,8 +99,20 @@ impl Platform {
         let crew = say::step("starting the six services", || {
             Crew::start(workspace, &edge, &folders, settings.release)
         })?;
+        let agent = broker_agent(&yard("yard"), &folders, &mosquitto)?;
         let (workspace, release) = (workspace.clone(), settings.release);
-        Ok(Self { crew, mosquitto, stack, home, folders, people, edge, workspace, release })
+        Ok(Self {
+            crew,
+            agent,
+            mosquitto,
+            stack,
+            _home: home,
+            folders,
+            people,
+            edge,
+            workspace,
+            release,
+        })
     }
 
     /// The console's and the API's address.
@@ -136,11 +153,13 @@ impl Platform {
             .quiet()
     }
 
-    /// What has to be done now and then: hands a new revocation list to the broker, and fails when
-    /// a service has ended by itself.
+    /// What has to be asked now and then: fails when a service or the broker's agent has ended by
+    /// itself.
     pub(crate) fn tend(&mut self) -> Result<()> {
-        self.mosquitto.refresh_crl(&self.home)?;
-        let ended = self.crew.ended();
+        let mut ended = self.crew.ended();
+        if !self.agent.is_running() {
+            ended.push(format!("yard broker-agent has ended:\n{}", self.agent.log_tail()));
+        }
         if ended.is_empty() {
             return Ok(());
         }
@@ -176,6 +195,26 @@ impl Platform {
         drop(self);
         say::note(format!("  stopped ({})", say::seconds(begun.elapsed())));
     }
+}
+
+/// Hands the revocation lists that auth writes to the broker, as a sidecar does in a cluster.
+fn broker_agent(yard: &Path, folders: &Folders, mosquitto: &Mosquitto) -> Result<Process> {
+    let pki = folders.pki();
+    let mut spec = ProcessSpec::new("broker-agent", yard, &pki, Ready::Alive).args([
+        "broker-agent".into(),
+        "--source".into(),
+        pki.join("device-crl.pem").into_os_string(),
+        "--ca".into(),
+        pki.join("device-ca.pem").into_os_string(),
+        "--list-file".into(),
+        mosquitto.list_file().into_os_string(),
+        "--pid-file".into(),
+        mosquitto.pid_file().into_os_string(),
+        "--interval-ms".into(),
+        "200".into(),
+    ]);
+    spec.log = folders.log("broker-agent");
+    Ok(Process::start(spec)?)
 }
 
 /// Builds the programs that a platform consists of.

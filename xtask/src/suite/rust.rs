@@ -4,6 +4,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use serde_json::json;
+use yard_stack::tools::broker_plugin;
 use yard_stack::{Durability, Postgres, Redis, ServerHome, Tools, random};
 
 use super::count::Count;
@@ -61,6 +62,7 @@ impl Servers {
             "template": TEMPLATE,
             "role_password": password,
             "redis_url": redis.url(0),
+            "broker_plugin": broker_plugin(workspace.root(), workspace.target())?,
         });
         home.write(&home.dir().join("facts.json"), facts.to_string().as_bytes())?;
         Ok(Self { _redis: redis, _postgres: postgres, home })

@@ -3,6 +3,9 @@
 //! Persistence: the in-memory database is written every second, so a killed broker loses at most
 //! what it had accepted within that second and not yet handed to device-ingest (a few milliseconds'
 //! worth while ingest keeps up). A device that cannot bear that waits for the storage receipt.
+//!
+//! It loads our plugin (`crates/yard-broker-plugin`), which refuses and counts what devices may not
+//! touch and ends connections of revoked devices; without it the broker is not started.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,6 +21,8 @@ pub const DEVICE_INGEST_IDENTITY: &str = "device-ingest-1";
 
 const CA: &str = "device-ca.pem";
 const CRL: &str = "device-crl.pem";
+const PLUGIN: &str = "yard-broker-plugin.so";
+const PID: &str = "mosquitto.pid";
 const KEY_FILES: [&str; 4] = [CA, CRL, "broker.pem", "broker.key"];
 
 /// A running Mosquitto.
@@ -25,15 +30,26 @@ const KEY_FILES: [&str; 4] = [CA, CRL, "broker.pem", "broker.key"];
 pub struct Mosquitto {
     process: Process,
     port: PortLease,
+    dir: PathBuf,
     pki: PathBuf,
     tls: PathBuf,
 }
 
 impl Mosquitto {
     /// Starts the broker below `home` with the key material in `pki`: `device-ca.pem`,
-    /// `device-crl.pem`, `broker.pem`, `broker.key`. They are copied, because the broker's account
-    /// cannot read the originals.
-    pub fn start(tools: &Tools, home: &ServerHome, pki: &Path) -> Result<Self> {
+    /// `device-crl.pem`, `broker.pem`, `broker.key`, and with the plugin's file. All are copied,
+    /// because the broker's account cannot read the originals.
+    pub fn start(tools: &Tools, home: &ServerHome, pki: &Path, plugin: &Path) -> Result<Self> {
+        Self::launch(tools, home, pki, Some(plugin))
+    }
+
+    /// As [`Mosquitto::start`], without the plugin: only to measure what the plugin costs. Nothing
+    /// is counted and nobody can be disconnected.
+    pub fn start_bare(tools: &Tools, home: &ServerHome, pki: &Path) -> Result<Self> {
+        Self::launch(tools, home, pki, None)
+    }
+
+    fn launch(tools: &Tools, home: &ServerHome, pki: &Path, plugin: Option<&Path>) -> Result<Self> {
         let dir = home.folder("mosquitto")?;
         let tls = home.folder("mosquitto/tls")?;
         for name in KEY_FILES {
@@ -41,20 +57,38 @@ impl Mosquitto {
         }
         let port = PortLease::any()?;
         private_file(home, &dir.join("acl"), &access_rules())?;
+        let mut settings = settings(&port, &dir, &tls);
+        if let Some(plugin) = plugin {
+            let read = fs::read(plugin).doing(|| format!("read {}", plugin.display()))?;
+            home.write(&dir.join(PLUGIN), &read)?;
+            settings.push_str(&plugin_settings(&dir, &tls));
+        }
         let file = dir.join("mosquitto.conf");
-        private_file(home, &file, &settings(&port, &dir, &tls))?;
+        private_file(home, &file, &settings)?;
         let ready = Ready::Tcp(port.addr());
         let mut spec = ProcessSpec::new("mosquitto", &tools.mosquitto, &dir, ready)
             .args(["-c".into(), file.into_os_string()]);
         spec.run_as = home.run_as().cloned();
         let process = Process::start(spec)?;
-        Ok(Self { process, port, pki: pki.to_owned(), tls })
+        Ok(Self { process, port, dir, pki: pki.to_owned(), tls })
     }
 
     /// The TLS port on 127.0.0.1; the server certificate names `localhost`.
     #[must_use]
     pub fn port(&self) -> u16 {
         self.port.port()
+    }
+
+    /// Where the broker reads its revocation list; `yard broker-agent` keeps it fresh.
+    #[must_use]
+    pub fn list_file(&self) -> PathBuf {
+        self.tls.join(CRL)
+    }
+
+    /// Where the broker writes its process id.
+    #[must_use]
+    pub fn pid_file(&self) -> PathBuf {
+        self.dir.join(PID)
     }
 
     /// Takes the revocation list from the PKI folder again. Returns false, without disturbing the
@@ -90,6 +124,7 @@ fn settings(port: &PortLease, dir: &Path, tls: &Path) -> String {
     let (dir, tls) = (dir.display(), tls.display());
     format!(
         "per_listener_settings false\nallow_anonymous false\nacl_file {dir}/acl\n\
+         pid_file {dir}/{PID}\n\
          log_dest stderr\nlog_type error\nlog_type warning\nlog_type notice\n\
          log_timestamp_format %Y-%m-%dT%H:%M:%S\nconnection_messages true\nsys_interval 10\n\
          set_tcp_nodelay true\n\
@@ -108,6 +143,16 @@ fn settings(port: &PortLease, dir: &Path, tls: &Path) -> String {
     )
 }
 
+/// `log_dest topic` is how the plugin hears of refused certificates; it delivers none of it.
+fn plugin_settings(dir: &Path, tls: &Path) -> String {
+    let (dir, tls) = (dir.display(), tls.display());
+    format!(
+        "log_dest topic\nplugin {dir}/{PLUGIN}\n\
+         plugin_opt_ingest_identities {DEVICE_INGEST_IDENTITY}\n\
+         plugin_opt_crl_file {tls}/{CRL}\n"
+    )
+}
+
 /// A device may speak only under its own uuid (`%u`, from its certificate), device-ingest hears
 /// everything and speaks to every device.
 fn access_rules() -> String {
@@ -115,7 +160,9 @@ fn access_rules() -> String {
     for topic in ["command", "config", "error", "receipt"] {
         rules.push_str(&format!("topic write device/+/{topic}\n"));
     }
-    rules.push('\n');
+    // The plugin's reports, the log as it reads it, and the place for wishes.
+    rules.push_str("topic read $yard/v1/#\ntopic read $SYS/broker/log/#\n");
+    rules.push_str("topic write $CONTROL/yard/v1\n\n");
     for topic in ["telemetry", "status", "error", "command/ack"] {
         rules.push_str(&format!("pattern write device/%u/{topic}\n"));
     }
@@ -136,5 +183,14 @@ mod tests {
         assert_eq!(writes.len(), 4);
         assert!(writes.iter().all(|line| line.starts_with("pattern write device/%u/")));
         assert!(!rules.contains("readwrite"));
+    }
+
+    #[test]
+    fn nobody_but_device_ingest_is_granted_what_the_plugin_tells_and_takes() {
+        let rules = access_rules();
+        let (ingest, devices) = rules.split_once("\n\n").unwrap();
+        assert!(ingest.starts_with("user device-ingest-1\n"));
+        assert!(ingest.contains("$yard/") && ingest.contains("$CONTROL/"));
+        assert!(!devices.contains('$') && !devices.contains("topic "));
     }
 }

@@ -3,6 +3,7 @@
 mod apt;
 mod nats;
 mod node;
+mod plugin;
 mod search;
 
 use std::fs::{self, File};
@@ -12,6 +13,7 @@ use serde_json::{Value, json};
 
 pub use apt::Package;
 pub use node::{Node, chromium};
+pub use plugin::broker_plugin;
 
 use crate::error::{Doing, Result, StackError};
 use search::on_path;

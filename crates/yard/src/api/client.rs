@@ -9,8 +9,8 @@ use yard_ids::{IdSource as _, RandomIds};
 use super::Problem;
 use super::sse::EventStream;
 use super::types::{
-    ClaimCode, Command, Contract, ContractDraft, ContractPage, Device, DeviceDraft, DevicePage,
-    Enrolled, Me, ReadingPage, SequenceReport,
+    Certificate, CertificatePage, ClaimCode, Command, Contract, ContractDraft, ContractPage,
+    Device, DeviceDraft, DevicePage, Enrolled, Me, ReadingPage, SequenceReport,
 };
 use crate::failure::{Failure, Outcome};
 
@@ -174,6 +174,27 @@ impl Api {
     /// A one-time code for a device's first certificate.
     pub async fn create_claim_code(&self, device: Uuid) -> Outcome<ClaimCode> {
         self.post(&format!("/api/v1/devices/{device}/claim-codes"), &serde_json::json!({})).await
+    }
+
+    /// All certificates of a device, newest first.
+    pub async fn certificates(&self, device: Uuid) -> Outcome<Vec<Certificate>> {
+        let path = format!("/api/v1/devices/{device}/certificates");
+        let (mut found, mut page) = (Vec::new(), CertificatePage::default());
+        loop {
+            let query =
+                [("page_size", "200".to_owned()), ("page_token", page.next_page_token.clone())];
+            page = self.get(&path, &query).await?;
+            found.append(&mut page.certificates);
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Revokes a certificate; the end of its connections follows.
+    pub async fn revoke(&self, serial: &str) -> Outcome<Certificate> {
+        let path = format!("/api/v1/certificates/{serial}/revocation");
+        self.post(&path, &serde_json::json!({})).await
     }
 
     pub async fn enroll(&self, claim_code: &str, csr_pem: &str) -> Outcome<Enrolled> {

@@ -9,7 +9,7 @@ pub use client::Api;
 pub use problem::Problem;
 pub use sse::{Event, EventStream};
 pub use types::{
-    ClaimCode, Command, CommandEvent, CommandKind, Contract, ContractDraft, ContractPage, Device,
-    DeviceDraft, DevicePage, Enrolled, LoginAnswer, Me, Metric, PresenceCounts, Reading,
-    ReadingPage, SequenceGap, SequenceReport,
+    Certificate, ClaimCode, Command, CommandEvent, CommandKind, Contract, ContractDraft,
+    ContractPage, Device, DeviceDraft, DevicePage, Enrolled, LoginAnswer, Me, Metric,
+    PresenceCounts, Reading, ReadingPage, SequenceGap, SequenceReport,
 };

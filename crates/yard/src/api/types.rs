@@ -52,6 +52,31 @@ pub struct Device {
     pub created_at: Option<String>,
 }
 
+/// What a device connects with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Certificate {
+    pub serial: String,
+    pub device_id: Uuid,
+    #[serde(default)]
+    pub state: String,
+    #[serde(default)]
+    pub not_before: Option<String>,
+    #[serde(default)]
+    pub not_after: Option<String>,
+    #[serde(default)]
+    pub revoked_at: Option<String>,
+    #[serde(default)]
+    pub enforced_at: Option<String>,
+}
+
+/// A page of certificates.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CertificatePage {
+    pub(super) certificates: Vec<Certificate>,
+    pub(super) next_page_token: String,
+}
+
 /// A device to be registered.
 #[derive(Debug, Serialize)]
 pub struct DeviceDraft<'a> {

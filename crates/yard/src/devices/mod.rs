@@ -1,5 +1,6 @@
 //! `yard devices` and `yard contracts`.
 
+mod certificates;
 mod contracts;
 mod lookup;
 
@@ -31,6 +32,19 @@ pub enum DevicesCommand {
     Claim {
         /// Id or name.
         device: String,
+    },
+    /// Shows a device's certificates and whether they can be used.
+    Certificates {
+        /// Id or name.
+        device: String,
+    },
+    /// Revokes a certificate, and waits until its device is disconnected.
+    Revoke {
+        /// As `yard devices certificates` shows it.
+        serial: String,
+        /// Does not wait.
+        #[arg(long)]
+        no_wait: bool,
     },
 }
 
@@ -80,6 +94,13 @@ pub async fn run(command: &DevicesCommand, api: &Api, out: Output) -> Outcome {
         DevicesCommand::Claim { device } => {
             let device = find_device(api, device).await?;
             claim(api, device.device_id, out).await
+        }
+        DevicesCommand::Certificates { device } => {
+            let device = find_device(api, device).await?;
+            certificates::list(api, device.device_id, out).await
+        }
+        DevicesCommand::Revoke { serial, no_wait } => {
+            certificates::revoke(api, serial, !no_wait, out).await
         }
     }
 }

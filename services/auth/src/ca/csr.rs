@@ -9,6 +9,8 @@ use x509_parser::pem::Pem;
 use x509_parser::prelude::FromDer as _;
 use yard_fault::{Classify, Code, Fault};
 
+use crate::secrets;
+
 /// Largest request in PEM, bytes.
 const LARGEST: usize = 8 * 1024;
 /// An uncompressed point of P-256: 0x04 and two coordinates.
@@ -28,6 +30,8 @@ pub(crate) enum CsrError {
     Algorithm,
     #[error("the certificate request is not signed by its own key")]
     Signature,
+    #[error("the key of the certificate request has a certificate already; make a new key")]
+    KeyUsedBefore,
 }
 
 impl Classify for CsrError {
@@ -42,7 +46,10 @@ impl Classify for CsrError {
 
 /// A device's public key, which its holder has proved to own the private half of.
 #[derive(Debug)]
-pub(crate) struct DeviceKey(pub(super) SubjectPublicKeyInfo);
+pub(crate) struct DeviceKey {
+    pub(super) public: SubjectPublicKeyInfo,
+    fingerprint: [u8; 32],
+}
 
 impl DeviceKey {
     /// Takes the key of a request and nothing else: names and extensions are ours to give.
@@ -79,6 +86,13 @@ impl DeviceKey {
             return Err(CsrError::Algorithm);
         }
         request.verify_signature().map_err(|_invalid| CsrError::Signature)?;
-        SubjectPublicKeyInfo::from_der(key.raw).map(Self).map_err(|_unreadable| CsrError::Key)
+        let public =
+            SubjectPublicKeyInfo::from_der(key.raw).map_err(|_unreadable| CsrError::Key)?;
+        Ok(Self { public, fingerprint: secrets::sha256_of(key.raw) })
+    }
+
+    /// SHA-256 of the key as certificates hold it: tells one that was used before.
+    pub(crate) const fn fingerprint(&self) -> &[u8; 32] {
+        &self.fingerprint
     }
 }

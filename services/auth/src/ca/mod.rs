@@ -7,8 +7,8 @@ mod tests;
 use std::path::Path;
 
 use rcgen::{
-    CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
+    CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, DistinguishedName,
+    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, RevokedCertParams, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
@@ -19,7 +19,7 @@ use yard_fault::Fault;
 use yard_ids::{DeviceId, TenantId};
 use yard_runtime::{ConfigError, Secret};
 
-pub(crate) use csr::DeviceKey;
+pub(crate) use csr::{CsrError, DeviceKey};
 
 use crate::config::DeviceCaConfig;
 use crate::secrets;
@@ -38,6 +38,16 @@ pub(crate) struct DeviceCa {
     key_id: Vec<u8>,
     pem: String,
     not_after: OffsetDateTime,
+    names: Names,
+}
+
+/// What is written into every certificate beside its subject.
+#[derive(Debug, Clone)]
+struct Names {
+    /// First part of the SPIFFE id.
+    trust_domain: String,
+    /// Where the revocation list can be fetched; empty leaves it out.
+    list_url: String,
 }
 
 /// A certificate as it was signed.
@@ -70,10 +80,17 @@ impl DeviceCa {
     pub(crate) fn load(config: &DeviceCaConfig, now: OffsetDateTime) -> Result<Self, ConfigError> {
         let key = Secret::from_file("device_ca.key_file", &config.key_file)?;
         let pem = read(&config.cert_file)?;
-        Self::new(pem, key.expose(), now)
+        let names =
+            Names { trust_domain: config.trust_domain.clone(), list_url: config.crl_url.clone() };
+        Self::new(pem, key.expose(), names, now)
     }
 
-    fn new(pem: String, key_pem: &str, now: OffsetDateTime) -> Result<Self, ConfigError> {
+    fn new(
+        pem: String,
+        key_pem: &str,
+        names: Names,
+        now: OffsetDateTime,
+    ) -> Result<Self, ConfigError> {
         let wrong_key = |problem: &str| ConfigError::new("device_ca.key_file", problem);
         let key = KeyPair::from_pem(key_pem)
             .map_err(|_rejected| wrong_key("holds no private key in PKCS#8 PEM"))?;
@@ -88,7 +105,7 @@ impl DeviceCa {
         let not_after = certificate.validity().not_after.to_datetime();
         let issuer = Issuer::from_ca_cert_der(&block.contents.as_slice().into(), key)
             .map_err(|_unsupported| unreadable())?;
-        Ok(Self { issuer, key_id, pem, not_after })
+        Ok(Self { issuer, key_id, pem, not_after, names })
     }
 
     /// What a device checks the broker's certificate against, PEM.
@@ -106,7 +123,7 @@ impl DeviceCa {
     ) -> Result<Issued, Fault> {
         let serial = serial()?;
         let now = now.replace_nanosecond(0).unwrap_or(now);
-        let uri = format!("urn:switchyard:tenant:{tenant}");
+        let uri = format!("spiffe://{}/t/{tenant}/d/{device}", self.names.trust_domain);
         let mut params = CertificateParams::default();
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.not_before = now - BACKDATED;
@@ -119,7 +136,11 @@ impl DeviceCa {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         params.use_authority_key_identifier_extension = true;
-        let pem = params.signed_by(&key.0, &self.issuer).map_err(signing)?.pem();
+        if !self.names.list_url.is_empty() {
+            let uris = vec![self.names.list_url.clone()];
+            params.crl_distribution_points = vec![CrlDistributionPoint { uris }];
+        }
+        let pem = params.signed_by(&key.public, &self.issuer).map_err(signing)?.pem();
         let (not_before, not_after) = (params.not_before, params.not_after);
         Ok(Issued { serial: secrets::hex(&serial), pem, not_before, not_after })
     }

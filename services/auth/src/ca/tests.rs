@@ -21,7 +21,12 @@ fn ca_params() -> CertificateParams {
 
 fn ca_of(params: &CertificateParams) -> Result<DeviceCa, ConfigError> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    DeviceCa::new(params.self_signed(&key).unwrap().pem(), &key.serialize_pem(), NOW)
+    DeviceCa::new(params.self_signed(&key).unwrap().pem(), &key.serialize_pem(), names(), NOW)
+}
+
+fn names() -> Names {
+    let list_url = "http://lists.example/device-ca.pem".to_owned();
+    Names { trust_domain: "yard.example".to_owned(), list_url }
 }
 
 fn request(key: &KeyPair) -> String {
@@ -56,7 +61,7 @@ fn certificate_has_the_stated_profile() {
     assert_eq!(certificate.issuer(), ca_certificate.subject());
     assert_eq!(certificate.subject().to_string(), format!("O={tenant}, CN={device}"));
     let san = certificate.subject_alternative_name().unwrap().unwrap();
-    let uri = format!("URI(urn:switchyard:tenant:{tenant})");
+    let uri = format!("URI(spiffe://yard.example/t/{tenant}/d/{device})");
     assert_eq!(san.value.general_names.len(), 1);
     assert_eq!(san.value.general_names[0].to_string(), uri);
     assert!(!certificate.is_ca());
@@ -69,6 +74,76 @@ fn certificate_has_the_stated_profile() {
     assert_eq!(certificate.validity().not_after.to_datetime(), datetime!(2026-05-30 12:00 UTC));
     assert_eq!(certificate.raw_serial().len(), 16);
     assert_eq!(secrets::hex(certificate.raw_serial()), issued.serial);
+}
+
+/// The profile's extensions, one by one: which there are, whether they are critical, what they say.
+#[test]
+fn certificate_has_the_profiles_extensions_and_no_other() {
+    let (device, tenant) = ids();
+    let issue = |ca: &DeviceCa| {
+        let key = DeviceKey::of_request(&p256_request()).unwrap();
+        let issued = ca.issue(&key, device, tenant, NOW).unwrap();
+        parse_x509_pem(issued.pem.as_bytes()).unwrap().1.contents
+    };
+    let ca = ca_of(&ca_params()).unwrap();
+    let der = issue(&ca);
+    let (_, certificate) = x509_parser::parse_x509_certificate(&der).unwrap();
+    let mut found: Vec<(String, bool, String)> = Vec::new();
+    for extension in certificate.extensions() {
+        let says = match extension.parsed_extension() {
+            ParsedExtension::AuthorityKeyIdentifier(id) => {
+                assert_eq!(id.key_identifier.as_ref().unwrap().0, ca.key_id);
+                "authority key".to_owned()
+            }
+            ParsedExtension::SubjectAlternativeName(names) => names.general_names[0].to_string(),
+            ParsedExtension::KeyUsage(usage) => usage.to_string(),
+            ParsedExtension::ExtendedKeyUsage(usage) => format!("client {}", usage.client_auth),
+            ParsedExtension::CRLDistributionPoints(points) => {
+                assert_eq!(points.points.len(), 1);
+                "list".to_owned()
+            }
+            ParsedExtension::SubjectKeyIdentifier(_) => "subject key".to_owned(),
+            ParsedExtension::BasicConstraints(basic) => format!("ca {}", basic.ca),
+            other => unreachable!("no part of the profile: {other:?}"),
+        };
+        found.push((extension.oid.to_id_string(), extension.critical, says));
+    }
+    found.sort();
+    let uri = format!("URI(spiffe://yard.example/t/{tenant}/d/{device})");
+    let expected: [(&str, bool, &str); 7] = [
+        ("2.5.29.14", false, "subject key"),
+        ("2.5.29.15", true, "Digital Signature"),
+        ("2.5.29.17", false, &uri),
+        ("2.5.29.19", true, "ca false"),
+        ("2.5.29.31", false, "list"),
+        ("2.5.29.35", false, "authority key"),
+        ("2.5.29.37", false, "client true"),
+    ];
+    let expected =
+        expected.map(|(oid, critical, says)| (oid.to_owned(), critical, says.to_owned()));
+    assert_eq!(found, expected);
+    assert!(String::from_utf8_lossy(&der).contains("http://lists.example/device-ca.pem"));
+}
+
+#[test]
+fn serials_are_random_positive_and_never_the_same() {
+    let mut seen = std::collections::HashSet::new();
+    for _ in 0..1_000 {
+        let serial = serial().unwrap();
+        assert!(serial[0] & 0xc0 == 0x40, "16 octets, positive");
+        assert!(seen.insert(serial));
+    }
+}
+
+#[test]
+fn fingerprint_is_of_the_key_and_not_of_the_request() {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let of = |params: CertificateParams| {
+        let pem = params.serialize_request(&key).unwrap().pem().unwrap();
+        *DeviceKey::of_request(&pem).unwrap().fingerprint()
+    };
+    assert_eq!(of(CertificateParams::default()), of(ca_params()));
+    assert_ne!(of(ca_params()), *DeviceKey::of_request(&p256_request()).unwrap().fingerprint());
 }
 
 #[test]
@@ -125,7 +200,8 @@ fn ca_that_could_not_sign_is_refused_at_start() {
     }
     let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let pem = ca_of(&ca_params()).unwrap().pem;
-    let problem = DeviceCa::new(pem, &other.serialize_pem(), NOW).err().unwrap().to_string();
+    let problem =
+        DeviceCa::new(pem, &other.serialize_pem(), names(), NOW).err().unwrap().to_string();
     assert!(problem.contains("does not belong"), "{problem}");
 }
 

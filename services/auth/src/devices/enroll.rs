@@ -6,7 +6,7 @@ use yard_pg::{Actor, Pg, PlatformTx};
 
 use super::claim::ClaimCode;
 use super::store;
-use crate::ca::{DeviceCa, DeviceKey, Issued};
+use crate::ca::{CsrError, DeviceCa, DeviceKey, Issued};
 use crate::telemetry;
 
 /// Signs a device's first certificate against a claim code.
@@ -51,7 +51,10 @@ impl Enrolment {
         let claimed = store::use_claim(&mut tx, &code.hash(), now).await?;
         let (tenant, device) = claimed.ok_or_else(unknown)?;
         let issued = self.ca.issue(&key, device, tenant, now)?;
-        store::insert_certificate(&mut tx, tenant, device, &issued).await?;
+        let fresh = key.fingerprint();
+        if !store::insert_certificate(&mut tx, tenant, device, fresh, &issued).await? {
+            return Err(CsrError::KeyUsedBefore.into_fault());
+        }
         tx.commit().await?;
         telemetry::certificate_issued();
         let serial = issued.serial.as_str();

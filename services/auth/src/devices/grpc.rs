@@ -142,6 +142,7 @@ impl DevicesGrpc {
         if !store::is_device(&mut tx, device).await? {
             return Err(Code::DeviceUnknown.into());
         }
+        let now = self.enrolment.clock.now();
         let rows = store::certificates(&mut tx, device, after.as_ref(), most).await?;
         tx.commit().await?;
         let full = i64::try_from(rows.len()) == Ok(most);
@@ -149,7 +150,7 @@ impl DevicesGrpc {
             page::token(&[&last.not_before.unix_timestamp().to_string(), &last.serial])
         });
         Ok(wire::ListDeviceCertificatesResponse {
-            certificates: rows.into_iter().map(certificate).collect(),
+            certificates: rows.into_iter().map(|row| certificate(row, now)).collect(),
             next_page_token: next.unwrap_or_default(),
         })
     }
@@ -174,7 +175,7 @@ impl DevicesGrpc {
         tx.commit().await?;
         telemetry::certificate_revoked();
         self.revocation.renew_soon();
-        Ok(certificate(revoked))
+        Ok(certificate(revoked, now))
     }
 
     async fn register(
@@ -230,12 +231,27 @@ fn after([seconds, serial]: [String; 2]) -> Result<After, Fault> {
     Ok(After { not_before, serial })
 }
 
-fn certificate(row: Certificate) -> wire::DeviceCertificate {
+fn certificate(row: Certificate, now: OffsetDateTime) -> wire::DeviceCertificate {
+    let state = state(&row, now);
     wire::DeviceCertificate {
+        state: state.into(),
+        enforced_at: row.enforced_at.map(timestamp),
         serial: row.serial,
         device_id: row.device_id.as_hyphenated().to_string(),
         not_before: Some(timestamp(row.not_before)),
         not_after: Some(timestamp(row.not_after)),
         revoked_at: row.revoked_at.map(timestamp),
+    }
+}
+
+/// Time ends it first: an expired certificate needs no broker's confirmation.
+fn state(row: &Certificate, now: OffsetDateTime) -> wire::CertificateState {
+    if now < row.not_before || now > row.not_after {
+        return wire::CertificateState::Expired;
+    }
+    match (row.revoked_at, row.enforced_at) {
+        (None, _) => wire::CertificateState::Valid,
+        (Some(_), None) => wire::CertificateState::Revoking,
+        (Some(_), Some(_)) => wire::CertificateState::Revoked,
     }
 }

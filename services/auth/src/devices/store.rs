@@ -14,6 +14,7 @@ pub(super) struct Certificate {
     pub(super) not_before: OffsetDateTime,
     pub(super) not_after: OffsetDateTime,
     pub(super) revoked_at: Option<OffsetDateTime>,
+    pub(super) enforced_at: Option<OffsetDateTime>,
 }
 
 /// A claim code to be stored.
@@ -119,16 +120,18 @@ pub(super) async fn use_claim(
     Ok(row.map(typed))
 }
 
+/// False when the key has a certificate already, anybody's, in force or not.
 pub(super) async fn insert_certificate(
     tx: &mut PlatformTx,
     tenant: TenantId,
     device: DeviceId,
+    key_sha256: &[u8; 32],
     issued: &Issued,
-) -> Result<(), PgError> {
-    sqlx::query(
+) -> Result<bool, PgError> {
+    let done = sqlx::query(
         "insert into platform.device_certificates \
-           (serial, tenant_id, device_id, certificate_pem, not_before, not_after) \
-         values ($1, $2, $3, $4, $5, $6)",
+           (serial, tenant_id, device_id, certificate_pem, not_before, not_after, key_sha256) \
+         values ($1, $2, $3, $4, $5, $6, $7) on conflict (key_sha256) do nothing",
     )
     .bind(&issued.serial)
     .bind(tenant.uuid())
@@ -136,9 +139,10 @@ pub(super) async fn insert_certificate(
     .bind(&issued.pem)
     .bind(issued.not_before)
     .bind(issued.not_after)
+    .bind(key_sha256.as_slice())
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() > 0)
 }
 
 /// Newest first.
@@ -149,7 +153,7 @@ pub(super) async fn certificates(
     most: i64,
 ) -> Result<Vec<Certificate>, PgError> {
     let rows = sqlx::query_as(
-        "select serial, device_id, not_before, not_after, revoked_at \
+        "select serial, device_id, not_before, not_after, revoked_at, enforced_at \
          from platform.device_certificates \
          where tenant_id = $1 and device_id = $2 and ($3::timestamptz is null \
            or not_before < $3 or (not_before = $3 and serial > $4)) \
@@ -174,7 +178,7 @@ pub(super) async fn revoke(
     let row = sqlx::query_as(
         "update platform.device_certificates set revoked_at = $3 \
          where serial = $1 and tenant_id = $2 and revoked_at is null \
-         returning serial, device_id, not_before, not_after, revoked_at",
+         returning serial, device_id, not_before, not_after, revoked_at, enforced_at",
     )
     .bind(serial)
     .bind(tx.tenant().uuid())

@@ -1,5 +1,7 @@
-//! The revocation list: signed again within seconds of a revocation on any instance, and hourly.
+//! The revocation list: signed again within seconds of a revocation on any instance, and hourly;
+//! and what follows: the end of the connections that a revoked certificate still has.
 
+mod enforcer;
 mod file;
 mod store;
 
@@ -10,12 +12,14 @@ use time::OffsetDateTime;
 use tokio::sync::{Notify, watch};
 use yard_fault::Fault;
 use yard_ids::Clock;
+use yard_messaging::Nats;
 use yard_pg::{Actor, Pg, PlatformTx};
 use yard_runtime::{ReadyHandle, Runtime, TaskKind};
 
 use crate::ca::{DeviceCa, SignedList};
 use crate::config::DeviceCaConfig;
 use crate::telemetry;
+use enforcer::Enforcer;
 use file::ListFile;
 use store::Extent;
 
@@ -36,6 +40,7 @@ impl RevocationList {
     /// Begins to keep the list; the service is not ready before the first one is signed.
     pub(crate) fn start(
         pg: &Pg,
+        nats: &Nats,
         ca: &Arc<DeviceCa>,
         config: &DeviceCaConfig,
         runtime: &Runtime,
@@ -58,6 +63,17 @@ impl RevocationList {
             soft.run_until_cancelled(keeper.keep()).await;
             Ok(())
         });
+        let enforcer = Enforcer {
+            pg: pg.clone(),
+            nats: nats.clone(),
+            clock: runtime.clock(),
+            lists: current.clone(),
+        };
+        let soft = runtime.shutdown().soft().clone();
+        runtime.tasks().spawn(TaskKind::Background, "revocation-enforcer", async move {
+            soft.run_until_cancelled(enforcer.run()).await;
+            Ok(())
+        });
         Self { current, wake }
     }
 
@@ -66,9 +82,9 @@ impl RevocationList {
         self.wake.notify_one();
     }
 
-    /// PEM; `None` before the first list.
-    pub(crate) fn pem(&self) -> Option<String> {
-        self.current.borrow().as_ref().map(|list| list.pem.clone())
+    /// Number and PEM; `None` before the first list.
+    pub(crate) fn current(&self) -> Option<(i64, String)> {
+        self.current.borrow().as_ref().map(|list| (list.number, list.pem.clone()))
     }
 }
 
@@ -109,6 +125,10 @@ impl Keeper {
     async fn round(&mut self) -> Result<(), Fault> {
         let now = self.clock.now();
         let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
+        let disabled = store::revoke_of_disabled(&mut tx, now).await?;
+        if disabled > 0 {
+            tracing::info!(certificates = disabled, "revoked what disabled devices held");
+        }
         let extent = store::extent(&mut tx, now).await?;
         if is_due(self.signed, extent, now) {
             let number = store::next_number(&mut tx).await?;
@@ -116,22 +136,41 @@ impl Keeper {
             let extent = store::extent(&mut tx, now).await?;
             let revoked = store::revoked(&mut tx, now).await?;
             let list = self.ca.sign_list(number, &revoked, now)?;
+            store::mark_listed(&mut tx, number, now).await?;
             tx.commit().await?;
             self.signed = Some(Signed { extent, at: now });
+            // The file first: who is woken by the list may count on it.
+            self.write_file(&list.pem).await;
             self.put_in_force(list, revoked.len());
+        } else {
+            tx.commit().await?;
         }
-        self.write_file().await
+        self.tell_age(now);
+        self.repeat_file().await
+    }
+
+    /// Seconds until the list in force is too old for a broker to let anybody in.
+    fn tell_age(&self, now: OffsetDateTime) {
+        if let Some(list) = self.publish.borrow().as_ref() {
+            telemetry::revocation_list_age(list.next_update - now);
+        }
     }
 
     fn put_in_force(&mut self, list: SignedList, entries: usize) {
         telemetry::revocation_list(list.number, list.next_update);
         tracing::info!(crl.number = list.number, entries, "revocation list signed");
         self.publish.send_replace(Some(list));
-        self.file_behind = self.file.is_some();
         self.starting = None;
     }
 
-    async fn write_file(&mut self) -> Result<(), Fault> {
+    /// A failure is repeated, and told, by [`Keeper::repeat_file`].
+    async fn write_file(&mut self, pem: &str) {
+        if let Some(file) = &self.file {
+            self.file_behind = file.replace(pem).await.is_err();
+        }
+    }
+
+    async fn repeat_file(&mut self) -> Result<(), Fault> {
         let pem = self.publish.borrow().as_ref().map(|list| list.pem.clone());
         if let (true, Some(file), Some(pem)) = (self.file_behind, &self.file, pem) {
             let failed = |e| Fault::internal("write device_ca.crl_file").with_source(e);

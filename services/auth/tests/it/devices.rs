@@ -1,14 +1,20 @@
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use prost::Message as _;
 use tonic::{Response, Status};
 use x509_parser::parse_x509_crl;
 use x509_parser::pem::parse_x509_pem;
+use yard_contracts::device::v1::{CutDeviceReply, CutDeviceRequest, CutOutcome};
 use yard_contracts::identity::v1::{
-    DeviceCertificate, ListDeviceCertificatesRequest, ListDeviceCertificatesResponse,
-    RegisterDeviceRequest, RegisterDeviceResponse, RevokeCertificateRequest,
+    CertificateState, DeviceCertificate, ListDeviceCertificatesRequest,
+    ListDeviceCertificatesResponse, RegisterDeviceRequest, RegisterDeviceResponse,
+    RevokeCertificateRequest,
 };
+use yard_contracts::subjects;
 use yard_fault::Code;
 use yard_ids::{IdSource as _, RandomIds, TenantId};
+use yard_runtime::{Runtime, TaskKind};
 use yard_testkit::{eventually, logs};
 
 use crate::enrolment::{claim, csr, enroll};
@@ -206,5 +212,113 @@ async fn key_set_is_public_and_holds_the_issuers_keys_alone() {
         assert_eq!(key["alg"], "EdDSA");
         assert!(key.get("d").is_none());
     }
+    auth.finish().await;
+}
+
+/// Stands for device-ingest: answers each request as told and keeps what was asked.
+async fn answer_cuts(
+    auth: &Auth,
+    mut answers: Vec<CutOutcome>,
+) -> tokio::sync::mpsc::UnboundedReceiver<CutDeviceRequest> {
+    let nats = auth.nats.client().await;
+    let mut requests = nats.subscribe(subjects::BROKER_CUT).await.unwrap();
+    nats.flush().await.unwrap();
+    let (sender, asked) = tokio::sync::mpsc::unbounded_channel();
+    let runtime = Runtime::builder("device-ingest", "0").build();
+    runtime.tasks().spawn(TaskKind::Background, "stand-in", async move {
+        while let Some(message) = requests.next().await {
+            sender.send(CutDeviceRequest::decode(message.payload)?)?;
+            let outcome = if answers.len() > 1 { answers.remove(0) } else { answers[0] };
+            let reply = CutDeviceReply { outcome: outcome.into(), connections: 1 };
+            nats.publish(message.reply.unwrap(), reply.encode_to_vec().into()).await?;
+        }
+        Ok(())
+    });
+    asked
+}
+
+#[tokio::test]
+async fn revocation_is_enforced_once_the_broker_has_its_list_and_not_before() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let device = register(&auth, "acme").await;
+    enrolled(&auth, &device).await;
+    // One token: the clock stands still, and signing in again and again would be throttled.
+    let token = auth.access("viewer@example.org", "").await;
+    let certificate = || async {
+        let request = ListDeviceCertificatesRequest {
+            device_id: device.clone(),
+            ..ListDeviceCertificatesRequest::default()
+        };
+        let answer = auth.enrolment().list_device_certificates(bearer(request, &token)).await;
+        answer.unwrap().into_inner().certificates.remove(0)
+    };
+    let before = certificate().await;
+    assert_eq!(before.state(), CertificateState::Valid);
+    let answers = vec![CutOutcome::NoBroker, CutOutcome::ListPending, CutOutcome::Cut];
+    let mut asked = answer_cuts(&auth, answers).await;
+    let revoked = revoke(&auth, "operator@example.org", &before.serial).await.unwrap();
+    assert_eq!(revoked.into_inner().state(), CertificateState::Revoking);
+
+    let request = asked.recv().await.unwrap();
+    assert_eq!(request.device_id, device);
+    let (number, serials) = read_list(&auth.get("/crl/device-ca.pem").await);
+    assert_eq!(serials, [before.serial.as_str()]);
+    assert!(request.list_number > 0 && u64::try_from(request.list_number).unwrap() <= number);
+    let still = certificate().await;
+    assert!(still.enforced_at.is_none());
+    assert_eq!(still.state(), CertificateState::Revoking);
+
+    let within = Duration::from_secs(20);
+    let done = eventually(within, || async {
+        let now = certificate().await;
+        now.enforced_at.is_some().then_some(now)
+    })
+    .await;
+    assert_eq!(done.state(), CertificateState::Revoked);
+    assert_eq!(asked.recv().await.unwrap(), request);
+    assert_eq!(asked.recv().await.unwrap(), request);
+    // Done is done: nobody is asked again.
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert!(asked.try_recv().is_err());
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn disabled_device_loses_every_certificate_and_others_keep_theirs() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let (device, other) = (register(&auth, "acme").await, register(&auth, "acme").await);
+    for of in [&device, &device, &other] {
+        enrolled(&auth, of).await;
+    }
+    auth.db
+        .sql(&format!("update platform.principals set disabled_at = now() where id = '{device}'"))
+        .await;
+    let within = Duration::from_secs(20);
+    let revoked = "select count(*) from platform.device_certificates where revoked_at is not null";
+    eventually(within, || async { auth.db.sql(revoked).await.trim() == "2" }).await;
+    let page = list(&auth, "viewer@example.org", &other, 0, "").await.unwrap().into_inner();
+    assert_eq!(page.certificates[0].state(), CertificateState::Valid);
+    eventually(within, || async { read_list(&auth.get("/crl/device-ca.pem").await).1.len() == 2 })
+        .await;
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn list_that_is_known_already_is_not_sent_again() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let url = auth.http("/crl/device-ca.pem");
+    let tag = eventually(Duration::from_secs(20), || async {
+        reqwest::get(&url).await.unwrap().headers().get("etag").cloned()
+    })
+    .await;
+    let http = reqwest::Client::builder().build().unwrap();
+    let ask = |tag: &str| http.get(&url).header("if-none-match", tag).send();
+    let again = ask(tag.to_str().unwrap()).await.unwrap();
+    assert_eq!(again.status(), 304);
+    assert_eq!(again.headers()["etag"], tag);
+    assert_eq!(ask("\"0\"").await.unwrap().status(), 200);
     auth.finish().await;
 }

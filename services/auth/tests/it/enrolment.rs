@@ -153,3 +153,24 @@ async fn claim_code_needs_the_permission_and_a_device_of_ones_own() {
     assert_eq!(code(refused), Some(Code::AuthRequired));
     auth.finish().await;
 }
+
+#[tokio::test]
+async fn key_that_was_used_before_is_refused_and_the_code_stays_good() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let device = register(&auth, "acme").await;
+    let other = register(&auth, "byte").await;
+    let make = |email, device| claim(&auth, email, device, 0);
+    let first = make("operator@example.org", &device).await.unwrap().into_inner().code;
+    let request = csr();
+    enroll(&auth, &first, &request).await.unwrap();
+    // The same device, another tenant's, and one whose certificate is revoked: one key, once.
+    auth.db.sql("update platform.device_certificates set revoked_at = now()").await;
+    for (email, device) in [("operator@example.org", &device), ("bob@example.org", &other)] {
+        let second = make(email, device).await.unwrap().into_inner().code;
+        let refused = enroll(&auth, &second, &request).await;
+        assert_eq!(code(refused), Some(Code::EnrollmentCsrInvalid));
+        enroll(&auth, &second, &csr()).await.unwrap();
+    }
+    auth.finish().await;
+}

@@ -267,6 +267,8 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
             cert_file: file("device-ca.pem"),
             key_file: file("device-ca.key"),
             crl_file: file("crl.pem"),
+            trust_domain: "switchyard".to_owned(),
+            crl_url: String::new(),
         },
         mqtt: MqttConfig { host: "broker.test".to_owned(), port: 18_883 },
         sessions: SessionsConfig {

@@ -135,8 +135,9 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Revokes a certificate: it enters the revocation list that the broker reads
-         * @description Revokes a certificate: it enters the revocation list that the broker reads.
+         * Revokes a certificate: it enters the revocation list that the broker reads, and the connections that its device has are ended
+         * @description Revokes a certificate: it enters the revocation list that the broker reads, and the connections
+         *     that its device has are ended. Usually within a second or two; enforced_at says when.
          */
         post: operations["revokeCertificate"];
         delete?: never;
@@ -672,6 +673,15 @@ export interface components {
             /** Format: date-time */
             start?: string;
         };
+        /**
+         * @description Whether a device can connect with a certificate.
+         *     - `CERTIFICATE_STATE_VALID`: It can, as far as time goes.
+         *     - `CERTIFICATE_STATE_EXPIRED`: Its time is over, or has not begun.
+         *     - `CERTIFICATE_STATE_REVOKING`: Revoked, and the broker has not confirmed it yet.
+         *     - `CERTIFICATE_STATE_REVOKED`: Revoked, and nobody is connected with it.
+         * @enum {string}
+         */
+        CertificateState: "CERTIFICATE_STATE_UNSPECIFIED" | "CERTIFICATE_STATE_VALID" | "CERTIFICATE_STATE_EXPIRED" | "CERTIFICATE_STATE_REVOKING" | "CERTIFICATE_STATE_REVOKED";
         ChannelEvent: {
             /** Format: date-time */
             at?: string;
@@ -791,6 +801,12 @@ export interface components {
         };
         DeviceCertificate: {
             device_id: string;
+            /**
+             * Format: date-time
+             * @description When the broker had the revocation in force and the device's connections were ended. Missing
+             *     while that is still being done, and for a broker that does not tell.
+             */
+            enforced_at?: string;
             /** Format: date-time */
             not_after?: string;
             /** Format: date-time */
@@ -799,6 +815,7 @@ export interface components {
             revoked_at?: string;
             /** @description Lower-case hexadecimal, no separators. */
             serial: string;
+            state: components["schemas"]["CertificateState"];
         };
         DeviceInput: {
             /** Format: uuid */

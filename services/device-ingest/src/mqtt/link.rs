@@ -7,7 +7,7 @@ use rumqttc::{
     SubscribeFilterInput, SubscribeReasonCode,
 };
 use tokio::sync::mpsc;
-use yard_contracts::topics::Uplink;
+use yard_contracts::topics::{Uplink, broker};
 use yard_ids::Clock;
 use yard_runtime::{Check, ConfigError, Runtime, TaskKind};
 
@@ -50,7 +50,7 @@ pub(crate) fn open(
         gate: gate.clone(),
         status,
         inbound: Some(sender),
-        filters: filters(&config.share_group),
+        filters: filters(config),
         backoff: Backoff::new(runtime.ids()),
         clock: runtime.clock(),
         stop,
@@ -67,8 +67,20 @@ fn watch(status: &LinkStatus, runtime: &Runtime) {
     }));
 }
 
-fn filters(group: &str) -> Vec<String> {
-    Uplink::ALL.iter().map(|uplink| format!("$share/{group}/{}", uplink.filter())).collect()
+fn filters(config: &MqttConfig) -> Vec<(String, QoS)> {
+    let shared = |filter: &str| format!("$share/{}/{filter}", config.share_group);
+    let uplinks = Uplink::ALL.iter().map(|uplink| shared(&uplink.filter()));
+    let mut filters: Vec<_> = uplinks.map(|filter| (filter, QoS::AtLeastOnce)).collect();
+    if config.broker_plugin {
+        // Not shared: Mosquitto 2.0 delivers no topic that begins with `$` to a shared
+        // subscription. The plugin gives each report of refusals to one instance.
+        for reports in [broker::REFUSALS, broker::STATE, broker::KICKED] {
+            filters.push((reports.to_owned(), QoS::AtLeastOnce));
+        }
+        // The plugin reads it on its way to us; nothing arrives.
+        filters.push((broker::LOG.to_owned(), QoS::AtMostOnce));
+    }
+    filters
 }
 
 struct LinkTask {
@@ -77,7 +89,7 @@ struct LinkTask {
     gate: AckGate,
     status: LinkStatus,
     inbound: Option<mpsc::Sender<Inbound>>,
-    filters: Vec<String>,
+    filters: Vec<(String, QoS)>,
     backoff: Backoff,
     clock: Arc<dyn Clock>,
     stop: LinkStop,
@@ -145,7 +157,7 @@ impl LinkTask {
         self.status.set(LinkState::Subscribing);
         let filters = self.filters.iter();
         let wanted: Vec<_> =
-            filters.map(|f| SubscribeFilterInput::new(f.as_str(), QoS::AtLeastOnce)).collect();
+            filters.map(|(f, qos)| SubscribeFilterInput::new(f.as_str(), *qos)).collect();
         self.client.try_subscribe_many(wanted)?;
         Ok(())
     }

@@ -18,6 +18,7 @@ mod tests;
 
 pub(crate) use notices::{Notices, send_notices};
 pub(crate) use pipeline::{Pipeline, Wiring};
+pub(crate) use record::refused_topic;
 
 use yard_fault::Code;
 
@@ -45,6 +46,11 @@ impl Flaw {
 
 /// Counts a verdict.
 pub(crate) fn count(verdict: &'static str, reason: &'static str) {
+    count_many(verdict, reason, 1);
+}
+
+/// Counts a verdict on several messages.
+pub(crate) fn count_many(verdict: &'static str, reason: &'static str, messages: u64) {
     metrics::counter!("yard_ingest_messages_total", "verdict" => verdict, "reason" => reason)
-        .increment(1);
+        .increment(messages);
 }

@@ -17,6 +17,7 @@ use yard_runtime::{Runtime, TaskKind, trace};
 use super::acker::{Acker, Entry, Settlement};
 use super::verdict::{self, Quarantined};
 use super::{Flaw, Notices, count, message_id, record, reports};
+use crate::broker::BrokerDesk;
 use crate::mqtt::{AckGate, Inbound, Link, LinkStop};
 use crate::presence::Heard;
 use crate::registry::{Known, KnownDevice, Registry};
@@ -27,6 +28,8 @@ pub(crate) struct Wiring {
     pub(crate) nats: Nats,
     pub(crate) heard: Heard,
     pub(crate) notices: Notices,
+    /// Where the broker's own reports go.
+    pub(crate) broker: BrokerDesk,
     /// How long a message waits for the registry.
     pub(crate) patience: Duration,
     /// Whether each message gets a span.
@@ -111,8 +114,12 @@ impl Pipeline {
     }
 
     async fn judge(&mut self, message: Inbound) -> Settlement {
-        let topic = std::str::from_utf8(&message.publish.topic).ok().and_then(parse_uplink);
-        let Some((device, uplink)) = topic else {
+        let topic = topic_text(&message.publish);
+        if BrokerDesk::is_report(topic) {
+            self.wiring.broker.leave(topic, message.publish.payload.clone());
+            return Settlement::Done;
+        }
+        let Some((device, uplink)) = parse_uplink(topic) else {
             return reject(Code::TelemetryTopicForeign, &message.publish);
         };
         if self.parked.contains_key(&device) {

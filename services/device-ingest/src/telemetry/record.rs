@@ -3,12 +3,14 @@
 use bytes::Bytes;
 use prost::Message as _;
 use time::OffsetDateTime;
+use uuid::Uuid;
 use yard_contracts::telemetry::v1::{QuarantineRecord, TelemetryRecord};
 use yard_contracts::values::timestamp;
+use yard_fault::Code;
 use yard_messaging::Outgoing;
 
-use super::KEPT_PAYLOAD;
 use super::verdict::{Quarantined, Reading};
+use super::{Flaw, KEPT_PAYLOAD};
 use crate::contracts::shorten;
 use crate::registry::KnownDevice;
 
@@ -65,4 +67,17 @@ pub(super) fn quarantined(
         payload: Bytes::from(record.encode_to_vec()),
         traceparent: None,
     }
+}
+
+/// Messages that the broker has refused, as one row for stream QUARANTINE. Nobody has seen them, so
+/// there is no payload.
+pub(crate) fn refused_topic(
+    device: &KnownDevice,
+    id: Uuid,
+    topic: &str,
+    detail: String,
+    at: OffsetDateTime,
+) -> Outgoing {
+    let flaw = Flaw::new(Code::TelemetryTopicForeign, "", detail);
+    quarantined(device, &Quarantined { message_id: id, flaw }, &shorten(topic), &[], at)
 }

@@ -1,18 +1,15 @@
 //! A device with a certificate of its own.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, Issuer, KeyPair};
 use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v5::PubAckReason;
 use rumqttc::{
-    AsyncClient, Event, LastWill, MqttOptions, Packet, PublishOptions, PublishResult,
-    TlsConfiguration, Transport,
+    AsyncClient, Event, LastWill, MqttOptions, Packet, PublishNoticeError, PublishOptions,
+    PublishResult, SubscribeReasonCode, TlsConfiguration, Transport,
 };
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +18,7 @@ use yard_ids::{Clock as _, DeviceId, SystemClock};
 use yard_runtime::{Runtime, TaskKind};
 use yard_testkit::eventually;
 
+use crate::papers::Papers;
 use crate::support::{SOON, World};
 
 /// A connected device.
@@ -30,26 +28,7 @@ pub(crate) struct Device {
     client: AsyncClient,
     heard: mpsc::UnboundedReceiver<(String, Value)>,
     vanish: CancellationToken,
-}
-
-fn tls(world: &World, device: DeviceId) -> ClientConfig {
-    let read = |name: &str| std::fs::read_to_string(world.pki.join(name)).unwrap();
-    let ca_key = KeyPair::from_pem(&read("device-ca.key")).unwrap();
-    let issuer = Issuer::from_ca_cert_pem(&read("device-ca.pem"), ca_key).unwrap();
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, device.to_string());
-    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-    params.not_before = SystemClock.now() - Duration::from_secs(60);
-    params.not_after = SystemClock.now() + Duration::from_secs(3_600);
-    let key = KeyPair::generate().unwrap();
-    let certificate = params.signed_by(&key, &issuer).unwrap();
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from_pem_slice(read("device-ca.pem").as_bytes()).unwrap()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(key.serialize_pem().as_bytes()).unwrap();
-    ClientConfig::builder()
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![certificate.der().clone()], key)
-        .unwrap()
+    connects: Arc<AtomicU32>,
 }
 
 impl Device {
@@ -62,12 +41,23 @@ impl Device {
 
     /// Connects and subscribes.
     pub(crate) async fn silent(world: &World, id: DeviceId, epoch: i64) -> Self {
-        let mut options = MqttOptions::new(id.to_string(), ("localhost", world.broker.port()));
+        Self::with(world, id, epoch, &id.to_string(), &Papers::of(world, id)).await
+    }
+
+    /// As [`Device::silent`], under a client id and with a certificate of the test's choice.
+    pub(crate) async fn with(
+        world: &World,
+        id: DeviceId,
+        epoch: i64,
+        client_id: &str,
+        papers: &Papers,
+    ) -> Self {
+        let mut options = MqttOptions::new(client_id, ("localhost", world.broker.port()));
         let will = json!({"state": "offline", "epoch": epoch, "cause": "connection-lost"});
         options
-            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(tls(
-                world, id,
-            )))))
+            .set_transport(Transport::tls_with_config(TlsConfiguration::Rustls(Arc::new(
+                papers.client(world),
+            ))))
             .set_keep_alive(5)
             .set_max_packet_size(Some(1024 * 1024))
             .set_last_will(LastWill::new(
@@ -81,6 +71,8 @@ impl Device {
         let (sender, heard) = mpsc::unbounded_channel();
         let (vanish, ready) = (CancellationToken::new(), CancellationToken::new());
         let (gone, subscribed, own) = (vanish.clone(), ready.clone(), client.clone());
+        let connects = Arc::new(AtomicU32::new(0));
+        let connected = Arc::clone(&connects);
         let runtime = Runtime::builder("device", "0").build();
         runtime.tasks().spawn(TaskKind::Background, "device", async move {
             loop {
@@ -91,6 +83,7 @@ impl Device {
                 };
                 match event {
                     Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        connected.fetch_add(1, Ordering::Relaxed);
                         for topic in [Downlink::Command, Downlink::Error, Downlink::Receipt] {
                             own.try_subscribe(topic.topic(id), QoS::AtLeastOnce)?;
                         }
@@ -109,7 +102,35 @@ impl Device {
             }
         });
         tokio::time::timeout(SOON, ready.cancelled()).await.expect("the broker lets the device in");
-        Self { id, epoch, client, heard, vanish }
+        Self { id, epoch, client, heard, vanish, connects }
+    }
+
+    /// How often the broker has let it in.
+    pub(crate) fn connects(&self) -> u32 {
+        self.connects.load(Ordering::Relaxed)
+    }
+
+    /// Publishes on any topic; the broker's word for it. The client library gives its connection up
+    /// after a refusal, so that the next publish may have to be repeated on a new one.
+    pub(crate) async fn publish_on(&self, topic: &str, payload: &str) -> PubAckReason {
+        eventually(SOON, || async {
+            let options = PublishOptions::new(QoS::AtLeastOnce);
+            let notice =
+                self.client.publish_tracked(topic.to_owned(), payload.to_owned(), options).await;
+            match notice.unwrap().wait_async().await {
+                Ok(PublishResult::Qos1(ack)) => Ok(ack.reason),
+                Err(PublishNoticeError::V5PubAck(reason)) => Ok(reason),
+                other => Err(format!("no PUBACK for {topic}: {other:?}")),
+            }
+        })
+        .await
+    }
+
+    /// Subscribes to any filter; the broker's word for it.
+    pub(crate) async fn subscribe_to(&self, filter: &str) -> SubscribeReasonCode {
+        let notice = self.client.subscribe_tracked(filter.to_owned(), QoS::AtLeastOnce).await;
+        let answer = tokio::time::timeout(SOON, notice.unwrap().wait_async()).await;
+        answer.expect("the broker answers").expect("a SUBACK").return_codes.remove(0)
     }
 
     /// Publishes once and demands the broker's PUBACK.

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
 
 mod api;
+mod broker;
 mod commands;
 mod device;
 mod isolation;
+mod papers;
 mod presence;
 mod readings;
 mod support;

@@ -1,14 +1,16 @@
 //! Who the broker lets in, and on which topics.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
-use yard_e2e::device::{PubAckReason, publish};
+use yard_e2e::device::{Connected, PubAckReason, publish};
 use yard_e2e::platform::Platform;
 use yard_e2e::world::World;
 use yard_testkit::eventually;
 
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What is promised from the revocation to the end of the connection.
+const LONGEST: Duration = Duration::from_secs(5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn req_lmu_76_certificate_decides_who_connects_and_which_topics_are_its_own() {
@@ -35,10 +37,42 @@ async fn req_lmu_76_certificate_decides_who_connects_and_which_topics_are_its_ow
 
     let path = format!("/api/v1/certificates/{}/revocation", enrolled.serial);
     world.a.owner.expect("POST", &path, Some(&json!({}))).await.expect("revoked");
+    eventually(PATIENCE, || async { publish(port, device, &enrolled, &own, "{}").await.is_err() })
+        .await;
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revoked_device_is_disconnected_and_stays_out_while_another_is_untouched() {
+    let platform = Platform::start().await.expect("the platform starts");
+    let world = World::build(&platform).await.expect("both tenants are filled");
+    let (port, owner) = (platform.broker().port(), &world.a.owner);
+    let stolen = platform.enroll(owner, &world.a.device_id).await.expect("a certificate");
+    let honest = platform.enroll(&world.b.owner, &world.b.device_id).await.expect("a certificate");
+    let mut thief = Connected::open(port, &stolen).await.expect("let in");
+    let bystander = Connected::open(port, &honest).await.expect("let in");
+
+    let begun = Instant::now();
+    let path = format!("/api/v1/certificates/{}/revocation", stolen.serial);
+    let answer = owner.expect("POST", &path, Some(&json!({}))).await.expect("revoked");
+    assert_eq!(answer["state"], "CERTIFICATE_STATE_REVOKING");
+    assert_eq!(answer.get("enforced_at").and_then(|at| at.as_str()), None);
+    let ended = tokio::time::timeout(PATIENCE, thief.ended()).await.expect("disconnected");
+    let took = ended.expect("it runs").duration_since(begun);
+    assert!(took < LONGEST, "{took:?}");
+    tokio::time::timeout(PATIENCE, thief.refused(3)).await.expect("tries again").expect("it runs");
+    assert_eq!(thief.times_let_in(), 1, "no way back");
+    assert_eq!(bystander.times_let_in(), 1, "never disturbed");
+
+    let list = format!("/api/v1/devices/{}/certificates", world.a.device_id);
     eventually(PATIENCE, || async {
-        platform.broker().refresh_crl();
-        publish(port, device, &enrolled, &own, "{}").await.is_err()
+        let listed = owner.expect("GET", &list, None).await.expect("the list");
+        let all = listed["certificates"].as_array().expect("certificates");
+        let row = all.iter().find(|row| row["serial"] == stolen.serial.as_str()).expect("the row");
+        row["state"] == "CERTIFICATE_STATE_REVOKED" && row["enforced_at"].is_string()
     })
     .await;
+    thief.close().await;
+    bystander.close().await;
     platform.stop().await;
 }

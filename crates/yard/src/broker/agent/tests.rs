@@ -1,0 +1,214 @@
+use std::time::Duration as StdDuration;
+
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, IsCa, Issuer,
+    KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+};
+use time::{Duration, OffsetDateTime};
+
+use super::*;
+use crate::testing::TempDir;
+
+struct Ca {
+    params: CertificateParams,
+    key: KeyPair,
+}
+
+impl Ca {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, "device CA of a test");
+        params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        Self { params, key: KeyPair::generate().unwrap() }
+    }
+
+    fn authority(&self) -> Authority {
+        let pem = self.params.self_signed(&self.key).unwrap().pem();
+        Authority::from_pem(pem.as_bytes()).unwrap()
+    }
+
+    fn list(&self, number: u64, entries: u64, until: OffsetDateTime) -> String {
+        let now = SystemClock.now();
+        let entry = |serial| RevokedCertParams {
+            serial_number: SerialNumber::from(serial),
+            revocation_time: now,
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: until - Duration::days(2),
+            next_update: until,
+            crl_number: SerialNumber::from(number),
+            issuing_distribution_point: None,
+            revoked_certs: (1..=entries).map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        list.signed_by(&Issuer::from_params(&self.params, &self.key)).unwrap().pem().unwrap()
+    }
+}
+
+fn tomorrow() -> OffsetDateTime {
+    SystemClock.now() + Duration::days(1)
+}
+
+#[test]
+fn only_lists_of_the_ca_that_are_in_force_are_taken() {
+    let (ca, other) = (Ca::new(), Ca::new());
+    let (authority, now) = (ca.authority(), SystemClock.now());
+    let good = ca.list(7, 2, tomorrow());
+    let checked = authority.check(good.as_bytes(), now).unwrap();
+    assert_eq!((checked.number, checked.entries), (7, 2));
+    // Text around the block is not passed on, the number is.
+    let dressed = format!("-- anything --\n{good}");
+    assert_eq!(authority.check(dressed.as_bytes(), now).unwrap(), checked);
+    assert!(checked.file.starts_with(b"# switchyard revocation list 7\n-----BEGIN X509 CRL-----"));
+    assert_eq!(authority.check(&checked.file, now).unwrap(), checked);
+
+    let expired = ca.list(8, 0, now - Duration::seconds(1));
+    let twice = format!("{good}{good}");
+    let foreign = other.list(9, 0, tomorrow());
+    let certificate = ca.params.self_signed(&ca.key).unwrap().pem();
+    let mut changed = parsed(&good);
+    // The last byte is of the signature.
+    *changed.last_mut().unwrap() ^= 1;
+    let changed = String::from_utf8(crate::broker::list::file_for_test(9, &changed)).unwrap();
+    for (pem, error) in [
+        (expired.as_str(), ListError::Expired),
+        (&foreign, ListError::Signature),
+        (&changed, ListError::Signature),
+        (&twice, ListError::Unreadable),
+        (&certificate, ListError::Unreadable),
+        ("", ListError::Unreadable),
+        ("junk", ListError::Unreadable),
+    ] {
+        assert_eq!(authority.check(pem.as_bytes(), now).unwrap_err(), error);
+    }
+    assert_eq!(Authority::from_pem(b"junk").unwrap_err(), ListError::NoAuthority);
+}
+
+fn parsed(pem: &str) -> Vec<u8> {
+    x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap().1.contents
+}
+
+/// A process that says when it is hung up on, under the broker's name.
+struct Broker {
+    child: std::process::Child,
+    told: PathBuf,
+}
+
+impl Broker {
+    fn start(dir: &TempDir) -> Self {
+        let told = dir.path().join("told");
+        // `comm` is the name of the program's file, so a shell under that name passes for one.
+        let program = dir.path().join("mosquitto");
+        fs::copy("/bin/sh", &program).unwrap();
+        let script = format!(
+            "trap 'echo x >> {}' HUP; echo ready > {}.up; while :; do sleep 0.05; done",
+            told.display(),
+            told.display()
+        );
+        let child = std::process::Command::new(&program).args(["-c", &script]).spawn().unwrap();
+        let up = told.with_extension("up");
+        while !up.exists() {
+            std::thread::sleep(StdDuration::from_millis(10));
+        }
+        fs::write(dir.path().join("pid"), child.id().to_string()).unwrap();
+        Self { child, told }
+    }
+
+    fn signals(&self) -> usize {
+        fs::read_to_string(&self.told).map_or(0, |text| text.lines().count())
+    }
+
+    fn await_signals(&self, count: usize) {
+        let begun = Instant::now();
+        while self.signals() < count {
+            assert!(begun.elapsed() < StdDuration::from_secs(10), "{} signals", self.signals());
+            std::thread::sleep(StdDuration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Broker {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+fn agent(dir: &TempDir, ca: &Ca) -> Agent {
+    Agent::new(Settings {
+        source: Source::File(dir.path().join("source.pem")),
+        authority: ca.authority(),
+        list_file: dir.path().join("list.pem"),
+        broker: BrokerProcess::PidFile(dir.path().join("pid")),
+    })
+    .unwrap()
+}
+
+#[tokio::test]
+async fn new_lists_reach_the_broker_and_bursts_make_one_signal() {
+    let (dir, ca) = (TempDir::new("agent"), Ca::new());
+    let broker = Broker::start(&dir);
+    let source = |text: &str| fs::write(dir.path().join("source.pem"), text).unwrap();
+    let mut agent = agent(&dir, &ca);
+    assert!(agent.step().await.is_err(), "no source yet");
+    source(&ca.list(3, 1, tomorrow()));
+    assert_eq!(agent.step().await.unwrap(), Step::Placed { number: 3, entries: 1 });
+    broker.await_signals(1);
+    // A burst: all within two seconds of the signal.
+    for number in 4..8 {
+        source(&ca.list(number, number, tomorrow()));
+        assert_eq!(agent.step().await.unwrap(), Step::TooSoon);
+    }
+    agent.signalled = None;
+    assert_eq!(agent.step().await.unwrap(), Step::Placed { number: 7, entries: 7 });
+    broker.await_signals(2);
+    agent.signalled = None;
+    assert_eq!(agent.step().await.unwrap(), Step::Unchanged);
+    let file = fs::read(dir.path().join("list.pem")).unwrap();
+    assert!(file.starts_with(b"# switchyard revocation list 7\n"));
+    assert_eq!(broker.signals(), 2);
+}
+
+#[tokio::test]
+async fn broker_keeps_its_list_when_a_worse_one_is_offered() {
+    let (dir, ca, other) = (TempDir::new("agent"), Ca::new(), Ca::new());
+    let broker = Broker::start(&dir);
+    let mut first = agent(&dir, &ca);
+    fs::write(dir.path().join("source.pem"), ca.list(5, 1, tomorrow())).unwrap();
+    first.step().await.unwrap();
+    broker.await_signals(1);
+    let good = fs::read(dir.path().join("list.pem")).unwrap();
+    // A fresh agent as well knows what the broker has.
+    let mut second = agent(&dir, &ca);
+    for bad in [
+        ca.list(4, 9, tomorrow()),
+        other.list(6, 0, tomorrow()),
+        ca.list(6, 0, SystemClock.now() - Duration::hours(1)),
+        "junk".to_owned(),
+    ] {
+        fs::write(dir.path().join("source.pem"), bad).unwrap();
+        first.signalled = None;
+        assert!(first.step().await.is_err());
+        assert!(second.step().await.is_err());
+    }
+    assert_eq!(fs::read(dir.path().join("list.pem")).unwrap(), good);
+    assert_eq!(broker.signals(), 1);
+}
+
+#[tokio::test]
+async fn broker_that_is_away_is_told_when_it_is_back_and_no_other_process_is() {
+    let (dir, ca) = (TempDir::new("agent"), Ca::new());
+    fs::write(dir.path().join("source.pem"), ca.list(2, 0, tomorrow())).unwrap();
+    // The pid of somebody else.
+    fs::write(dir.path().join("pid"), std::process::id().to_string()).unwrap();
+    let mut agent = agent(&dir, &ca);
+    for _ in 0..2 {
+        assert!(agent.step().await.unwrap_err().to_string().contains("no broker runs"));
+    }
+    let broker = Broker::start(&dir);
+    assert_eq!(agent.step().await.unwrap(), Step::Placed { number: 2, entries: 0 });
+    broker.await_signals(1);
+}
