@@ -73,7 +73,8 @@ test('certificate is revoked after asking', async ({ page }) => {
   await page.getByRole('button', { name: /^Revoke 4f1c/ }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
   await expect(page.getByText('none valid')).toBeVisible()
-  await expect(page.getByText(/^Revoked /).first()).toBeVisible()
+  await expect(page.getByText('the broker has not confirmed it yet')).toBeVisible()
+  await expect(page.getByText(/in force at the broker after \d+\.\d s/)).toBeVisible()
 })
 
 test('quarantine shows why and where', async ({ page }) => {

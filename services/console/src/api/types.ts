@@ -212,11 +212,23 @@ export function buckets(wire: Wire['Series']): Bucket[] {
   }))
 }
 
+export type CertificateState = 'valid' | 'expired' | 'revoking' | 'revoked'
+
 export interface Certificate {
   serial: string
+  state: CertificateState
   notBefore: Time
   notAfter: Time
   revokedAt: Time
+  /** When the broker had the revocation in force and the device's connections were ended. */
+  enforcedAt: Time
+}
+
+const CERTIFICATE_STATES: Record<string, CertificateState> = {
+  CERTIFICATE_STATE_VALID: 'valid',
+  CERTIFICATE_STATE_EXPIRED: 'expired',
+  CERTIFICATE_STATE_REVOKING: 'revoking',
+  CERTIFICATE_STATE_REVOKED: 'revoked',
 }
 
 export function certificate(wire: Wire['DeviceCertificate']): Certificate {
@@ -225,6 +237,8 @@ export function certificate(wire: Wire['DeviceCertificate']): Certificate {
     notBefore: time(wire.not_before),
     notAfter: time(wire.not_after),
     revokedAt: time(wire.revoked_at),
+    enforcedAt: time(wire.enforced_at),
+    state: CERTIFICATE_STATES[text(wire.state)] ?? (wire.revoked_at ? 'revoked' : 'valid'),
   }
 }
 

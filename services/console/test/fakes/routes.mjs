@@ -58,7 +58,9 @@ const registry = ({ devices, byId, silent, certificates, quarantine, find, count
   ['POST', '/api/v1/certificates/:id/revocation', 'devices.enroll', ({ id }) => {
     const found = [...certificates.values()].flat().find((one) => one.serial === id && !one.revoked_at)
     if (!found) throw new Refusal(404, 'certificate.not_found', 'No such certificate')
-    found.revoked_at = iso()
+    Object.assign(found, { revoked_at: iso(), state: 'CERTIFICATE_STATE_REVOKING' })
+    // The broker takes its time, as it does.
+    setTimeout(() => Object.assign(found, { enforced_at: iso(), state: 'CERTIFICATE_STATE_REVOKED' }), 1200)
     return found
   }],
   ['GET', '/api/v1/devices/:id/quarantine', 'devices.read', ({ id, query }) => {

@@ -49,8 +49,8 @@ export function makeWorld(deviceCount) {
       const now = Date.now()
       const day = 86_400_000
       certificates.set(id, known ? [
-        { serial: '4f1c9a2b7de08356a1', device_id: id, not_before: iso(now - 12 * day), not_after: iso(now + 78 * day) },
-        { serial: '2290bb61cc410f7e53', device_id: id, not_before: iso(now - 80 * day), not_after: iso(now + 10 * day), revoked_at: iso(now - 12 * day) },
+        { serial: '4f1c9a2b7de08356a1', device_id: id, state: 'CERTIFICATE_STATE_VALID', not_before: iso(now - 12 * day), not_after: iso(now + 78 * day) },
+        { serial: '2290bb61cc410f7e53', device_id: id, state: 'CERTIFICATE_STATE_REVOKED', enforced_at: iso(now - 12 * day + 640), not_before: iso(now - 80 * day), not_after: iso(now + 10 * day), revoked_at: iso(now - 12 * day) },
       ] : [])
     }
     return certificates.get(id)
@@ -88,7 +88,7 @@ export function makeControl(world, broken) {
     },
     speak(id) {
       silent.delete(id)
-      certificates.set(id, [{ serial: randomBytes(9).toString('hex'), device_id: id, not_before: iso(), not_after: iso(Date.now() + 90 * 86_400_000) }])
+      certificates.set(id, [{ serial: randomBytes(9).toString('hex'), device_id: id, state: 'CERTIFICATE_STATE_VALID', not_before: iso(), not_after: iso(Date.now() + 90 * 86_400_000) }])
       find(id).last_seen_at = iso()
       control.presence(id, 'ONLINE')
       publish(id, 'telemetry.received', reading(find(id), Date.now()))
