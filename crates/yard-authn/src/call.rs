@@ -2,6 +2,7 @@ use tonic::{Request, Response, Status};
 use yard_fault::{Code, Fault};
 
 use crate::Caller;
+use crate::audit::{AuditNotes, Notes};
 
 /// Metadata that carries the client's `Idempotency-Key`.
 pub(crate) const IDEMPOTENCY_KEY: &str = "idempotency-key";
@@ -15,6 +16,7 @@ pub struct Call {
     /// One per call: in the log, and in an error's `instance`.
     pub incident: String,
     idempotency_key: Option<String>,
+    notes: Notes,
 }
 
 impl Call {
@@ -22,8 +24,9 @@ impl Call {
         caller: Caller,
         incident: String,
         idempotency_key: Option<String>,
+        notes: Notes,
     ) -> Self {
-        Self { caller, incident, idempotency_key }
+        Self { caller, incident, idempotency_key, notes }
     }
 
     /// The call of a request that came through [`crate::server::AuthnLayer`].
@@ -33,6 +36,12 @@ impl Call {
     #[must_use]
     pub fn of<T>(request: &Request<T>) -> Self {
         request.extensions().get::<Self>().cloned().expect("AuthnLayer is on every server of ours")
+    }
+
+    /// Tells the audit trail what only the handler knows. Without effect on calls that are not
+    /// audited.
+    pub fn note(&self, change: impl FnOnce(&mut AuditNotes)) {
+        self.notes.change(change);
     }
 
     /// The client's key, if it sent one.

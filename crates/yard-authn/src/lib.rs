@@ -4,6 +4,7 @@
 //! key in the trust file is a service's and speaks for that service alone. Issuer keys come and go
 //! while services run: auth states them by the revocation feed, signed with its own key.
 
+pub mod audit;
 mod call;
 mod caller;
 pub mod client;

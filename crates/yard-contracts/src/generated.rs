@@ -34,4 +34,6 @@ packages! {
     schedule => "yard.schedule.v1";
     /// Background jobs.
     job => "yard.job.v1";
+    /// Who did what.
+    audit => "yard.audit.v1";
 }

@@ -97,6 +97,18 @@ pub const JOBS: StreamSpec = StreamSpec {
     discard_old: false,
 };
 
+/// What services tell of audited calls, on its way to the chains. Full, it refuses: a call that
+/// cannot be announced is not carried out.
+pub const AUDIT: StreamSpec = StreamSpec {
+    name: "AUDIT",
+    subjects: &["audit.v1.>"],
+    retention: Retention::WorkQueue,
+    max_bytes: 1024 * MIB,
+    max_age_seconds: 0,
+    duplicate_window_seconds: 600,
+    discard_old: false,
+};
+
 /// What could not be handled, for inspection and replay.
 pub const DLQ: StreamSpec = StreamSpec {
     name: "DLQ",
@@ -125,4 +137,5 @@ pub const REVOCATIONS: BucketSpec =
     BucketSpec { name: "revocations", max_bytes: 64 * MIB, max_age_seconds: 3_600 };
 
 /// All streams.
-pub const ALL: [StreamSpec; 7] = [TELEMETRY, QUARANTINE, REPORTS, COMMANDS, EVENTS, JOBS, DLQ];
+pub const ALL: [StreamSpec; 8] =
+    [TELEMETRY, QUARANTINE, REPORTS, COMMANDS, EVENTS, JOBS, AUDIT, DLQ];

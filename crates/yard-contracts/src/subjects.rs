@@ -59,6 +59,12 @@ pub fn job(queue: &str, kind: &str) -> String {
     format!("job.v1.{queue}.{kind}")
 }
 
+/// `audit.v1.{tenant}`, or `audit.v1.platform`: what a service tells of an audited call.
+#[must_use]
+pub fn audit(tenant: Option<TenantId>) -> String {
+    tenant.map_or_else(|| "audit.v1.platform".to_owned(), |tenant| format!("audit.v1.{tenant}"))
+}
+
 /// `dlq.v1.{stream}.{consumer}`: what could not be handled.
 #[must_use]
 pub fn dead_letter(stream: &str, consumer: &str) -> String {
@@ -143,6 +149,8 @@ mod tests {
                 report(tenant, device, "status"),
                 "rpt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002.status",
             ),
+            (audit(Some(tenant)), "audit.v1.0190a6f2-7c2a-7b52-9c11-000000000001"),
+            (audit(None), "audit.v1.platform"),
             (event("scheduler", "schedule", "fired"), "evt.v1.scheduler.schedule.fired"),
             (job("default", "partition-maintenance"), "job.v1.default.partition-maintenance"),
             (dead_letter("TELEMETRY", "telemetry-writer"), "dlq.v1.TELEMETRY.telemetry-writer"),

@@ -91,6 +91,7 @@ codes! {
     ChannelForbidden = "channel.forbidden", Forbidden, "The channel is not yours to join.";
     ScheduleUnknown = "schedule.unknown", NotFound, "There is no such schedule.";
     JobKindUnknown = "job.kind_unknown", Invalid, "No worker knows this kind of job.";
+    AuditUnavailable = "audit.unavailable", Unavailable, "The call could not be recorded, so it was not carried out.";
     RateLimited = "rate.limited", RateLimited, "Too many requests; wait before the next.";
     ServiceTimeout = "service.timeout", Timeout, "It took too long; whether it was done is not known.";
     ServiceUnavailable = "service.unavailable", Unavailable, "A part of the platform does not answer at present.";

@@ -69,6 +69,12 @@ impl Nats {
         }));
     }
 
+    /// Whether the server is there at this moment, as far as is known.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
+    }
+
     /// The JetStream context, for what this crate does not wrap.
     #[must_use]
     pub const fn jetstream(&self) -> &jetstream::Context {

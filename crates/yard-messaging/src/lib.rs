@@ -4,6 +4,7 @@
 //! acknowledges what the handler says; what cannot be handled goes to the dead letters with its
 //! reason. Neither side trusts the broker's memory: ids and the database do the deduplication.
 
+mod audit;
 mod config;
 mod connect;
 mod consume;
@@ -12,6 +13,7 @@ mod error;
 mod publish;
 mod streams;
 
+pub use audit::audit_message;
 pub use config::NatsConfig;
 pub use connect::Nats;
 pub use consume::{BatchHandler, ConsumerSpec, Delivery, Outcome, consume};

@@ -118,7 +118,7 @@ impl Relay {
 
 /// Streams that outbox entries go to, by the start of their subjects.
 fn prefixes() -> HashMap<&'static str, &'static str> {
-    [streams::COMMANDS, streams::EVENTS, streams::JOBS]
+    [streams::COMMANDS, streams::EVENTS, streams::JOBS, streams::AUDIT]
         .iter()
         .filter_map(|spec| Some((spec.name, spec.subjects.first()?.strip_suffix('>')?)))
         .collect()

@@ -67,6 +67,40 @@ pub async fn write(
     Ok(())
 }
 
+/// As [`write`], but an entry that is there already stays as it is.
+///
+/// # Errors
+/// As any statement.
+pub async fn write_once(
+    connection: &mut PgConnection,
+    outbox: Outbox,
+    entry: &Entry,
+    now: OffsetDateTime,
+) -> Result<(), PgError> {
+    let statement = match outbox {
+        Outbox::Ingest => {
+            "insert into platform.ingest_outbox \
+             (id, tenant_id, subject, payload, traceparent, created_at) \
+             values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing"
+        }
+        Outbox::Scheduler => {
+            "insert into platform.scheduler_outbox \
+             (id, tenant_id, subject, payload, traceparent, created_at) \
+             values ($1, $2, $3, $4, $5, $6) on conflict (id) do nothing"
+        }
+    };
+    sqlx::query(statement)
+        .bind(entry.id)
+        .bind(entry.tenant)
+        .bind(&entry.subject)
+        .bind(&entry.payload)
+        .bind(&entry.traceparent)
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Unsent entries, oldest first, locked for this relay until the transaction ends.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::audit;
 use crate::broker::{self, BrokerAgentArgs};
 use crate::commands::{self, SendArgs, TailArgs};
 use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
@@ -37,6 +38,9 @@ enum Command {
     /// Keys and certificates of an installation.
     #[command(subcommand)]
     Pki(pki::PkiCommand),
+    /// Who did what: search, export, and check an export without asking anyone.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Signs in and keeps the session.
     Login(LoginArgs),
     /// Ends the session.
@@ -110,6 +114,8 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
     let api = || profile()?.api();
     match cli.command {
         Command::Pki(command) => pki::run(&command, out),
+        Command::Audit(audit::AuditCommand::Verify(args)) => audit::verify(&args, out),
+        Command::Audit(command) => audit::run(&command, &api()?, out).await,
         Command::Login(args) => session::login(&args, &profile()?, out).await,
         Command::Logout => session::logout(&profile()?, out).await,
         Command::Whoami => session::whoami(&profile()?, out).await,

@@ -4,6 +4,7 @@
 //! Exit codes: 0 done, 1 refused or not as it should be, 2 called wrongly.
 
 pub mod api;
+pub mod audit;
 pub mod broker;
 mod cli;
 pub mod commands;

@@ -64,6 +64,7 @@ capabilities: { drop: ["ALL"] }
 {{- if eq $service "auth" -}}
 {{- $_ := set $env "REDIS__URL_FILE" "/etc/switchyard/service/redis-url" -}}
 {{- $_ := set $env "SEALING__KEY_FILE" "/etc/switchyard/service/sealing.key" -}}
+{{- $_ := set $env "AUDIT__ROOT_KEY_FILE" "/etc/switchyard/service/audit-root.key" -}}
 {{- $_ := set $env "ISSUER__KEY_FILE" "/etc/switchyard/service/auth-issuer.key" -}}
 {{- $_ := set $env "DEVICE_CA__CERT_FILE" "/etc/switchyard/service/device-ca.pem" -}}
 {{- $_ := set $env "DEVICE_CA__KEY_FILE" "/etc/switchyard/service/device-ca.key" -}}

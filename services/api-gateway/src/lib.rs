@@ -20,6 +20,7 @@ pub mod transcode;
 
 use std::sync::Arc;
 
+use yard_authn::audit::Auditor;
 use yard_authn::Identity;
 use yard_authn::revocations::{self, Need};
 use yard_contracts::identity::v1::GetKeySetRequest;
@@ -50,6 +51,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let own = yard_authn::client::channel("upstreams.auth", &config.upstreams.auth, &identity)?;
     let nats = Nats::connect(&config.nats, &runtime).await?;
     revocations::follow(&runtime, &nats, identity.verifier(), Need::Readiness).await?;
+    let auditor = Auditor::start(&runtime, nats.audit_trail());
     let sessions = Sessions::new(own, identity.verifier().clone(), runtime.clock());
     let origins = Origins::parse(&config.http.allowed_origins)?;
     let console = console::Console::load(&config.console.dir)?;
@@ -62,6 +64,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
             sessions: Arc::new(sessions),
             origins: origins.clone(),
             limits: Limits::default(),
+            auditor,
             soft: runtime.shutdown().soft().clone(),
         },
         tunnel: Tunnel {

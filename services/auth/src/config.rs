@@ -37,6 +37,8 @@ pub struct Config {
     pub issuer: IssuerConfig,
     /// `[keys]`
     pub keys: KeysConfig,
+    /// `[audit]`
+    pub audit: AuditConfig,
     /// `[device_ca]`
     pub device_ca: DeviceCaConfig,
     /// `[mqtt]`
@@ -155,6 +157,34 @@ impl KeysConfig {
     }
 }
 
+/// The audit trail.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditConfig {
+    /// Ed25519, PKCS#8 PEM; signs roots and exports.
+    pub root_key_file: PathBuf,
+    /// Between two roots.
+    #[serde(with = "humantime_serde")]
+    pub root_interval: Duration,
+    /// How long entries are kept; zero keeps them for ever.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+}
+
+impl AuditConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let interval = self.root_interval;
+        if interval < Duration::from_millis(100) || interval > Duration::from_secs(3_600) {
+            return Err(ConfigError::new("audit.root_interval", "has to be 100 ms to 1 h"));
+        }
+        let days = self.retention.as_secs() / 86_400;
+        if !self.retention.is_zero() && !(30..=36_500).contains(&days) {
+            return Err(ConfigError::new("audit.retention", "has to be 0 or 30 to 36500 days"));
+        }
+        Ok(())
+    }
+}
+
 /// The CA of device certificates.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -267,6 +297,7 @@ impl ServiceConfig for Config {
         self.nats.validate()?;
         self.throttle.validate()?;
         self.keys.validate()?;
+        self.audit.validate()?;
         self.device_ca.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
@@ -320,6 +351,8 @@ mod tests {
         assert!(domain.contains("device_ca.trust_domain"), "{domain}");
         let list = refused(&complete().replace("crl_url = \"\"", "crl_url = \"ldap://x\""));
         assert!(list.contains("device_ca.crl_url"), "{list}");
+        let short = refused(&complete().replace("\"400d\"", "\"7d\""));
+        assert!(short.contains("audit.retention"), "{short}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));
         assert!(unknown.contains("life"), "{unknown}");
     }

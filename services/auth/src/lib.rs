@@ -1,8 +1,8 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
-//! `device_certificates`, `revocation_list`, `revocations`, `signing_keys` and `api_tokens`; nobody
-//! else writes them.
+//! `device_certificates`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens` and the
+//! audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -20,6 +20,7 @@
 //! It never sees a device's private key, never takes a name from a certificate request, and never
 //! calls another service; what it asks device-ingest for goes over the bus and is asked again.
 
+mod audit;
 mod ca;
 mod config;
 mod devices;
@@ -33,7 +34,8 @@ mod sessions;
 mod telemetry;
 
 pub use config::{
-    Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig, MqttConfig,
+    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig,
+    MqttConfig,
     RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
@@ -41,9 +43,11 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use tonic::service::Routes;
+use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
 use yard_authn::seal::Sealer;
 use yard_authn::{Identity, server};
+use yard_contracts::audit::v1::audit_service_server::AuditServiceServer;
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
 use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
@@ -52,6 +56,7 @@ use yard_messaging::Nats;
 use yard_pg::Pg;
 use yard_runtime::{Runtime, TaskKind};
 
+use audit::grpc::AuditGrpc;
 use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
@@ -81,6 +86,9 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let redis = Redis::start(&config.redis, &runtime).await?;
     let nats = Nats::connect(&config.nats, &runtime).await?;
     let sealer = Sealer::load(&config.sealing.key_file)?;
+    let desk = audit::Desk::load(&config.audit, pg.clone(), sealer.clone(), &runtime)?;
+    let trail = desk.start(&config.audit, &runtime, &nats);
+    let auditor = Auditor::start(&runtime, trail.publish());
     let nudge = Nudge::default();
     let parts = KeysParts {
         pg: pg.clone(),
@@ -122,8 +130,13 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let jwks = keys.clone();
     let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
     let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
-    let routes = Routes::new(sessions).add_service(people).add_service(keys).add_service(devices);
+    let audit = AuditServiceServer::new(AuditGrpc { desk });
+    let routes = Routes::new(sessions)
+        .add_service(people)
+        .add_service(keys)
+        .add_service(devices)
+        .add_service(audit.max_decoding_message_size(LARGEST_REQUEST));
     http::serve(&runtime, http, jwks, revocation);
-    server::serve(&runtime, grpc, &verifier, routes);
+    server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())
 }

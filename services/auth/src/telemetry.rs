@@ -80,3 +80,34 @@ pub(crate) fn revocations_pending(count: usize) {
 pub(crate) fn revocation_enforced(seconds: f64) {
     metrics::histogram!("yard_auth_revocation_enforced_seconds").record(seconds);
 }
+
+/// Entries were added to chains.
+pub(crate) fn audit_entries(count: usize) {
+    metrics::counter!("yard_audit_entries_total").increment(count as u64);
+}
+
+/// Announced calls whose end nobody told.
+pub(crate) fn audit_unknown(count: usize) {
+    metrics::counter!("yard_audit_unknown_total").increment(count as u64);
+}
+
+/// Chains that are not whole.
+pub(crate) fn audit_problems(count: usize) {
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+    metrics::gauge!("yard_audit_chain_problems").set(count as f64);
+}
+
+/// How old the newest signed root is.
+pub(crate) fn audit_root_age(age: time::Duration) {
+    metrics::gauge!("yard_audit_root_age_seconds").set(age.as_seconds_f64());
+}
+
+/// No root could be signed; it is tried again.
+pub(crate) fn audit_root_failure() {
+    metrics::counter!("yard_audit_root_failures_total").increment(1);
+}
+
+/// Entries were taken out after their retention.
+pub(crate) fn audit_pruned(count: i64) {
+    metrics::counter!("yard_audit_pruned_total").increment(u64::try_from(count).unwrap_or(0));
+}

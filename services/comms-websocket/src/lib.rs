@@ -23,6 +23,7 @@ mod telemetry;
 use std::sync::Arc;
 
 use tonic::service::Routes;
+use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
 use yard_authn::{Identity, server};
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer;
@@ -43,12 +44,13 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let sockets = rt.bind("socket", config.socket.listen).await?;
     let nats = Nats::connect(&config.nats, &rt).await?;
     revocations::follow(&rt, &nats, identity.verifier(), Need::Readiness).await?;
+    let auditor = Auditor::start(&rt, nats.audit_trail());
 
     let meters = Arc::new(telemetry::Meters::new());
     let hub = hub::Hub::new(nats, &rt, Arc::clone(&meters));
     let service = realtime::Realtime::new(&config, app.clone(), hub.clone(), &rt);
     let routes = Routes::new(RealtimeServiceServer::new(service));
-    server::serve(&rt, calls, identity.verifier(), routes);
+    server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
     let door = socket::Door::new(config.socket, app, hub, meters, judge);

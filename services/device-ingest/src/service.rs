@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
+use yard_authn::audit::{Auditor, Publish};
 use yard_authn::client::ServiceChannel;
 use yard_authn::revocations::{self, Need};
 use yard_authn::{Identity, client, server};
@@ -16,7 +17,7 @@ use yard_contracts::device::v1::device_service_server::DeviceServiceServer;
 use yard_contracts::streams::{COMMANDS, JOBS, QUARANTINE, REPORTS, StreamSpec};
 use yard_contracts::subjects;
 use yard_messaging::{BatchHandler, ConsumerSpec, Nats, consume};
-use yard_outbox::Relay;
+use yard_outbox::{Relay, audit_trail};
 use yard_pg::Pg;
 use yard_pg::outbox::Outbox;
 use yard_runtime::{Runtime, TaskKind};
@@ -66,7 +67,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     parts.keep_presence();
     parts.move_commands(&downlink);
     parts.pass_receipts_on(downlink);
-    server::serve(&parts.runtime, listener, identity.verifier(), parts.routes(auth));
+    let auditor = Auditor::start(&parts.runtime, parts.trail());
+    server::serve(&parts.runtime, listener, identity.verifier(), &auditor, parts.routes(auth));
     Ok(())
 }
 
@@ -89,6 +91,12 @@ impl Parts {
             heard: Heard::default(),
             desk,
         }
+    }
+
+    /// Where audited calls are told of.
+    fn trail(&self) -> Publish {
+        let (pg, nats, nudge) = (self.pg.clone(), self.nats.clone(), Arc::clone(&self.desk.nudge));
+        audit_trail(pg, nats, Outbox::Ingest, nudge, self.runtime.clock())
     }
 
     fn spawn<F>(&self, name: &'static str, work: F)

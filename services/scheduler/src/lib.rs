@@ -13,11 +13,12 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tonic::service::Routes;
+use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
 use yard_authn::{Identity, server};
 use yard_contracts::schedule::v1::schedule_service_server::ScheduleServiceServer;
 use yard_messaging::Nats;
-use yard_outbox::Relay;
+use yard_outbox::{Relay, audit_trail};
 use yard_pg::Pg;
 use yard_pg::outbox::Outbox;
 use yard_runtime::{Runtime, TaskKind};
@@ -41,6 +42,9 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
 
     let soft = rt.shutdown().soft();
     let written = Arc::new(Notify::new());
+    let (told, nudge) = (nats.clone(), Arc::clone(&written));
+    let trail = audit_trail(pg.clone(), told, Outbox::Scheduler, nudge, rt.clock());
+    let auditor = Auditor::start(&rt, trail);
     let relay = Relay::new(&rt, pg.clone(), nats, Outbox::Scheduler, Arc::clone(&written));
     rt.tasks().spawn(TaskKind::Critical, "outbox relay", relay.run(soft.clone()));
 
@@ -51,6 +55,6 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     rt.tasks().spawn(TaskKind::Critical, "ticker", ticker.run(soft.clone()));
 
     let routes = Routes::new(ScheduleServiceServer::new(ScheduleApi::new(pg, written)));
-    server::serve(&rt, listener, identity.verifier(), routes);
+    server::serve(&rt, listener, identity.verifier(), &auditor, routes);
     Ok(())
 }

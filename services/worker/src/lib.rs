@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use tokio::sync::Notify;
 use tonic::service::Routes;
+use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
 use yard_authn::{Identity, server};
 use yard_contracts::job::v1::job_service_server::JobServiceServer;
@@ -35,6 +36,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     pg.watch(&rt);
     let nats = Nats::connect(&config.nats, &rt).await?;
     revocations::follow(&rt, &nats, identity.verifier(), Need::Advice).await?;
+    let auditor = Auditor::start(&rt, nats.audit_trail());
 
     let ready = rt.health().await_start("telemetry partitions");
     let soft = rt.shutdown().soft().clone();
@@ -47,7 +49,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let telemetry = telemetry::queries::TelemetryApi::new(pg.clone(), rt.clock());
     let routes = Routes::new(TelemetryServiceServer::new(telemetry))
         .add_service(JobServiceServer::new(jobs::JobApi::new(pg, nats, rt.clock())));
-    server::serve(&rt, listener, identity.verifier(), routes);
+    server::serve(&rt, listener, identity.verifier(), &auditor, routes);
     Ok(())
 }
 

@@ -85,7 +85,8 @@ fn reading(tenant: TenantId, device: DeviceId, sequence: i64) -> TelemetryRecord
     }
 }
 
-async fn connect(url_file: &PathBuf) -> Result<jetstream::Context> {
+/// Connects with the user and password of the URL in a file.
+pub(crate) async fn connect(url_file: &PathBuf) -> Result<jetstream::Context> {
     let text = std::fs::read_to_string(url_file).context("read the NATS URL")?;
     let server: ServerAddr = text.trim_end().parse()?;
     let (user, password) = (server.username(), server.password());

@@ -2,6 +2,7 @@
 //! over the same TLS that only counts) and a source that fills the telemetry stream at once, so that
 //! the writer can be measured alone, and senders that need no platform, to measure the broker alone. Figures are one JSON object on standard output.
 
+mod audit;
 mod broker;
 mod fill;
 mod floor;
@@ -25,6 +26,10 @@ enum What {
     Broker(broker::BrokerArgs),
     /// Fills the telemetry stream with readings.
     Fill(fill::FillArgs),
+    /// Fills the audit stream with records.
+    AuditRecords(audit::RecordsArgs),
+    /// Makes audited calls, one after the other.
+    AuditedCalls(audit::CallsArgs),
 }
 
 /// Runs one of the counterparts.
@@ -39,6 +44,8 @@ pub fn main() -> Result<()> {
             What::Floor(args) => floor::run(&args).await,
             What::Broker(args) => broker::run(&args).await,
             What::Fill(args) => fill::run(&args).await,
+            What::AuditRecords(args) => audit::records(&args).await,
+            What::AuditedCalls(args) => audit::calls(&args).await,
         }
     })?;
     writeln!(std::io::stdout(), "{figures}")?;

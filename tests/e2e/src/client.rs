@@ -3,6 +3,9 @@
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
+/// A stream that says nothing for so long has said what there is to see.
+const QUIET: std::time::Duration = std::time::Duration::from_millis(700);
+
 /// What came back: enough to judge it, and every byte to search.
 #[derive(Debug, Clone)]
 pub struct Answer {
@@ -83,8 +86,7 @@ impl Client {
             .headers()
             .get("content-type")
             .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
-        // A stream that is open has no end; its first bytes are what there is to see.
-        let text = if streams { String::new() } else { read(&mut response).await? };
+        let text = if streams { watch(&mut response).await? } else { read(&mut response).await? };
         bytes.push_str(&text);
         Ok(Answer { status, bytes, json: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
@@ -103,6 +105,16 @@ impl Client {
         anyhow::ensure!(answer.status < 300, "{method} {path}: {} {}", answer.status, answer.bytes);
         Ok(answer.json)
     }
+}
+
+/// A stream to its end, or until nothing comes for a while: one of live events has no end.
+async fn watch(response: &mut reqwest::Response) -> anyhow::Result<String> {
+    let mut bytes = Vec::new();
+    while let Ok(chunk) = tokio::time::timeout(QUIET, response.chunk()).await {
+        let Some(chunk) = chunk? else { break };
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 async fn read(response: &mut reqwest::Response) -> anyhow::Result<String> {

@@ -93,6 +93,12 @@ impl Platform {
         &self.broker
     }
 
+    /// A file of the installation's keys.
+    #[must_use]
+    pub fn pki(&self, name: &str) -> PathBuf {
+        self.pki.join(name)
+    }
+
     /// The database behind it.
     #[must_use]
     pub const fn db(&self) -> &TestDb {
@@ -257,6 +263,7 @@ fn auth_over(places: &Places) -> String {
     format!(
         "{}http.listen = \"127.0.0.1:0\"\nredis.url = \"{}\"\n\
          sealing.key_file = \"{pki}/sealing.key\"\n\
+         audit.root_key_file = \"{pki}/audit-root.key\"\naudit.root_interval = \"1s\"\n\
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
          device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\

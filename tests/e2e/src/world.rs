@@ -19,6 +19,8 @@ pub struct Tenant {
     pub owner: Client,
     /// Reads only.
     pub viewer: Client,
+    /// The viewer's principal; they have signed in, so the audit trail knows them.
+    pub viewer_id: String,
     /// The viewer's address.
     pub viewer_email: String,
     /// Everybody's password.
@@ -79,6 +81,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let viewer = Client::sign_in(&base, &viewer_email, PASSWORD).await?;
     let me = owner.expect("GET", "/api/v1/me", None).await?;
     let tenant_id = text(&me, "tenant_id")?;
+    let viewer_id = text(&viewer.expect("GET", "/api/v1/me", None).await?, "principal_id")?;
     let canary = format!("canary-of-{slug}");
 
     let contract = json!({
@@ -122,6 +125,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         tenant_id,
         owner,
         viewer,
+        viewer_id,
         viewer_email,
         password: PASSWORD.to_owned(),
         device_id,

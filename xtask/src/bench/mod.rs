@@ -1,5 +1,6 @@
 //! `cargo xtask bench NAME`: what the platform carries on this machine, with everything on it.
 
+mod audit;
 mod broker;
 mod ingest;
 mod revocation;
@@ -35,6 +36,9 @@ pub(crate) struct BenchArgs {
     /// Readings for the writer.
     #[arg(long, default_value_t = 300_000)]
     readings: u64,
+    /// Records for the audit trail.
+    #[arg(long, default_value_t = 50_000)]
+    records: u64,
     /// Builds without optimisation: quick to try, no figures to publish.
     #[arg(long)]
     debug: bool,
@@ -50,6 +54,8 @@ enum Name {
     Broker,
     /// From the revocation of a certificate to the end of its device's connection, 50 times.
     Revocation,
+    /// Audited calls, and records to entries of a chain.
+    Audit,
 }
 
 /// Starts a platform of its own, measures and stops it.
@@ -86,6 +92,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     let measured = match args.name {
         Name::Ingest => ingest::measure(workspace, &mut platform, args, &interrupt),
         Name::Writer => writer::measure(workspace, &mut platform, args, &interrupt),
+        Name::Audit => audit::measure(workspace, &mut platform, args, &interrupt),
         Name::Revocation | Name::Broker => unreachable!("measured above"),
     };
     platform.stop();

@@ -1,5 +1,7 @@
 //! The six services as child processes.
 
+use std::net::SocketAddr;
+
 use anyhow::{Context, Result};
 use yard_stack::process::{Process, ProcessSpec, Ready, Signal};
 
@@ -40,6 +42,15 @@ impl Crew {
     pub(crate) fn get(&mut self, name: &str) -> Result<&mut Process> {
         let found = self.services.iter_mut().find(|service| service.spec().name == name);
         found.with_context(|| format!("there is no service {name}"))
+    }
+
+    /// Where a service answers operators.
+    pub(super) fn admin(&self, name: &str) -> Option<SocketAddr> {
+        let found = self.services.iter().find(|service| service.spec().name == name)?;
+        match &found.spec().ready {
+            Ready::Http(addr, _) => Some(*addr),
+            _ => None,
+        }
     }
 
     /// The services' names.

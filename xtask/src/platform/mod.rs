@@ -144,6 +144,18 @@ impl Platform {
             .arg(self.folders.profile(tenant.slug, role))
     }
 
+    /// The profile of a person who was signed in.
+    pub(crate) fn profile(&self, tenant: &DemoTenant, role: &str) -> PathBuf {
+        self.folders.profile(tenant.slug, role)
+    }
+
+    /// What a service's metrics say at this moment.
+    pub(crate) fn metrics(&self, service: &str) -> Result<String> {
+        let admin = self.crew.admin(service).with_context(|| format!("no service {service}"))?;
+        let answer = yard_stack::http::get(admin, "/metrics")?;
+        Ok(answer.body)
+    }
+
     /// Signs a demo person in, so that [`Platform::yard`] can act for them.
     pub(crate) fn sign_in(&self, tenant: &DemoTenant, role: &str) -> Result<()> {
         self.yard(tenant, role)

@@ -97,6 +97,7 @@ fn auth(edge: &Edge) -> Service {
         .nats(edge)
         .identity(edge)
         .path("sealing.key_file", &pki.join("sealing.key"))
+        .path("audit.root_key_file", &pki.join("audit-root.key"))
         .path("issuer.key_file", &pki.join("auth-issuer.key"))
         .path("device_ca.cert_file", &pki.join("device-ca.pem"))
         .path("device_ca.key_file", &pki.join("device-ca.key"))

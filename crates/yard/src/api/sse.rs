@@ -37,10 +37,18 @@ impl EventStream {
 
     /// The next event; `None` when the platform has ended the stream.
     pub async fn next(&mut self) -> Outcome<Option<Event>> {
+        let Some(data) = self.next_data().await? else { return Ok(None) };
+        let event = serde_json::from_str(&data)
+            .map_err(|error| Failure::other(format!("an event could not be read: {error}")))?;
+        Ok(Some(event))
+    }
+
+    /// The next item of a stream as it came; `None` when the platform has ended it.
+    pub async fn next_data(&mut self) -> Outcome<Option<String>> {
         loop {
             if let Some(block) = self.parser.next_block()? {
-                match read_block(&block)? {
-                    Some(event) => return Ok(Some(event)),
+                match read_block(block)? {
+                    Some(data) => return Ok(Some(data)),
                     None => continue,
                 }
             }
@@ -55,16 +63,14 @@ impl EventStream {
     }
 }
 
-fn read_block(block: &Block) -> Outcome<Option<Event>> {
+fn read_block(block: Block) -> Outcome<Option<String>> {
     if block.data.is_empty() {
         return Ok(None);
     }
     if block.name == "error" {
         return Err(Failure::Refused(Box::new(super::Problem::of_stream(&block.data))));
     }
-    let event = serde_json::from_str(&block.data)
-        .map_err(|error| Failure::other(format!("an event could not be read: {error}")))?;
-    Ok(Some(event))
+    Ok(Some(block.data))
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -147,6 +153,6 @@ mod tests {
             data: r#"{"status":403,"code":"auth.forbidden","detail":"no","instance":"i"}"#
                 .to_owned(),
         };
-        assert_eq!(read_block(&block).unwrap_err().code(), Some("auth.forbidden"));
+        assert_eq!(read_block(block).unwrap_err().code(), Some("auth.forbidden"));
     }
 }

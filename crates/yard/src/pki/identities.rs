@@ -47,9 +47,22 @@ pub(super) fn add_files(files: &mut KeyFiles) -> Outcome {
     files.add("auth-issuer.key", issuer.pem);
     keys.push(jwk(format!("issuer:{}", thumbprint(&issuer.x)), issuer.x));
     files.add("sealing.key", sealing_key()?);
+    add_audit_key(files)?;
     let json = serde_json::to_string_pretty(&KeySet { keys })
         .map_err(|error| Failure::other(error.to_string()))?;
     files.add("trust.json", json + "\n");
+    Ok(())
+}
+
+/// The key that signs the audit trail, and its public half for whoever verifies an export. It stays
+/// out of the trust file: it speaks for nobody.
+fn add_audit_key(files: &mut KeyFiles) -> Outcome {
+    let key = SigningKey::generate()?;
+    files.add("audit-root.key", key.pem);
+    let keys = vec![jwk(format!("audit:{}", thumbprint(&key.x)), key.x)];
+    let json = serde_json::to_string_pretty(&KeySet { keys })
+        .map_err(|error| Failure::other(error.to_string()))?;
+    files.add("audit-keys.json", json + "\n");
     Ok(())
 }
 

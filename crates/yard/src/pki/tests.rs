@@ -27,6 +27,8 @@ fn pki_init_makes_exactly_the_agreed_files() {
     assert_eq!(
         names,
         [
+            "audit-keys.json",
+            "audit-root.key",
             "auth-issuer.key",
             "broker.key",
             "broker.pem",

@@ -33,6 +33,11 @@ impl From<Code> for Refusal {
 }
 
 impl Refusal {
+    /// Refused here, before any service saw it.
+    pub(crate) const fn is_own(&self) -> bool {
+        self.incident.is_none()
+    }
+
     /// What a service answered.
     pub(crate) fn of_status(status: &tonic::Status) -> Self {
         let text = |key| status.metadata().get(key).and_then(|v| v.to_str().ok());

@@ -13,6 +13,8 @@ use prost_reflect::DynamicMessage;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 use tonic::metadata::{MetadataMap, MetadataValue};
+use yard_authn::Caller;
+use yard_authn::audit::{self, Auditor, Origin};
 use yard_contracts::access::v1::{Policy, Scope};
 use yard_fault::{Class, Code, Fault};
 use yard_runtime::trace;
@@ -36,12 +38,43 @@ pub(crate) struct Transcoder {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) origins: Origins,
     pub(crate) limits: Limits,
+    pub(crate) auditor: Auditor,
     pub(crate) soft: CancellationToken,
 }
 
 impl Transcoder {
-    /// Answers a call of `route`.
+    /// Answers a call of `route`. What is refused here for lack of right is told to the audit
+    /// trail; what a service refuses, the service tells.
     pub(crate) async fn answer(
+        &self,
+        context: &Context,
+        route: &Route,
+        captured: &[&str],
+        parts: &Parts,
+        content: Body,
+    ) -> Result<Response, Refusal> {
+        let answer = self.carry_out(context, route, captured, parts, content).await;
+        if let Err(refusal) = &answer
+            && refusal.is_own()
+            && refusal.fault.class() == Class::Forbidden
+        {
+            self.tell(context, route, &parts.headers, refusal.fault.code()).await;
+        }
+        answer
+    }
+
+    async fn tell(&self, context: &Context, route: &Route, headers: &HeaderMap, code: Code) {
+        let session = self.sessions.resolve(&Credential::of(headers)).await.ok();
+        let caller = session.map_or_else(Caller::anonymous, |session| session.caller.clone());
+        let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+        let parent = trace::current().or_else(|| context.traceparent.clone());
+        let address = context.client.to_string();
+        let origin = Origin::new(&address, agent.unwrap_or_default(), parent.as_deref());
+        let (path, incident) = (route.rpc.path.path(), context.request_id.as_str());
+        self.auditor.denials().note(&caller, path, incident, origin, code);
+    }
+
+    async fn carry_out(
         &self,
         context: &Context,
         route: &Route,
@@ -169,9 +202,11 @@ fn metadata(
         metadata.insert(IDEMPOTENCY_KEY, key.ok_or(Code::IdempotencyKeyInvalid)?);
     }
     let parent = trace::current().or_else(|| context.traceparent.clone());
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
     let texts = [
         (trace::TRACEPARENT, parent),
-        ("yard-client-ip", Some(context.client.to_string())),
+        (audit::USER_AGENT, agent.map(|text| text.chars().take(audit::LONGEST_AGENT).collect())),
+        (audit::CLIENT_ADDRESS, Some(context.client.to_string())),
         ("yard-request-id", Some(context.request_id.clone())),
     ];
     for (name, text) in texts {

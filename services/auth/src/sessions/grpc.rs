@@ -11,6 +11,7 @@ use yard_contracts::identity::v1::{
 };
 use yard_contracts::values::timestamp;
 use yard_fault::Fault;
+use yard_ids::{PrincipalId, TenantId};
 use yard_pg::{Actor, PlatformTx};
 
 use super::login::{Credentials, Opened, Place};
@@ -91,9 +92,11 @@ impl SessionsGrpc {
             let by_token = by_token?;
             let LoginRequest { email, password, tenant, .. } = request;
             let credentials = Credentials::new(&email, password, tenant, source)?;
-            Ok((by_token, self.login.login(credentials).await?))
+            Ok((by_token, self.login.login(credentials, call).await?))
         };
+        call.note(|notes| notes.sign_in = true);
         let (by_token, opened) = opened.await.rpc(call, "sign in")?.into_inner();
+        note_opened(call, &opened);
         let token = opened.token.expose().to_owned();
         let cookie = format!("{token};{}", self.lifetime.whole_seconds());
         let mut response = Response::new(LoginResponse {
@@ -138,6 +141,19 @@ impl SessionsGrpc {
             permissions: caller.permissions().to_vec(),
         })
     }
+}
+
+/// Tells the audit trail who signed in, and where.
+fn note_opened(call: &Call, opened: &Opened) {
+    let person = PrincipalId::from_uuid(opened.account.principal_id);
+    call.note(|notes| {
+        notes.actor = Some(format!("person:{person}"));
+        notes.acting_as = Some(opened.place.role().to_owned());
+        notes.tenant = match &opened.place {
+            Place::Tenant(membership) => Some(TenantId::from_uuid(membership.tenant_id)),
+            Place::Platform => None,
+        };
+    });
 }
 
 fn me_of(opened: Opened) -> Me {

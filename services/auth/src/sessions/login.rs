@@ -2,9 +2,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
-use yard_authn::password;
+use yard_authn::{Call, password};
 use yard_fault::{Code, Fault};
-use yard_ids::{Clock, IdSource};
+use yard_ids::{Clock, IdSource, PrincipalId, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
 
 use super::exchange::SYSTEM_ADMINISTRATOR;
@@ -101,8 +101,12 @@ impl Login {
     /// # Errors
     /// `auth.invalid_credentials`, `auth.throttled`; only after a right password
     /// `tenant.suspended` and the question for the tenant.
-    pub(super) async fn login(&self, credentials: Credentials) -> Result<Opened, Fault> {
-        let done = self.attempt(credentials).await;
+    pub(super) async fn login(
+        &self,
+        credentials: Credentials,
+        call: &Call,
+    ) -> Result<Opened, Fault> {
+        let done = self.attempt(credentials, call).await;
         telemetry::login(match &done {
             Ok(_) => "opened",
             Err(fault) => match fault.code() {
@@ -116,11 +120,12 @@ impl Login {
         done
     }
 
-    async fn attempt(&self, credentials: Credentials) -> Result<Opened, Fault> {
+    async fn attempt(&self, credentials: Credentials, call: &Call) -> Result<Opened, Fault> {
         let Credentials { email, password, tenant, source } = credentials;
         let attempt = Attempt::new(&email, source);
         self.0.throttle.admit(&attempt).await?;
         let (account, memberships) = self.find(&email).await?;
+        note_attempt(call, account.as_ref(), &memberships, tenant.as_deref());
         let hash = account.as_ref().map(|account| account.password_hash.clone());
         let right = self.0.passwords.verify(password, hash).await?;
         let account = account.filter(|account| right && account.disabled_at.is_none());
@@ -157,6 +162,29 @@ impl Login {
         tx.commit().await?;
         Ok(Opened { token, expires_at: session.expires_at, account, place })
     }
+}
+
+/// Tells the audit trail whom someone tries to be, and in which tenant if that is clear. Who is
+/// unknown is not named: what was typed may be anyone's.
+fn note_attempt(
+    call: &Call,
+    account: Option<&Account>,
+    memberships: &[Membership],
+    wanted: Option<&str>,
+) {
+    let Some(account) = account else { return };
+    let person = PrincipalId::from_uuid(account.principal_id);
+    let place = match (wanted, memberships) {
+        (None, _) if account.system_administrator => None,
+        (None, [only]) => Some(only),
+        (None, _) => None,
+        (Some(slug), all) => all.iter().find(|membership| membership.slug == slug),
+    };
+    call.note(|notes| {
+        notes.subject = Some(person);
+        notes.object = Some(("person".to_owned(), person.to_string()));
+        notes.tenant = place.map(|membership| TenantId::from_uuid(membership.tenant_id));
+    });
 }
 
 /// Which place the session shall be in.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{
-    Config, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig, MqttConfig, RedisConfig,
+    AuditConfig, Config, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig, MqttConfig,
+    RedisConfig,
     SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
@@ -19,6 +20,7 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use yard_authn::revocations::{self, Need};
 use yard_authn::{Claims, IdentityConfig, Signer, Verifier};
+use yard_contracts::audit::v1::audit_service_client::AuditServiceClient;
 use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
 use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
@@ -87,6 +89,10 @@ impl Auth {
 
     pub(crate) fn sessions(&self) -> SessionServiceClient<Channel> {
         SessionServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn audit(&self) -> AuditServiceClient<Channel> {
+        AuditServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn people(&self) -> PeopleServiceClient<Channel> {
@@ -234,6 +240,7 @@ fn make_keys(folder: &Path) {
         let x = URL_SAFE_NO_PAD.encode(key.public_key_raw());
         keys.push(serde_json::json!({"kty": "OKP", "crv": "Ed25519", "x": x, "kid": kid}));
     }
+    write("audit-root.key", KeyPair::generate_for(&PKCS_ED25519).unwrap().serialize_pem());
     write("sealing.key", format!("k1:{}\n", STANDARD.encode([7; 32])));
     write("trust.json", serde_json::json!({ "keys": keys }).to_string());
     let mut ca = CertificateParams::default();
@@ -257,6 +264,11 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         identity: IdentityConfig { key_file: file("auth.key"), trust_file: file("trust.json") },
         nats: NatsConfig::for_test(&nats.url()),
         sealing: SealingConfig { key_file: file("sealing.key") },
+        audit: AuditConfig {
+            root_key_file: file("audit-root.key"),
+            root_interval: Duration::from_millis(200),
+            retention: Duration::ZERO,
+        },
         issuer: IssuerConfig { key_file: file("issuer.key") },
         keys: KeysConfig {
             rotate_every: Duration::from_secs(30 * 86_400),

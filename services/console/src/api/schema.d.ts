@@ -125,6 +125,171 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/audit/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tenant's entries, newest first
+         * @description The tenant's entries, newest first.
+         */
+        get: operations["searchAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tenant's whole chain with the signed roots that anchor it, oldest first, as server-sent events
+         * @description The tenant's whole chain with the signed roots that anchor it, oldest first, as server-sent
+         *     events. What `yard audit export` writes and `yard audit verify` checks without asking anyone.
+         */
+        get: operations["exportAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/platform/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The platform's entries, newest first: system administrators' acts, and sign-ins and refusals that belong to no tenant
+         * @description The platform's entries, newest first: system administrators' acts, and sign-ins and refusals
+         *     that belong to no tenant. Tenants' entries are not among them.
+         */
+        get: operations["searchPlatformAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/platform/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The platform's whole chain; see ExportAuditEvents
+         * @description The platform's whole chain; see ExportAuditEvents.
+         */
+        get: operations["exportPlatformAuditEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/platform/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The state of the platform's chain
+         * @description The state of the platform's chain.
+         */
+        get: operations["getPlatformAuditStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/roots": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Roots over the heads of all chains, newest first
+         * @description Roots over the heads of all chains, newest first. Public, so that anyone can keep a copy and
+         *     hold it against a later export; a root tells nothing of the chains under it.
+         */
+        get: operations["listAuditRoots"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long the tenant's chain is, and up to where it is checked and signed
+         * @description How long the tenant's chain is, and up to where it is checked and signed.
+         */
+        get: operations["getAuditStatus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit/subjects/{subject_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Destroys the key under which a person's e-mail, name, addresses and user agents are sealed in the tenant's chain
+         * @description Destroys the key under which a person's e-mail, name, addresses and user agents are sealed in
+         *     the tenant's chain. The entries stay, and the chain still verifies; who it was cannot be read
+         *     any more, by nobody. Cannot be undone.
+         */
+        delete: operations["eraseSubject"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/certificates/{serial}/revocation": {
         parameters: {
             query?: never;
@@ -655,6 +820,193 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description Proof that a signed root covers the chain up to an entry. */
+        AuditAnchor: {
+            /** @description From the chain's leaf to the root: "L" or "R" (the side the neighbour is on) and its hash. */
+            path: string[];
+            root?: components["schemas"]["AuditRoot"];
+            /**
+             * Format: int64
+             * @description The entry that was the head when the root was made.
+             */
+            sequence: number;
+        };
+        /** @description One entry of a chain. */
+        AuditEvent: {
+            /** @description The role in which the actor acted. */
+            acting_as: string;
+            /** @description The RPC, for example "yard.device.v1.DeviceService/CreateDevice". */
+            action: string;
+            /** @description "person:<id>", "service:<name>" or "anonymous". */
+            actor: string;
+            /**
+             * @description The network the call came from: an IPv4 address without its last 8 bits, an IPv6 address
+             *     without its last 80.
+             */
+            address_prefix: string;
+            /** @description Names of the fields that were changed, where the call names them; never their values. */
+            changed_fields: string[];
+            event_id: string;
+            /** @description SHA-256 over this entry and `previous_hash`, hexadecimal: docs/audit-chain.md. */
+            hash: string;
+            /** @description The id under which the services' logs have the rest. */
+            incident: string;
+            kind: components["schemas"]["AuditKind"];
+            object_id: string;
+            /** @description What it was done to, for example "device"; empty where nothing is named. */
+            object_type: string;
+            /**
+             * Format: date-time
+             * @description When the service saw it, to the microsecond.
+             */
+            occurred_at?: string;
+            /** @description "ok", the code it was refused with, or "unknown": the service ended before it could tell. */
+            outcome: string;
+            /** @description Who it was; left out where nobody is named. */
+            personal?: components["schemas"]["AuditPersonal"];
+            /** @description SHA-256 over `personal` with its salt, hexadecimal; empty without. */
+            personal_commitment: string;
+            /** @description Hash of the entry before, hexadecimal; 64 zeros for the first. */
+            previous_hash: string;
+            /**
+             * Format: date-time
+             * @description When it was added to the chain, to the microsecond.
+             */
+            recorded_at?: string;
+            /**
+             * Format: int32
+             * @description How many refusals of the same kind within ten seconds this one stands for; 1 otherwise.
+             */
+            repeats: number;
+            /**
+             * Format: int64
+             * @description The sequence of the entry with outcome "unknown" that this one resolves; 0 otherwise.
+             */
+            resolves: number;
+            /**
+             * Format: int64
+             * @description Position in its chain, from 1, without gaps.
+             */
+            sequence: number;
+            /** @description The service that reports it. */
+            service: string;
+            /** @description The session it was done in; empty without one. */
+            session_id: string;
+            /** @description Empty for the platform's chain. */
+            tenant_id: string;
+            /** @description W3C trace id, 32 hexadecimal digits; empty if the call was not traced. */
+            trace_id: string;
+        };
+        AuditExportEnd: {
+            /** @description SHA-256 over everything before, hexadecimal: docs/audit-chain.md. */
+            digest: string;
+            /** Format: date-time */
+            exported_at?: string;
+            key_id: string;
+            last_hash: string;
+            /** Format: int64 */
+            last_sequence: number;
+            /** @description Over header, digest and time, hexadecimal. */
+            signature: string;
+        };
+        AuditExportHeader: {
+            /** @description UUID of the tenant, or "platform". */
+            chain: string;
+            /** @description Hash of the entry before the first. */
+            first_previous_hash: string;
+            /**
+             * Format: int64
+             * @description Entries before this one were removed by retention; 1 while none were.
+             */
+            first_sequence: number;
+            /** @description "switchyard-audit-1". */
+            format: string;
+        };
+        /** @description Exactly one of the fields is set. */
+        AuditExportItem: {
+            /** @description Follows the event that it anchors. */
+            anchor?: components["schemas"]["AuditAnchor"];
+            /** @description Always the last; without it the export is incomplete. */
+            end?: components["schemas"]["AuditExportEnd"];
+            event?: components["schemas"]["AuditEvent"];
+            /** @description Always the first. */
+            header?: components["schemas"]["AuditExportHeader"];
+        };
+        /**
+         * @description What an entry tells of.
+         *     - `AUDIT_KIND_CALL`: A call whose policy asks for an entry.
+         *     - `AUDIT_KIND_SIGN_IN`: A sign-in or one of its steps, successful or not.
+         *     - `AUDIT_KIND_DENIAL`: A call that was not let in.
+         *     - `AUDIT_KIND_BREAK_GLASS`: An act of a system administrator inside a tenant.
+         * @enum {string}
+         */
+        AuditKind: "AUDIT_KIND_UNSPECIFIED" | "AUDIT_KIND_CALL" | "AUDIT_KIND_SIGN_IN" | "AUDIT_KIND_DENIAL" | "AUDIT_KIND_BREAK_GLASS";
+        /** @description Personal data of an entry. Stored sealed under a key of the person's own. */
+        AuditPersonal: {
+            /** @description Full address the call came from. */
+            address: string;
+            display_name: string;
+            /** @description As at the time of the entry. */
+            email: string;
+            /** @description The key is destroyed; everything below is empty for ever. */
+            erased: boolean;
+            /** @description 32 random bytes, hexadecimal, that keep the commitment from being guessed. */
+            salt: string;
+            /** @description The person. */
+            subject_id: string;
+            /** @description What the client called itself; at most 256 bytes. */
+            user_agent: string;
+        };
+        /** @description A Merkle root over the heads of all chains. */
+        AuditRoot: {
+            /** @description Id of the Ed25519 key. */
+            key_id: string;
+            /**
+             * Format: date-time
+             * @description To the microsecond.
+             */
+            made_at?: string;
+            /** @description Hexadecimal. */
+            merkle_root: string;
+            /**
+             * Format: int64
+             * @description From 1, without gaps.
+             */
+            number: number;
+            /** @description Digest of the root before, hexadecimal; 64 zeros for the first. */
+            previous_digest: string;
+            /** @description Over this root's digest, hexadecimal. */
+            signature: string;
+        };
+        AuditStatus: {
+            /**
+             * Format: int64
+             * @description The entry up to which a signed root covers this chain.
+             */
+            anchored_sequence: number;
+            /**
+             * Format: int64
+             * @description Entries before this one were removed by retention.
+             */
+            first_sequence: number;
+            head_hash: string;
+            /**
+             * Format: int64
+             * @description Entries that the chain has ever had.
+             */
+            head_sequence: number;
+            /** @description The newest root; left out before the first. */
+            last_root?: components["schemas"]["AuditRoot"];
+            /** @description Empty while the chain is whole; otherwise what was found. */
+            problem: string;
+            /** Format: date-time */
+            verified_at?: string;
+            /**
+             * Format: int64
+             * @description The entry up to which hashes and links were computed again and found right.
+             */
+            verified_sequence: number;
+        };
         /** @description Field names as the Pusher protocol asks. */
         AuthorizeChannelResponse: {
             /** @description Passed on to the socket as it is. The socket then ends with the caller's session. */
@@ -854,6 +1206,13 @@ export interface components {
             /** Format: date-time */
             not_after?: string;
         };
+        EraseSubjectResponse: {
+            /**
+             * Format: int64
+             * @description Entries whose personal data can no longer be read.
+             */
+            entries: number;
+        };
         Fire: {
             /** @description "plan", "catch-up" or "by hand". */
             cause: string;
@@ -912,6 +1271,10 @@ export interface components {
             /** Format: date-time */
             expires_at?: string;
             holder: string;
+        };
+        ListAuditRootsResponse: {
+            next_page_token: string;
+            roots: components["schemas"]["AuditRoot"][];
         };
         ListCommandsResponse: {
             commands: components["schemas"]["Command"][];
@@ -1116,6 +1479,10 @@ export interface components {
             paused: boolean;
             /** @description IANA name. */
             time_zone: string;
+        };
+        SearchAuditEventsResponse: {
+            events: components["schemas"]["AuditEvent"][];
+            next_page_token: string;
         };
         SequenceGap: {
             /** Format: int64 */
@@ -1555,6 +1922,288 @@ export interface operations {
             409: components["responses"]["Conflict"];
             413: components["responses"]["TooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    searchAuditEvents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description An action or the start of one, for example "yard.device.v1.DeviceService/CreateDevice" or
+                 *     "yard.identity.v1.". At most 128 bytes.
+                 */
+                action?: string;
+                /** @description Exactly this actor, for example "person:0190…". At most 128 bytes. */
+                actor?: string;
+                /** @description Entries that occurred at this time or later. */
+                from?: string;
+                /** @description The id that an error answer gave as `instance`. At most 64 bytes. */
+                incident?: string;
+                kind?: components["schemas"]["AuditKind"];
+                /** @description Exactly this object. At most 128 bytes. */
+                object_id?: string;
+                /** @description For example "device". At most 64 bytes. */
+                object_type?: string;
+                /** @description "ok", a code such as "auth.forbidden", or "unknown". "refused" finds everything but "ok". */
+                outcome?: string;
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+                /** @description Entries that occurred before this time. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchAuditEventsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    exportAuditEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    searchPlatformAuditEvents: {
+        parameters: {
+            query?: {
+                /**
+                 * @description An action or the start of one, for example "yard.device.v1.DeviceService/CreateDevice" or
+                 *     "yard.identity.v1.". At most 128 bytes.
+                 */
+                action?: string;
+                /** @description Exactly this actor, for example "person:0190…". At most 128 bytes. */
+                actor?: string;
+                /** @description Entries that occurred at this time or later. */
+                from?: string;
+                /** @description The id that an error answer gave as `instance`. At most 64 bytes. */
+                incident?: string;
+                kind?: components["schemas"]["AuditKind"];
+                /** @description Exactly this object. At most 128 bytes. */
+                object_id?: string;
+                /** @description For example "device". At most 64 bytes. */
+                object_type?: string;
+                /** @description "ok", a code such as "auth.forbidden", or "unknown". "refused" finds everything but "ok". */
+                outcome?: string;
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+                /** @description Entries that occurred before this time. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SearchAuditEventsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    exportPlatformAuditEvents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getPlatformAuditStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditStatus"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listAuditRoots: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAuditRootsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getAuditStatus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditStatus"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    eraseSubject: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                /** @description The person; see AuditPersonal. */
+                subject_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EraseSubjectResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];

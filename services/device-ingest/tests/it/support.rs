@@ -252,12 +252,17 @@ impl World {
         contract: &Contract,
         name: &str,
     ) -> Device {
-        let request = CreateDeviceRequest {
-            name: name.to_owned(),
-            contract_id: contract.contract_id.clone(),
-            ..CreateDeviceRequest::default()
-        };
+        let request = device_request(contract, name);
         service.devices().create_device(self.own(request)).await.unwrap().into_inner()
+    }
+}
+
+/// A device of a contract.
+pub(crate) fn device_request(contract: &Contract, name: &str) -> CreateDeviceRequest {
+    CreateDeviceRequest {
+        name: name.to_owned(),
+        contract_id: contract.contract_id.clone(),
+        ..CreateDeviceRequest::default()
     }
 }
 

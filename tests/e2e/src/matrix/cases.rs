@@ -15,6 +15,14 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
             "email": tenant.viewer_email, "password": tenant.password,
             "delivery": "SESSION_DELIVERY_TOKEN",
         }),
+        "AuditService/SearchAuditEvents" => json!({"page_size": 200}),
+        "AuditService/SearchPlatformAuditEvents"
+        | "AuditService/GetAuditStatus"
+        | "AuditService/GetPlatformAuditStatus"
+        | "AuditService/ExportAuditEvents"
+        | "AuditService/ExportPlatformAuditEvents"
+        | "AuditService/ListAuditRoots" => json!({}),
+        "AuditService/EraseSubject" => json!({"subject_id": tenant.viewer_id}),
         "SessionService/Logout" | "SessionService/GetMe" => json!({}),
         "SessionService/ExchangeSession" => json!({"session_token": "yst_unknown"}),
         "PeopleService/ListPeople" => json!({"page_size": 50}),

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod audit;
 mod catalogue;
 mod certificates;
 mod matrix;

@@ -5,6 +5,10 @@
 //! stored exactly once. Then, in a run of its own, the broker: it acknowledges before anybody else
 //! knows of a reading, so what it had not yet written down is lost with it. That loss is measured,
 //! and the devices that wait for storage receipts must not see it.
+//!
+//! Meanwhile a person makes one thing after the other: what took effect has to be in the audit trail.
+
+mod acts;
 
 use std::collections::BTreeMap;
 use std::thread;
@@ -15,6 +19,8 @@ use clap::Args;
 use serde_json::json;
 use yard_stack::process::Process;
 use yard_stack::{Durability, Tools};
+
+use acts::Acts;
 
 use crate::fleet::{Fleet, Pace, Plan, Receipts};
 use crate::interrupt::Interrupt;
@@ -89,10 +95,13 @@ fn both_parts(
 
     let mut fleet = Fleet::start(platform, workspace, &plan)?;
     fleet.wait_connected(interrupt)?;
+    let acts = Acts::start(platform)?;
     for victim in &victims {
         restarts.insert(victim.clone(), strike(platform, victim, interrupt)?);
     }
     fleet.stop()?;
+    let acts = acts.settle(platform, interrupt)?;
+    say::note(format!("  the audit trail: {acts}"));
     let calm = fleet.verify(platform, SETTLE)?;
     say::note(format!("  without the broker: {calm:?}"));
 
@@ -112,6 +121,7 @@ fn both_parts(
         "out_of_order": all.out_of_order,
         "broker_loss": all.lost.saturating_sub(calm.lost),
         "receipts_lost": all.receipts_lost,
+        "audit": acts,
         "seconds_to_ready": restarts,
     });
     if args.json {

@@ -1,0 +1,6 @@
+//! Exports against those who would change them.
+
+#![cfg(test)]
+
+mod tampering;
+mod vector;
