@@ -20,8 +20,8 @@ pub mod transcode;
 
 use std::sync::Arc;
 
-use yard_authn::audit::Auditor;
 use yard_authn::Identity;
+use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
 use yard_contracts::identity::v1::GetKeySetRequest;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;

@@ -35,8 +35,7 @@ mod telemetry;
 
 pub use config::{
     AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig,
-    MqttConfig,
-    RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;

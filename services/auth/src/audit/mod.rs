@@ -9,6 +9,7 @@ mod append;
 mod export;
 pub(crate) mod grpc;
 mod incoming;
+mod key_rows;
 mod people;
 mod read;
 mod roots;

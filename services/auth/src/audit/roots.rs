@@ -12,8 +12,8 @@ use yard_pg::{Actor, PgError, PlatformTx};
 
 use super::incoming::to_microseconds;
 use super::rows::{self, HeadRow};
-use super::store::{self, hash_of};
-use super::{Desk, chain_name, subjects};
+use super::store::hash_of;
+use super::{Desk, chain_name, key_rows, subjects};
 use crate::config::AuditConfig;
 use crate::telemetry;
 
@@ -242,7 +242,7 @@ async fn anchor(
 async fn require_keys(desk: &Desk) -> anyhow::Result<()> {
     let kids = async {
         let mut tx = PlatformTx::begin(&desk.pg, &Actor::service("auth")).await?;
-        store::sealing_kids(&mut tx).await
+        key_rows::sealing_kids(&mut tx).await
     };
     match kids.await {
         Ok(kids) => Ok(desk.sealer.require(kids.iter().map(String::as_str))?),

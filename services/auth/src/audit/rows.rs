@@ -8,7 +8,8 @@ use yard_audit::{Entry, Root};
 use yard_pg::PgError;
 
 use super::chain_name;
-use super::store::{SubjectKey, hash_of};
+use super::key_rows::SubjectKey;
+use super::store::hash_of;
 
 /// A stored entry.
 #[derive(Debug, FromRow)]

@@ -13,7 +13,7 @@ use yard_authn::seal::Sealer;
 use yard_fault::Fault;
 use yard_pg::PlatformTx;
 
-use super::store;
+use super::key_rows::{self, SubjectKey};
 use crate::secrets;
 
 /// What the service's sealing knows these keys as.
@@ -43,7 +43,7 @@ pub(super) async fn keys(
     if subjects.is_empty() {
         return Ok(SubjectKeys(HashMap::new()));
     }
-    let mut stored = store::subject_keys(tx, subjects).await?;
+    let mut stored = key_rows::subject_keys(tx, subjects).await?;
     let has = |(chain, subject): &(Uuid, String)| {
         stored.iter().any(|key| key.tenant_id == *chain && key.subject_id == *subject)
     };
@@ -57,16 +57,16 @@ pub(super) async fn keys(
         ));
     }
     if !made.is_empty() {
-        store::insert_subject_keys(tx, &made, now).await?;
-        stored = store::subject_keys(tx, subjects).await?;
+        key_rows::insert_subject_keys(tx, &made, now).await?;
+        stored = key_rows::subject_keys(tx, subjects).await?;
     }
     open(sealer, stored)
 }
 
 /// Opens stored keys.
-pub(super) fn open(sealer: &Sealer, stored: Vec<store::SubjectKey>) -> Result<SubjectKeys, Fault> {
+pub(super) fn open(sealer: &Sealer, stored: Vec<SubjectKey>) -> Result<SubjectKeys, Fault> {
     let mut keys = HashMap::new();
-    for store::SubjectKey { tenant_id, subject_id, sealed_key } in stored {
+    for SubjectKey { tenant_id, subject_id, sealed_key } in stored {
         let Some(sealed) = sealed_key else { continue };
         let raw = sealer.open(PURPOSE, &binding(tenant_id, &subject_id), &sealed)?;
         let key = UnboundKey::new(&AES_256_GCM, &raw)
@@ -78,13 +78,13 @@ pub(super) fn open(sealer: &Sealer, stored: Vec<store::SubjectKey>) -> Result<Su
 
 /// Seals anew what another key than the active one sealed; at most so many.
 pub(super) async fn reseal(tx: &mut PlatformTx, sealer: &Sealer, most: i64) -> Result<(), Fault> {
-    for key in store::sealed_before(tx, &sealer.active(), most).await? {
-        let store::SubjectKey { tenant_id, subject_id, sealed_key: Some(sealed) } = key else {
+    for key in key_rows::sealed_before(tx, &sealer.active(), most).await? {
+        let SubjectKey { tenant_id, subject_id, sealed_key: Some(sealed) } = key else {
             continue;
         };
         let bound = binding(tenant_id, &subject_id);
         if let Some(anew) = sealer.reseal(PURPOSE, &bound, &sealed)? {
-            store::replace_key(tx, tenant_id, &subject_id, &anew).await?;
+            key_rows::replace_key(tx, tenant_id, &subject_id, &anew).await?;
         }
     }
     Ok(())

@@ -24,6 +24,8 @@ use crate::telemetry;
 const MOST_AT_ONCE: usize = 500;
 /// Records of this service that wait for the next transaction.
 const QUEUE: usize = 4_096;
+/// After the soft stop.
+const QUIET: Duration = Duration::from_secs(5);
 /// How long the end of a call may take. Calls are answered within ten seconds, streams tell their
 /// beginning.
 const GIVEN_UP_AFTER: time::Duration = time::Duration::minutes(2);
@@ -57,7 +59,7 @@ impl Trail {
 /// Starts the writer of this service's own records, and the sweep.
 pub(super) fn start(desk: &Desk, runtime: &Runtime, sweep_every: Duration) -> Trail {
     let (sender, receiver) = mpsc::channel(QUEUE);
-    // Until the hard stop: calls that are finished after the soft one still tell of their end.
+    // Beyond the soft stop: calls that are finished after it still tell of their end.
     let (soft, hard) = (runtime.shutdown().soft().clone(), runtime.shutdown().hard().clone());
     let work = write(desk.clone(), receiver, soft.clone(), hard);
     runtime.tasks().spawn(TaskKind::Critical, "audit writer", work);
@@ -97,10 +99,11 @@ async fn write(
     }
 }
 
-/// A quiet moment after the soft stop: calls in hand have told of their end by then.
+/// The writer ends when the last call in hand is over and nobody can send any more. Should
+/// somebody hold on without a word, it does not wait for ever.
 async fn idle_after(soft: &CancellationToken) {
     soft.cancelled().await;
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    tokio::time::sleep(QUIET).await;
 }
 
 /// Announced calls whose service died become entries with an unknown outcome.

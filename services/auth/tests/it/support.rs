@@ -5,8 +5,7 @@ use std::time::Duration;
 
 use auth::{
     AuditConfig, Config, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig, MqttConfig,
-    RedisConfig,
-    SealingConfig, SessionsConfig, ThrottleConfig,
+    RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};

@@ -77,3 +77,25 @@ async fn audited_calls_of_other_services_are_exported_and_verified_offline() {
     assert!(refused.to_string().contains("its hash is not that of its content"), "{refused}");
     platform.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_gateway_refuses_is_told_to_the_tenant_of_the_caller() {
+    let platform = Platform::start().await.expect("the platform starts");
+    let base = platform.base_url();
+    let owner = Client::sign_in(&base, "owner@a.test", PASSWORD).await.unwrap();
+    let viewer = Client::sign_in(&base, "viewer@a.test", PASSWORD).await.unwrap();
+    let device = json!({"name": "no", "contract_id": "0190a6f2-7c2a-7b52-9c11-000000000001"});
+    let refused = viewer.call("POST", "/api/v1/devices", Some(&device)).await.unwrap();
+    assert_eq!(refused.status, 403);
+    let found = eventually(SOON, || async {
+        let found = find(&owner, "kind=AUDIT_KIND_DENIAL").await;
+        (found.len() == 1).then_some(found)
+    })
+    .await;
+    assert_eq!(found[0]["service"], "api-gateway");
+    assert_eq!(found[0]["outcome"], "auth.forbidden");
+    assert_eq!(found[0]["action"], "yard.device.v1.DeviceService/CreateDevice");
+    assert_eq!(found[0]["incident"], refused.json["instance"]);
+    assert_eq!(found[0]["personal"]["email"], "viewer@a.test");
+    platform.stop().await;
+}
