@@ -70,7 +70,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
             publish(args, &broker::measure(workspace, args)?);
             return Ok(());
         }
-        Name::Ingest | Name::Writer => {}
+        Name::Ingest | Name::Writer | Name::Audit => {}
     }
     let interrupt = Interrupt::install()?;
     let progress = &mut |line: &str| say::note(format!("    {line}"));

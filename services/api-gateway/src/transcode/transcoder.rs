@@ -64,7 +64,7 @@ impl Transcoder {
     }
 
     async fn tell(&self, context: &Context, route: &Route, headers: &HeaderMap, code: Code) {
-        let session = self.sessions.resolve(&Credential::of(headers)).await.ok();
+        let session = self.sessions.resolve(&Credential::of(headers), false).await.ok();
         let caller = session.map_or_else(Caller::anonymous, |session| session.caller.clone());
         let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
         let parent = trace::current().or_else(|| context.traceparent.clone());
