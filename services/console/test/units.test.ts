@@ -127,7 +127,7 @@ describe('navigation', () => {
   it('offers only what the person may use, and no empty group', () => {
     expect(labels(['devices.read'])).toEqual([['', 'Devices']])
     expect(labels(['devices.enroll'])).toEqual([['', 'Devices', 'Connect a device']])
-    expect(labels(['ops.read', 'keys.manage'], '')).toEqual([['', 'Queues', 'Jobs', 'Schedules', 'Signing keys']])
+    expect(labels(['ops.read', 'keys.manage'], '')).toEqual([['', 'Queues', 'Jobs', 'Schedules', 'Signing keys', 'Platform audit']])
     expect(navigation(null)).toEqual([])
   })
 })

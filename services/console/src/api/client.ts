@@ -1,9 +1,12 @@
 import createClient, { type Middleware } from 'openapi-fetch'
 import { problemFrom, type Problem } from './problem'
-import type { components, paths } from './schema'
+import type { components, operations, paths } from './schema'
 
 /** The messages of the gateway's document, as it sends them. */
 export type Schemas = components['schemas']
+
+/** What an operation takes in its query. */
+export type QueryOf<K extends keyof operations> = operations[K] extends { parameters: { query?: infer Q } } ? NonNullable<Q> : never
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 

@@ -34,6 +34,10 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
         [['devices.enroll'], item('Connect a device', `${at}/connect`, 'g c')],
       ],
     },
+    {
+      label: 'Organisation',
+      entries: [[['audit.read'], item('Audit', `${at}/audit`, 'g a')]],
+    },
   ]
 }
 
@@ -44,6 +48,7 @@ const platform: { label: string; entries: Entry[] } = {
     [['ops.read'], item('Jobs', '/ops/jobs', 'g j')],
     [['ops.read'], item('Schedules', '/ops/schedules', 'g s')],
     [['keys.manage'], item('Signing keys', '/ops/keys', 'g k')],
+    [['ops.read'], item('Platform audit', '/ops/audit', 'g l')],
   ],
 }
 

@@ -1,6 +1,7 @@
 // The fake's addresses: method, path, needed permission ('' = signed in, null = anyone), answer.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { contracts, PASSWORD, people, series, TENANT } from './data.mjs'
+import { auditRoutes } from './audit.mjs'
 import { guardRoutes } from './guard.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { iso, Refusal } from './world.mjs'
@@ -129,4 +130,4 @@ const compile = ([method, path, permission, run]) => ({
   method, permission, run, pattern: new RegExp(`^${path.replace(/:(\w+)/g, '(?<$1>[^/]+)')}$`),
 })
 
-export const makeRoutes = (world) => [...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world)].map(compile)
+export const makeRoutes = (world) => [...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world)].map(compile)

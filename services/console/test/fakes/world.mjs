@@ -1,5 +1,6 @@
 // What the fake gateway holds, and what it can be made to do.
 import { randomBytes, randomUUID } from 'node:crypto'
+import { auditStore } from './audit.mjs'
 import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
 import { guardStore } from './guard.mjs'
@@ -73,7 +74,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore() }
 }
 
 /** Levers for tests; never part of a product. */
