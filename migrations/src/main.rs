@@ -1,11 +1,15 @@
 //! `yard-migrate`: applies migrations, makes the first tenants and people.
 
+use std::io::Write as _;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use yard_ids::{IdSource as _, RandomIds, TenantId};
-use yard_migrations::{NewTenant, bootstrap, create_tenant, migrate, set_role_passwords};
+use yard_migrations::{
+    NewTenant, Rollout, bootstrap, create_tenant, migrate, set_role_passwords, status,
+};
 
 #[derive(Parser)]
 #[command(about = "Applies Switchyard's migrations under the owner's rights")]
@@ -20,7 +24,13 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Action {
     /// Brings the shared schemas and all tenants' schemas up to date.
-    Up,
+    Up {
+        /// Tenants' schemas at the same time.
+        #[arg(long, default_value = "4")]
+        workers: NonZeroUsize,
+    },
+    /// Shows how far each tenant's schema is: one line each, those behind first.
+    Status,
     /// Gives the services' roles the password in a file.
     SetRolePasswords {
         /// 16 or more ASCII letters and digits.
@@ -51,9 +61,12 @@ fn main() -> anyhow::Result<()> {
 async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let url = read(&arguments.url_file)?;
     match arguments.action {
-        Action::Up => {
-            migrate(&url).await?;
+        Action::Up { workers } => {
+            let report = migrate(&url, Rollout { workers }).await?;
+            let (tenants, migrated) = (report.tenants, report.migrated);
+            say(&format!("{tenants} tenants, {migrated} of them migrated now"))?;
         }
+        Action::Status => show_status(&url).await?,
         Action::SetRolePasswords { password_file } => {
             set_role_passwords(&url, &read(&password_file)?).await?;
         }
@@ -68,6 +81,23 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+async fn show_status(url: &str) -> anyhow::Result<()> {
+    let (newest, mut tenants) = status(url).await?;
+    tenants.sort_by_key(|tenant| tenant.version);
+    let behind = tenants.iter().filter(|tenant| tenant.version < newest).count();
+    say(&format!("newest {newest}; {behind} of {} tenants behind", tenants.len()))?;
+    for tenant in tenants {
+        let state = if tenant.version < newest { "behind" } else { "current" };
+        let (slug, version, took) = (tenant.slug, tenant.version, tenant.took_ms);
+        say(&format!("{state}\t{version}\t{took} ms\t{slug}\t{}", tenant.error))?;
+    }
+    Ok(())
+}
+
+fn say(line: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{line}")
 }
 
 fn read(path: &std::path::Path) -> anyhow::Result<String> {

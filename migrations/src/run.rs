@@ -5,10 +5,10 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 use uuid::Uuid;
 
-use crate::SERVICE_ROLES;
+use crate::rollout::{self, Report, Rollout};
+use crate::{SERVICE_ROLES, files};
 
 static SHARED: Migrator = sqlx::migrate!("./sql/shared");
-static TENANT: Migrator = sqlx::migrate!("./sql/tenant");
 
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
@@ -25,16 +25,16 @@ pub enum MigrationError {
         #[source]
         source: MigrateError,
     },
+    /// A file of `sql/tenant` is not what was released under its number.
+    #[error("tenant migration {0} differs from the one that was released")]
+    Changed(i64),
+    /// Tenants' schemas that could not be brought up to date; the others were, as far as it went.
+    #[error("{} of {} tenants failed, {} left out; first: {}", .0.failed.len(), .0.behind,
+        .0.left_out, .0.first_failure())]
+    Tenants(Box<Report>),
     /// An argument cannot be used.
     #[error("{0}")]
     Argument(String),
-}
-
-/// What a run did.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub struct Report {
-    /// Tenant schemas looked at.
-    pub tenants: usize,
 }
 
 /// Connects as the owner.
@@ -45,54 +45,34 @@ pub async fn connect(admin_url: &str) -> Result<PgConnection, MigrationError> {
     Ok(PgConnectOptions::from_str(admin_url)?.application_name("yard-migrate").connect().await?)
 }
 
-/// Brings the shared schemas and every tenant's schema up to date.
+/// Brings the shared schemas and every tenant's schema up to date. Repeating it goes on where it
+/// stopped; with nothing to do it asks three questions, however many tenants there are.
 ///
 /// # Errors
-/// At the first failure; what was applied stays applied.
-pub async fn migrate(admin_url: &str) -> Result<Report, MigrationError> {
+/// [`MigrationError::Tenants`] when the rollout was stopped or some tenants failed; what was applied
+/// stays applied.
+pub async fn migrate(admin_url: &str, rollout: Rollout) -> Result<Report, MigrationError> {
     let mut connection = connect(admin_url).await?;
-    run_in(&mut connection, "public", &SHARED).await?;
-    let tenants: Vec<Uuid> = sqlx::query_scalar("select id from platform.tenants order by id")
-        .fetch_all(&mut connection)
-        .await?;
-    for id in &tenants {
-        migrate_tenant(&mut connection, *id).await?;
-    }
+    execute(&mut connection, "set search_path = public, pg_catalog".to_owned()).await?;
+    SHARED
+        .run_direct(None, &mut connection, false)
+        .await
+        .map_err(|source| MigrationError::Migration { schema: "public".to_owned(), source })?;
+    files::release(&mut connection).await?;
     connection.close().await?;
-    Ok(Report { tenants: tenants.len() })
+    let report = rollout::run(admin_url, rollout).await?;
+    if report.is_clean() { Ok(report) } else { Err(MigrationError::Tenants(Box::new(report))) }
 }
 
-/// Creates the tenant's schema where missing and applies what it lacks.
+/// Creates the tenant's schema where missing and applies what it lacks, in one transaction.
 pub(crate) async fn migrate_tenant(
     connection: &mut PgConnection,
     tenant: Uuid,
-) -> Result<(), MigrationError> {
-    let schema = format!("ts_{}", tenant.as_simple());
-    for statement in [
-        format!("create schema if not exists {schema} authorization yard_owner"),
-        format!("grant usage on schema {schema} to yard_ingest, yard_worker"),
-        "set role yard_owner".to_owned(),
-    ] {
-        execute(connection, statement).await?;
-    }
-    let outcome = run_in(connection, &schema, &TENANT).await;
-    execute(connection, "reset role".to_owned()).await?;
-    outcome
-}
-
-async fn run_in(
-    connection: &mut PgConnection,
-    schema: &str,
-    migrator: &Migrator,
-) -> Result<(), MigrationError> {
-    // The migrator keeps its table of applied files where search_path points.
-    execute(connection, format!("set search_path = {schema}, pg_catalog")).await?;
-    let outcome = migrator
-        .run_direct(None, connection, false)
+) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar("select platform.migrate_tenant($1)")
+        .bind(tenant)
+        .fetch_one(connection)
         .await
-        .map_err(|source| MigrationError::Migration { schema: schema.to_owned(), source });
-    execute(connection, "reset search_path".to_owned()).await?;
-    outcome
 }
 
 /// Gives every service role its password.
@@ -114,13 +94,10 @@ pub async fn set_role_passwords(admin_url: &str, password: &str) -> Result<(), M
     Ok(())
 }
 
-/// Statements whose names cannot be bound. Every caller builds them from UUIDs, constants or text
-/// it has checked.
+/// Statements whose names cannot be bound. Every caller builds them from constants or text it has
+/// checked.
 #[expect(clippy::disallowed_types, reason = "DDL takes no bound values; this is its only home")]
-pub(crate) async fn execute(
-    connection: &mut PgConnection,
-    statement: String,
-) -> Result<(), MigrationError> {
+async fn execute(connection: &mut PgConnection, statement: String) -> Result<(), MigrationError> {
     use sqlx::AssertSqlSafe;
 
     sqlx::query(AssertSqlSafe(statement)).execute(connection).await?;

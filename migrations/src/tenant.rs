@@ -23,7 +23,7 @@ pub struct NewTenant {
 pub async fn create_tenant(admin_url: &str, tenant: &NewTenant) -> Result<(), MigrationError> {
     let mut connection = connect(admin_url).await?;
     sqlx::query(
-        "insert into platform.tenants (id, slug, name, state) values ($1, $2, $3, 'requested') \
+        "insert into platform.tenants (id, slug, name, state) values ($1, $2, $3, 'provisioning') \
          on conflict (id) do nothing",
     )
     .bind(tenant.id.uuid())
@@ -33,7 +33,8 @@ pub async fn create_tenant(admin_url: &str, tenant: &NewTenant) -> Result<(), Mi
     .await?;
     migrate_tenant(&mut connection, tenant.id.uuid()).await?;
     sqlx::query(
-        "update platform.tenants set state = 'ready' where id = $1 and state = 'requested'",
+        "update platform.tenants set state = 'ready', state_changed_at = clock_timestamp() \
+         where id = $1 and state = 'provisioning'",
     )
     .bind(tenant.id.uuid())
     .execute(&mut connection)

@@ -32,6 +32,8 @@ packages! {
     realtime => "yard.realtime.v1";
     /// Schedules and fires.
     schedule => "yard.schedule.v1";
+    /// Tenants and what they are called.
+    tenancy => "yard.tenancy.v1";
     /// Background jobs.
     job => "yard.job.v1";
     /// Who did what.

@@ -55,6 +55,7 @@ codes! {
     AuthStepUpRequired = "auth.step_up_required", Forbidden, "Prove again who you are; the last time is too long ago for this.";
     AuthCsrfFailed = "auth.csrf_failed", Forbidden, "The request did not come from this site's own pages.";
     TenantUnknown = "tenant.unknown", NotFound, "There is no such tenant.";
+    TenantStateConflict = "tenant.state_conflict", Conflict, "The tenant's state does not allow this.";
     TenantSuspended = "tenant.suspended", Forbidden, "The tenant is suspended.";
     ResourceNotFound = "resource.not_found", NotFound, "There is no such thing, or it is not yours.";
     ResourceExists = "resource.exists", Conflict, "Something of that name exists already.";

@@ -77,7 +77,10 @@ impl TestDb {
         let name = format!("yard_test_{}", yard_stack::random::hex(6)?);
         let create = format!("create database {name} template {}", stack.template);
         stack.postgres.sql("postgres", &create)?;
-        // Settings of a role in a database are not copied with the database.
+        // A database's own rights, and settings of a role in it, are not copied with it.
+        stack
+            .postgres
+            .sql("postgres", &format!("grant create on database {name} to yard_owner"))?;
         let settings: String = SERVICE_ROLES
             .iter()
             .map(|role| format!("alter role {role} in database {name} set search_path = '';"))

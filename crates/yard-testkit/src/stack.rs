@@ -113,7 +113,7 @@ fn migrate_template(admin: &PostgresAdmin, role_password: &str) -> Result<()> {
     let url = admin.url(OWN_TEMPLATE);
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     executor.block_on(async {
-        yard_migrations::migrate(&url).await?;
+        yard_migrations::migrate(&url, yard_migrations::Rollout::default()).await?;
         yard_migrations::set_role_passwords(&url, role_password).await
     })?;
     Ok(())

@@ -32,6 +32,7 @@ mod revocation;
 mod secrets;
 mod sessions;
 mod telemetry;
+mod tenancy;
 
 pub use config::{
     AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig,
@@ -135,6 +136,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         .add_service(keys)
         .add_service(devices)
         .add_service(audit.max_decoding_message_size(LARGEST_REQUEST));
+    let routes = tenancy::serve(routes, &pg, &runtime);
     http::serve(&runtime, http, jwks, revocation);
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())

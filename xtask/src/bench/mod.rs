@@ -4,6 +4,7 @@ mod audit;
 mod broker;
 mod ingest;
 mod revocation;
+mod tenants;
 mod writer;
 
 use anyhow::Result;
@@ -39,6 +40,9 @@ pub(crate) struct BenchArgs {
     /// Records for the audit trail.
     #[arg(long, default_value_t = 50_000)]
     records: u64,
+    /// Tenants to make.
+    #[arg(long, default_value_t = 500)]
+    tenants: u32,
     /// Builds without optimisation: quick to try, no figures to publish.
     #[arg(long)]
     debug: bool,
@@ -56,6 +60,8 @@ enum Name {
     Revocation,
     /// Audited calls, and records to entries of a chain.
     Audit,
+    /// Many tenants: creation, migration, catalogue, memory of a pooled connection.
+    Tenants,
 }
 
 /// Starts a platform of its own, measures and stops it.
@@ -91,6 +97,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     let mut platform = Platform::start(workspace, &tools, &settings, &interrupt)?;
     let measured = match args.name {
         Name::Ingest => ingest::measure(workspace, &mut platform, args, &interrupt),
+        Name::Tenants => tenants::measure(workspace, &mut platform, args),
         Name::Writer => writer::measure(workspace, &mut platform, args, &interrupt),
         Name::Audit => audit::measure(workspace, &mut platform, args, &interrupt),
         Name::Revocation | Name::Broker => unreachable!("measured above"),

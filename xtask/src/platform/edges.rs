@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use yard_stack::ports::PortLease;
 use yard_stack::{Mosquitto, Stack, random};
 
@@ -74,6 +74,12 @@ impl Edge {
     /// The broker's port for devices.
     pub(crate) fn mqtt_port(&self) -> u16 {
         self.mqtt_port
+    }
+
+    /// The file with a service's database URL.
+    pub(crate) fn postgres_url(&self, service: &str) -> Result<&PathBuf> {
+        let found = self.postgres_urls.iter().find(|(name, _)| *name == service);
+        found.map(|(_, file)| file).with_context(|| format!("{service} has no database"))
     }
 
     /// The file with the NATS URL.

@@ -10,4 +10,5 @@ mod keys;
 mod people;
 mod sessions;
 mod support;
+mod tenancy;
 mod throttle;

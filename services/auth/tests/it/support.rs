@@ -98,6 +98,11 @@ impl Auth {
         PeopleServiceClient::new(self.channel.clone())
     }
 
+    /// For the clients of other services of auth.
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
     pub(crate) fn keys(&self) -> KeyServiceClient<Channel> {
         KeyServiceClient::new(self.channel.clone())
     }

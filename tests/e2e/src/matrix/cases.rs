@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use crate::world::Tenant;
 
+const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
+
 /// Arguments of an RPC that concern `tenant`'s things; `None` for an RPC without a case.
 /// `turn` differs between calls, for names that have to be new.
 #[must_use]
@@ -42,6 +44,23 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "EnrollmentService/RegisterDevice" => {
             json!({"tenant_id": tenant.tenant_id, "device_id": device, "display_name": "x"})
         }
+        "TenantService/CreateTenant" => json!({"slug": format!("matrix-{turn}"), "name": "Matrix"}),
+        "TenantService/ListTenants" => json!({"page_size": 50}),
+        "TenantService/GetTenant" | "TenantService/ResumeTenant" | "TenantService/GetTenantClosure" => {
+            json!({"tenant_id": tenant.tenant_id})
+        }
+        "TenantService/UpdateTenant" => json!({
+            "tenant": {"tenant_id": tenant.tenant_id, "plan": "standard"}, "update_mask": "plan",
+        }),
+        // Of no tenant: the test's own must stay open.
+        "TenantService/SuspendTenant" => json!({"tenant_id": NO_TENANT, "reason": "matrix"}),
+        "TenantService/CloseTenant" => {
+            json!({"tenant_id": NO_TENANT, "slug": "none", "reason": "matrix"})
+        }
+        "OrganizationService/GetOrganization" => json!({}),
+        "OrganizationService/UpdateOrganization" => json!({
+            "organization": {"locale": "en"}, "update_mask": "locale",
+        }),
         "DeviceService/CreateDevice" => json!({
             "name": format!("matrix {turn}"), "contract_id": tenant.contract_id,
         }),

@@ -79,7 +79,9 @@ pub async fn run(platform: &Platform, world: &World) -> anyhow::Result<Report> {
                 let answer = send(caller.client, &call).await?;
                 let foreign = if caller.role == "none" { &[own, other][..] } else { &[other][..] };
                 judge(&mut report, &path, &declared.policy, &caller, &answer);
-                search(&mut report, &path, &caller, &answer, foreign);
+                if !names_tenants(&declared.policy, &caller) {
+                    search(&mut report, &path, &caller, &answer, foreign);
+                }
                 if own.canaries.iter().any(|canary| answer.bytes.contains(canary.as_str())) {
                     report.own_canaries += 1;
                 }
@@ -101,6 +103,12 @@ fn callers<'w>(world: &'w World, own: &'w Tenant) -> [Caller<'w>; 5] {
             role: "system-administrator",
         },
     ]
+}
+
+/// Those who run the platform see the tenants' names, which are canaries for everybody else. What is
+/// inside a tenant has no platform method to come out by.
+fn names_tenants(policy: &Policy, caller: &Caller<'_>) -> bool {
+    policy.permission.starts_with("tenants.") && caller.role == "system-administrator"
 }
 
 async fn send(client: &Client, call: &Request) -> anyhow::Result<Answer> {

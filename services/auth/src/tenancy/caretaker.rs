@@ -1,0 +1,102 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use uuid::Uuid;
+use yard_fault::Fault;
+use yard_ids::Clock;
+use yard_pg::{Actor, Pg, PlatformTx};
+use yard_runtime::{Runtime, TaskKind};
+
+use super::closure;
+use super::store::{self, Step};
+
+/// How often the rows are looked at when nobody woke it: what another instance left behind.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Brings tenants that are being made or being closed to the end of it. Any number of instances
+/// may: each step is one transaction that asks for the state it starts from.
+#[derive(Clone)]
+pub(crate) struct Caretaker {
+    pg: Pg,
+    clock: Arc<dyn Clock>,
+    wake: Arc<Notify>,
+}
+
+impl Caretaker {
+    /// Begins to look.
+    pub(crate) fn start(pg: &Pg, runtime: &Runtime) -> Self {
+        let this = Self { pg: pg.clone(), clock: runtime.clock(), wake: Arc::new(Notify::new()) };
+        let (worker, soft) = (this.clone(), runtime.shutdown().soft().clone());
+        runtime.tasks().spawn(TaskKind::Background, "tenants", async move {
+            soft.run_until_cancelled(worker.work()).await;
+            Ok(())
+        });
+        this
+    }
+
+    /// There is something to do now.
+    pub(super) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    async fn work(self) {
+        loop {
+            if let Err(fault) = self.round().await {
+                let (code, problem) = (fault.code().as_str(), fault.inside());
+                tracing::warn!(code, problem, "tenants could not be looked after; trying again");
+            }
+            let woken = self.wake.notified();
+            // Elapsed or woken: both mean to look again.
+            drop(tokio::time::timeout(LOOK, woken).await);
+        }
+    }
+
+    async fn round(&self) -> Result<(), Fault> {
+        let mut tx = self.begin().await?;
+        let waiting = store::waiting(&mut tx).await?;
+        tx.commit().await?;
+        for (tenant, state) in waiting {
+            let done = match state.as_str() {
+                "provisioning" => self.provision(tenant).await,
+                _ => self.close(tenant).await,
+            };
+            // One that fails must not keep the others waiting.
+            if let Err(fault) = done {
+                let problem = fault.inside();
+                tracing::error!(%tenant, state, problem, "a tenant's step failed; trying again");
+            }
+        }
+        Ok(())
+    }
+
+    async fn begin(&self) -> Result<PlatformTx, Fault> {
+        Ok(PlatformTx::begin(&self.pg, &Actor::service("auth")).await?)
+    }
+
+    async fn provision(&self, tenant: Uuid) -> Result<(), Fault> {
+        let mut tx = self.begin().await?;
+        store::migrate(&mut tx, tenant).await?;
+        let now = self.clock.now();
+        let ready = Step { from: &["provisioning"], to: "ready", by: "", reason: "", at: now };
+        store::step(&mut tx, tenant, &ready).await?;
+        tx.commit().await?;
+        tracing::info!(%tenant, "tenant is ready");
+        Ok(())
+    }
+
+    async fn close(&self, tenant: Uuid) -> Result<(), Fault> {
+        let mut tx = self.begin().await?;
+        let Some((by, reason)) = store::being_closed(&mut tx, tenant).await? else {
+            return Ok(());
+        };
+        let at = self.clock.now();
+        let went = store::drop_data(&mut tx, tenant).await?;
+        store::insert_closure(&mut tx, tenant, &by, &closure::to_json(&went), at).await?;
+        let closed = Step { from: &["closing"], to: "closed", by: &by, reason: &reason, at };
+        store::step(&mut tx, tenant, &closed).await?;
+        tx.commit().await?;
+        tracing::info!(%tenant, relations = went.len(), "tenant is closed and its data deleted");
+        Ok(())
+    }
+}

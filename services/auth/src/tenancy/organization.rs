@@ -1,0 +1,91 @@
+//! A tenant as its own people see it.
+
+use tonic::{Request, Response, Status, async_trait};
+use yard_authn::{Call, Caller, RpcResult as _};
+use yard_contracts::tenancy::v1 as wire;
+use yard_contracts::tenancy::v1::organization_service_server::OrganizationService;
+use yard_contracts::values::timestamp;
+use yard_fault::{Code, Fault};
+use yard_ids::TenantId;
+use yard_pg::{Actor, Pg, PlatformTx};
+
+use super::grpc::not_changeable;
+use super::store::{self, Changes};
+use super::{limits, names};
+
+/// Serves `OrganizationService`.
+pub(crate) struct OrganizationGrpc {
+    pub(crate) pg: Pg,
+}
+
+#[async_trait]
+impl OrganizationService for OrganizationGrpc {
+    async fn get_organization(
+        &self,
+        request: Request<wire::GetOrganizationRequest>,
+    ) -> Result<Response<wire::Organization>, Status> {
+        let call = Call::of(&request);
+        self.get(&call.caller).await.rpc(&call, "show the organization")
+    }
+
+    async fn update_organization(
+        &self,
+        request: Request<wire::UpdateOrganizationRequest>,
+    ) -> Result<Response<wire::Organization>, Status> {
+        let call = Call::of(&request);
+        self.update(&call.caller, request.into_inner()).await.rpc(&call, "change the organization")
+    }
+}
+
+impl OrganizationGrpc {
+    async fn begin(&self, caller: &Caller) -> Result<PlatformTx, Fault> {
+        Ok(PlatformTx::begin(&self.pg, &Actor::of_subject(caller.subject())).await?)
+    }
+
+    async fn get(&self, caller: &Caller) -> Result<wire::Organization, Fault> {
+        let tenant = caller.tenant()?;
+        let mut tx = self.begin(caller).await?;
+        let found = own(&mut tx, tenant).await?;
+        tx.commit().await?;
+        Ok(found)
+    }
+
+    async fn update(
+        &self,
+        caller: &Caller,
+        request: wire::UpdateOrganizationRequest,
+    ) -> Result<wire::Organization, Fault> {
+        let tenant = caller.tenant()?;
+        let missing = || Fault::invalid("organization is missing");
+        let wanted = request.organization.ok_or_else(missing)?;
+        let mut changes = Changes::default();
+        for path in request.update_mask.unwrap_or_default().paths {
+            match path.as_str() {
+                "name" => changes.name = Some(names::name(&wanted.name)?),
+                "time_zone" => changes.time_zone = Some(names::time_zone(&wanted.time_zone)?),
+                "locale" => changes.locale = Some(names::locale(&wanted.locale)?),
+                _ => return Err(not_changeable("name, time_zone, locale")),
+            }
+        }
+        let mut tx = self.begin(caller).await?;
+        store::change(&mut tx, tenant.uuid(), &changes).await?;
+        let changed = own(&mut tx, tenant).await?;
+        tx.commit().await?;
+        Ok(changed)
+    }
+}
+
+async fn own(tx: &mut PlatformTx, tenant: TenantId) -> Result<wire::Organization, Fault> {
+    let row = store::get(tx, tenant.uuid()).await?;
+    let row = row.ok_or_else(|| Fault::new(Code::TenantUnknown))?;
+    Ok(wire::Organization {
+        tenant_id: tenant.to_string(),
+        slug: row.slug,
+        name: row.name,
+        time_zone: row.time_zone,
+        locale: row.locale,
+        plan: row.plan,
+        limits: limits::stored(&row.limits).collect(),
+        created_at: Some(timestamp(row.created_at)),
+    })
+}
