@@ -125,8 +125,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 
     let sessions = SessionServiceServer::new(SessionsGrpc { login, exchange, lifetime, nudge })
         .max_decoding_message_size(LARGEST_REQUEST);
-    let people =
-        PeopleServiceServer::new(PeopleGrpc { pg }).max_decoding_message_size(LARGEST_REQUEST);
+    let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })
+        .max_decoding_message_size(LARGEST_REQUEST);
     let jwks = keys.clone();
     let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
     let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);

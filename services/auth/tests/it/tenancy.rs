@@ -132,7 +132,8 @@ async fn only_a_suspended_tenant_is_closed_and_only_by_its_own_slug() {
     let closed = operator.in_state(&id, TenantState::Closed).await;
     assert!(closed.schema.is_none());
 
-    let (mut client, request) = operator.with(wire::GetTenantClosureRequest { tenant_id: id.clone() });
+    let (mut client, request) =
+        operator.with(wire::GetTenantClosureRequest { tenant_id: id.clone() });
     let proof = client.get_tenant_closure(request).await.unwrap().into_inner();
     assert!(proof.closed_by.starts_with("person:"), "{proof:?}");
     assert!(proof.relations.iter().any(|r| r.relation == "series.telemetry"), "{proof:?}");

@@ -46,7 +46,9 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         }
         "TenantService/CreateTenant" => json!({"slug": format!("matrix-{turn}"), "name": "Matrix"}),
         "TenantService/ListTenants" => json!({"page_size": 50}),
-        "TenantService/GetTenant" | "TenantService/ResumeTenant" | "TenantService/GetTenantClosure" => {
+        "TenantService/GetTenant"
+        | "TenantService/ResumeTenant"
+        | "TenantService/GetTenantClosure" => {
             json!({"tenant_id": tenant.tenant_id})
         }
         "TenantService/UpdateTenant" => json!({
