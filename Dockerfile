@@ -1,5 +1,6 @@
 # One file for all images: `docker build --build-arg SERVICE=auth .`
-# SERVICE is one of the six services, yard-migrate or yard (the broker's agent: `yard broker-agent`). The gateway's image holds the console too.
+# SERVICE is one of the six services, yard-migrate or yard (the broker's agent: `yard broker-agent`). The
+# gateway's image holds the console too.
 ARG RUST=1.95
 ARG NODE=20
 

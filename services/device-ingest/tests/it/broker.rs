@@ -277,3 +277,21 @@ async fn list_that_the_broker_cannot_read_is_told_and_loses_no_message() {
     eventually(SOON, || async { !unreadable() }).await;
     assert!(service.stop().await);
 }
+
+#[tokio::test]
+async fn broker_without_the_plugin_is_served_and_nobody_promises_to_cut() {
+    let world = World::start().await;
+    let mut config = world.config();
+    config.mqtt.broker_plugin = false;
+    let service = world.service_with(config).await;
+    let id = world.device(&service).await;
+    let device = Device::connect(&world, id, 1).await;
+    device.measure(1).await;
+    stream_holds(&world, "TELEMETRY", 1).await;
+    let nats = world.nats.client().await;
+    let request = CutDeviceRequest { device_id: id.to_string(), list_number: 1 };
+    let answer = nats.request(subjects::BROKER_CUT, request.encode_to_vec().into()).await;
+    let kind = answer.unwrap_err().kind();
+    assert_eq!(kind, async_nats::RequestErrorKind::NoResponders, "auth hears it at once");
+    assert!(service.stop().await);
+}

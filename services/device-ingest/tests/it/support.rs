@@ -198,8 +198,13 @@ impl World {
 
     /// Starts the service and waits until messages flow.
     pub(crate) async fn service(&self) -> Service {
+        self.service_with(self.config()).await
+    }
+
+    /// As [`World::service`], told something else.
+    pub(crate) async fn service_with(&self, config: Config) -> Service {
         let runtime = Runtime::builder("device-ingest", "0").build();
-        device_ingest::run(self.config(), runtime.clone()).await.unwrap();
+        device_ingest::run(config, runtime.clone()).await.unwrap();
         let address = runtime.address("grpc").unwrap();
         let channel =
             Channel::from_shared(format!("http://{address}")).unwrap().connect().await.unwrap();

@@ -25,6 +25,8 @@ const BAR: f64 = 5_000.0;
 struct Try {
     disconnected: f64,
     enforced: f64,
+    /// Times the broker let the device in after its certificate was revoked.
+    came_back: u32,
 }
 
 fn main() -> anyhow::Result<()> {
@@ -46,6 +48,7 @@ async fn run() -> anyhow::Result<()> {
 
     let disconnected = sorted(tries.iter().map(|one| one.disconnected));
     let enforced = sorted(tries.iter().map(|one| one.enforced));
+    let came_back: u32 = tries.iter().map(|one| one.came_back).sum();
     let figures = json!({
         "tries": tries.len(),
         "disconnected_p50_ms": at(&disconnected, 0.50),
@@ -53,16 +56,16 @@ async fn run() -> anyhow::Result<()> {
         "disconnected_max_ms": disconnected.last(),
         "enforced_p50_ms": at(&enforced, 0.50),
         "enforced_p99_ms": at(&enforced, 0.99),
-        "came_back": 0,
+        "came_back": came_back,
         "others_disturbed": disturbed,
     });
     writeln!(std::io::stdout(), "{figures}")?;
+    anyhow::ensure!(came_back == 0, "a revoked device came back");
     anyhow::ensure!(disturbed == 0, "another device was disconnected");
     anyhow::ensure!(at(&disconnected, 0.99) <= BAR, "slower than promised");
     Ok(())
 }
 
-/// Fails when the device comes back.
 async fn once(platform: &Platform, world: &World) -> anyhow::Result<Try> {
     let (owner, device) = (&world.a.owner, world.a.device_id.as_str());
     let enrolled = platform.enroll(owner, device).await?;
@@ -72,10 +75,11 @@ async fn once(platform: &Platform, world: &World) -> anyhow::Result<Try> {
     owner.expect("POST", &path, Some(&json!({}))).await?;
     let ended = tokio::time::timeout(PATIENCE, connected.ended()).await.context("no end")??;
     tokio::time::timeout(PATIENCE, connected.refused(2)).await.context("no refusal")??;
-    anyhow::ensure!(connected.times_let_in() == 1, "a revoked device came back");
+    let came_back = connected.times_let_in() - 1;
     connected.close().await;
     let enforced = enforced(owner, device, &enrolled.serial).await?;
-    Ok(Try { disconnected: ended.duration_since(begun).as_secs_f64() * 1_000.0, enforced })
+    let disconnected = ended.duration_since(begun).as_secs_f64() * 1_000.0;
+    Ok(Try { disconnected, enforced, came_back })
 }
 
 /// By the server's own two times.
