@@ -17,6 +17,7 @@ mod interrupt;
 mod matrix;
 mod numbers;
 mod platform;
+mod python_env;
 mod requirements;
 mod say;
 mod suite;

@@ -28,6 +28,8 @@ packages! {
     command => "yard.command.v1";
     /// Readings.
     telemetry => "yard.telemetry.v1";
+    /// Bans, maintenance, and where calls come from.
+    guard => "yard.guard.v1";
     /// Live channels.
     realtime => "yard.realtime.v1";
     /// Schedules and fires.

@@ -89,6 +89,9 @@ pub fn live_any_device(tenant: TenantId, event: &str) -> String {
     format!("rt.v1.{tenant}.device.*.{event}")
 }
 
+/// The switch for maintenance was set; live, not stored. For every socket.
+pub const MAINTENANCE: &str = "rt.v1.platform.maintenance";
+
 /// `rcpt.v1.{tenant}.{device}`: readings that are committed.
 #[must_use]
 pub fn receipt(tenant: TenantId, device: DeviceId) -> String {

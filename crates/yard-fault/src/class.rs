@@ -7,6 +7,10 @@ pub enum Class {
     Invalid,
     /// Larger than the stated limit.
     TooLarge,
+    /// The address is longer than the stated limit.
+    UriTooLong,
+    /// The headers are more or larger than the stated limit.
+    HeadersTooLarge,
     /// Of a kind that is not taken.
     Unsupported,
     /// Not signed in, or no longer.
@@ -48,10 +52,12 @@ pub enum AckDecision {
 
 impl Class {
     /// Every class, for tests that go through the table.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Malformed,
         Self::Invalid,
         Self::TooLarge,
+        Self::UriTooLong,
+        Self::HeadersTooLarge,
         Self::Unsupported,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -73,6 +79,8 @@ impl Class {
             Self::Malformed => 400,
             Self::Invalid => 422,
             Self::TooLarge => 413,
+            Self::UriTooLong => 414,
+            Self::HeadersTooLarge => 431,
             Self::Unsupported => 415,
             Self::Unauthenticated => 401,
             Self::Forbidden => 403,
@@ -91,9 +99,12 @@ impl Class {
     #[must_use]
     pub const fn grpc_code(self) -> tonic::Code {
         match self {
-            Self::Malformed | Self::Invalid | Self::TooLarge | Self::Unsupported => {
-                tonic::Code::InvalidArgument
-            }
+            Self::Malformed
+            | Self::Invalid
+            | Self::TooLarge
+            | Self::UriTooLong
+            | Self::HeadersTooLarge
+            | Self::Unsupported => tonic::Code::InvalidArgument,
             Self::Unauthenticated => tonic::Code::Unauthenticated,
             Self::Forbidden => tonic::Code::PermissionDenied,
             Self::NotFound => tonic::Code::NotFound,
@@ -121,6 +132,8 @@ impl Class {
             Self::Malformed
             | Self::Invalid
             | Self::TooLarge
+            | Self::UriTooLong
+            | Self::HeadersTooLarge
             | Self::Unsupported
             | Self::Unauthenticated
             | Self::Forbidden
@@ -141,6 +154,8 @@ impl Class {
             Self::Malformed
             | Self::Invalid
             | Self::TooLarge
+            | Self::UriTooLong
+            | Self::HeadersTooLarge
             | Self::Unsupported
             | Self::NotFound
             | Self::MethodNotAllowed

@@ -39,6 +39,9 @@ codes! {
     RequestUnknownField = "request.unknown_field", Invalid, "The request has a field that does not exist.";
     RequestTooLarge = "request.too_large", TooLarge, "The request is larger than the limit.";
     RequestTooDeep = "request.too_deep", Malformed, "The request is nested deeper than the limit.";
+    RequestTooManyMembers = "request.too_many_members", Malformed, "The request has more members and elements than the limit.";
+    RequestUriTooLong = "request.uri_too_long", UriTooLong, "The address is longer than the limit.";
+    RequestHeadersTooLarge = "request.headers_too_large", HeadersTooLarge, "The headers are more or larger than the limit.";
     RequestUnsupportedMediaType = "request.unsupported_media_type", Unsupported, "The content type is not taken here.";
     RouteNotFound = "route.not_found", NotFound, "There is nothing at this address.";
     RouteMethodNotAllowed = "route.method_not_allowed", MethodNotAllowed, "This address does not take this method.";
@@ -54,6 +57,8 @@ codes! {
     AuthTenantRequired = "auth.tenant_required", Forbidden, "This needs a session in a tenant.";
     AuthStepUpRequired = "auth.step_up_required", Forbidden, "Prove again who you are; the last time is too long ago for this.";
     AuthCsrfFailed = "auth.csrf_failed", Forbidden, "The request did not come from this site's own pages.";
+    AccessBanned = "access.banned", Forbidden, "Access from here is blocked for a while.";
+    BanOwn = "ban.own", Invalid, "The ban would keep you out yourself.";
     TenantUnknown = "tenant.unknown", NotFound, "There is no such tenant.";
     TenantStateConflict = "tenant.state_conflict", Conflict, "The tenant's state does not allow this.";
     TenantSuspended = "tenant.suspended", Forbidden, "The tenant is suspended.";
@@ -94,6 +99,9 @@ codes! {
     JobKindUnknown = "job.kind_unknown", Invalid, "No worker knows this kind of job.";
     AuditUnavailable = "audit.unavailable", Unavailable, "The call could not be recorded, so it was not carried out.";
     RateLimited = "rate.limited", RateLimited, "Too many requests; wait before the next.";
+    RateConcurrency = "rate.concurrency", RateLimited, "Too many requests at the same time from one address.";
+    ServiceMaintenance = "service.maintenance", Unavailable, "The platform is being maintained.";
+    ServiceOverloaded = "service.overloaded", Unavailable, "There is more to do than this instance can carry; less urgent calls wait.";
     ServiceTimeout = "service.timeout", Timeout, "It took too long; whether it was done is not known.";
     ServiceUnavailable = "service.unavailable", Unavailable, "A part of the platform does not answer at present.";
     ServiceDraining = "service.draining", Draining, "This instance is leaving; another will answer.";
@@ -105,6 +113,12 @@ impl Code {
     #[must_use]
     pub fn from_text(text: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == text)
+    }
+
+    /// Whether somebody or something decided that it be so: nothing to warn of each time.
+    #[must_use]
+    pub const fn is_deliberate(self) -> bool {
+        matches!(self, Self::ServiceMaintenance | Self::ServiceOverloaded)
     }
 }
 

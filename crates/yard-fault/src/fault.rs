@@ -126,7 +126,7 @@ impl Fault {
             Class::Internal => {
                 tracing::error!(code, incident, inside, "could not {doing}");
             }
-            Class::Unavailable | Class::Timeout => {
+            Class::Unavailable | Class::Timeout if !self.code.is_deliberate() => {
                 tracing::warn!(code, incident, inside, "could not {doing}");
             }
             _ => tracing::debug!(

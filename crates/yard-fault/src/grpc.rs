@@ -54,6 +54,8 @@ const fn code_of(class: Class) -> Code {
         Class::Malformed => Code::RequestMalformed,
         Class::Invalid => Code::RequestInvalid,
         Class::TooLarge => Code::RequestTooLarge,
+        Class::UriTooLong => Code::RequestUriTooLong,
+        Class::HeadersTooLarge => Code::RequestHeadersTooLarge,
         Class::Unsupported => Code::RequestUnsupportedMediaType,
         Class::Unauthenticated => Code::AuthTokenInvalid,
         Class::Forbidden => Code::AuthForbidden,

@@ -11,6 +11,7 @@ mod eventually;
 pub mod logs;
 mod nats;
 mod redis;
+mod redis_cluster;
 mod stack;
 
 pub use broker::TestBroker;
@@ -18,5 +19,6 @@ pub use database::TestDb;
 pub use eventually::{Settled, eventually};
 pub use nats::TestNats;
 pub use redis::TestRedis;
+pub use redis_cluster::TestRedisCluster;
 pub use stack::TestStack;
 pub use yard_stack::proxy::ChaosProxy;

@@ -45,7 +45,8 @@ impl TestRedis {
     }
 }
 
-fn ask(address: &str, commands: &str) -> Result<String> {
+/// Says `commands` to a server and returns all it answers; a refused one is an error.
+pub(crate) fn ask(address: &str, commands: &str) -> Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(commands.as_bytes())?;
     stream.write_all(b"QUIT\r\n")?;

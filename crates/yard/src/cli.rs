@@ -12,6 +12,7 @@ use crate::commands::{self, SendArgs, TailArgs};
 use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
 use crate::enrollment::{self, EnrollArgs};
 use crate::failure::{Failure, Outcome, REFUSED, USAGE};
+use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
 use crate::pki;
 use crate::session::{self, LoginArgs, ProfileFile};
@@ -67,6 +68,18 @@ enum Command {
     Simulate(SimulateArgs),
     /// Keeps the broker's revocation list fresh; runs beside it.
     BrokerAgent(BrokerAgentArgs),
+    /// Who is kept out at the gateways. For operators of the platform.
+    Bans {
+        #[command(subcommand)]
+        command: Option<BansCommand>,
+    },
+    /// Turns everybody but operators away, and lets them in again.
+    Maintenance {
+        #[command(subcommand)]
+        command: Option<MaintenanceCommand>,
+    },
+    /// Where the platform thinks this call comes from: whether its list of proxies is right.
+    Origin,
     /// Checks that what a simulation was told is safe is stored, once.
     Verify(VerifyArgs),
 }
@@ -132,6 +145,15 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::Tail(args) => commands::tail(&args, &api()?, out).await,
         Command::Simulate(args) => simulate::run(&args, &api()?, out).await,
         Command::BrokerAgent(args) => broker::run(args, out).await,
+        Command::Bans { command } => {
+            let command = command.unwrap_or(BansCommand::List { ended: false });
+            operations::run_bans(&command, &api()?, out).await
+        }
+        Command::Maintenance { command } => {
+            let command = command.unwrap_or(MaintenanceCommand::Status);
+            operations::run_maintenance(&command, &api()?, out).await
+        }
+        Command::Origin => operations::run_origin(&api()?, out).await,
         Command::Verify(args) => verify::run(&args, &api()?, out).await,
     }
 }

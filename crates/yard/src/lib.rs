@@ -12,6 +12,7 @@ pub mod devices;
 pub mod enrollment;
 pub mod failure;
 pub mod ledger;
+pub mod operations;
 pub mod output;
 pub mod pki;
 pub mod replay;

@@ -91,6 +91,8 @@ capabilities: { drop: ["ALL"] }
 {{- $_ := set $env "UPSTREAMS__SOCKET" (printf "%s-comms-websocket:%d" $name (int (index $root.Values.services "comms-websocket").ports.socket)) -}}
 {{- $_ := set $env "HTTP__ALLOWED_ORIGINS" (printf "[\"https://%s\"]" $root.Values.ingress.host) -}}
 {{- $_ := set $env "HTTP__PUBLIC_HTTPS" true -}}
+{{- $_ := set $env "HTTP__TRUSTED_PROXIES" (toJson $root.Values.ingress.trustedProxies) -}}
+{{- $_ := set $env "REDIS__URL_FILE" "/etc/switchyard/service/redis-url" -}}
 {{- $_ := set $env "CONSOLE__DIR" "/srv/console" -}}
 {{- end -}}
 {{- range $key, $value := $env }}

@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use http::Uri;
 use serde::{Deserialize, Serialize};
 use yard_authn::IdentityConfig;
+use yard_limits::RedisConfig;
 use yard_messaging::NatsConfig;
-use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
+use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig, config};
 
-use crate::protect::{Origins, Proxies};
+use crate::guard::BansConfig;
+use crate::limits::{CapsConfig, LimitsConfig};
+use crate::protect::{ForwardedHeader, Origins, Proxies};
 
 /// See `config/default.toml`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +30,14 @@ pub struct Config {
     pub upstreams: UpstreamsConfig,
     /// Section `[console]`.
     pub console: ConsoleConfig,
+    /// Section `[redis]`.
+    pub redis: RedisConfig,
+    /// Section `[limits]`.
+    pub limits: LimitsConfig,
+    /// Section `[caps]`.
+    pub caps: CapsConfig,
+    /// Section `[bans]`.
+    pub bans: BansConfig,
 }
 
 /// Section `[http]`: the public listener.
@@ -39,8 +50,10 @@ pub struct HttpConfig {
     pub allowed_origins: Vec<String>,
     /// Browsers reach us by HTTPS.
     pub public_https: bool,
-    /// Addresses or networks whose `X-Forwarded-For` is believed.
+    /// Addresses or networks whose `forwarded_header` is believed.
     pub trusted_proxies: Vec<String>,
+    /// Which header they say the client's address in.
+    pub forwarded_header: ForwardedHeader,
 }
 
 /// Section `[upstreams]`: the services behind us.
@@ -90,8 +103,14 @@ impl ServiceConfig for Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        Origins::parse(&self.http.allowed_origins)?;
-        Proxies::parse(&self.http.trusted_proxies)?;
+        Origins::parse(&self.http.allowed_origins, self.http.public_https)?;
+        Proxies::parse(&self.http.trusted_proxies, self.http.forwarded_header)?;
+        if !self.redis.is_empty() {
+            self.redis.resolve_url()?;
+        }
+        self.limits.validate()?;
+        self.caps.validate()?;
+        self.bans.validate()?;
         self.nats.validate()?;
         for owner in ["auth", "device-ingest", "comms-websocket", "scheduler", "worker"] {
             let Some((option, url)) = self.upstreams.of(owner) else {
@@ -109,4 +128,20 @@ impl ServiceConfig for Config {
         }
         Ok(())
     }
+}
+
+impl Config {
+    /// The documented defaults. The one option that has none is made up.
+    ///
+    /// # Errors
+    /// When the defaults in the program do not load, which a test would show first.
+    pub fn documented() -> Result<Self, ConfigError> {
+        config::load_over(crate::DEFAULT_CONFIG, "nats.url = \"nats://127.0.0.1:4222\"\n")
+    }
+}
+
+/// The documented defaults, as a test changes them.
+#[cfg(test)]
+pub(crate) fn defaults() -> Config {
+    Config::documented().expect("defaults load")
 }

@@ -8,17 +8,20 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::{HeaderValue, Method, Request, header};
+use http::{HeaderValue, Method, Request, StatusCode, header};
 use tracing::Instrument as _;
 use yard_fault::Code;
 use yard_runtime::Runtime;
 
 use crate::console::Console;
+use crate::guard::Guard;
+use crate::limits::{Addresses, CapsConfig, Quota, head};
 use crate::observe::{self, Context};
 use crate::problem::{self, Refusal};
 use crate::protect::{Origins, Proxies, cors, headers};
+use crate::session::Credential;
 use crate::socket::Tunnel;
-use crate::transcode::{Found, Routes, Transcoder};
+use crate::transcode::{Call, Found, Routes, Transcoder};
 
 /// First path segments that never belong to the console.
 const RESERVED: [&str; 9] =
@@ -33,6 +36,10 @@ pub(crate) struct Gateway {
     pub(crate) openapi: Bytes,
     pub(crate) origins: Origins,
     pub(crate) proxies: Proxies,
+    pub(crate) guard: Arc<Guard>,
+    /// Calls under way of each address.
+    pub(crate) calls: Addresses,
+    pub(crate) caps: CapsConfig,
     pub(crate) https: bool,
     pub(crate) runtime: Runtime,
 }
@@ -55,9 +62,13 @@ impl Gateway {
     async fn observed(&self, context: Context, request: Request<Body>) -> Response {
         let (since, method) = (tokio::time::Instant::now(), request.method().clone());
         let asked = request.headers().clone();
-        let (route, answer) = self.dispatch(&context, request).await;
-        let mut response =
-            answer.unwrap_or_else(|refusal| problem::respond(&refusal, &context.request_id));
+        let mut quota = Quota::default();
+        let (route, answer) = self.admitted(&context, request, &mut quota).await;
+        let mut response = answer.unwrap_or_else(|refusal| {
+            self.guard.note(context.client(), refusal.fault.code());
+            problem::respond(&refusal, &context.request_id)
+        });
+        quota.apply(response.headers_mut());
         headers::apply(response.headers_mut(), self.https);
         cors::apply(&asked, &self.origins, response.headers_mut());
         let took: Duration = since.elapsed();
@@ -65,7 +76,57 @@ impl Gateway {
         response
     }
 
-    async fn dispatch(&self, context: &Context, request: Request<Body>) -> Answer {
+    /// Holds what no request may be against it, whatever it asks for.
+    async fn admitted(
+        &self,
+        context: &Context,
+        request: Request<Body>,
+        quota: &mut Quota,
+    ) -> Answer {
+        let path = request.uri().path();
+        // Whoever probes has to be answered.
+        if matches!(path, "/livez" | "/readyz") {
+            return self.dispatch(context, request, quota).await;
+        }
+        if let Some(to) = self.secure(context, &request) {
+            return ("to-https".into(), Ok(to));
+        }
+        let client = context.client();
+        let signed_in = !matches!(Credential::of(request.headers()), Credential::None);
+        let checked = head::check(request.uri(), request.headers(), &self.caps)
+            .and_then(|()| self.guard.admit_address(client, signed_in));
+        if let Err(fault) = checked {
+            return ("refused".into(), Err(fault.into()));
+        }
+        let Some(_held) = self.calls.hold(client) else {
+            return ("refused".into(), Err(Refusal::later(Code::RateConcurrency.into(), 1)));
+        };
+        self.dispatch(context, request, quota).await
+    }
+
+    /// To the same address by HTTPS, for what a proxy of ours got without.
+    fn secure(&self, context: &Context, request: &Request<Body>) -> Option<Response> {
+        let headers = request.headers();
+        let plain = headers.get("x-forwarded-proto").is_some_and(|proto| proto == "http");
+        if !(self.https && context.origin.trusted && plain) {
+            return None;
+        }
+        let host = headers.get(header::HOST)?.to_str().ok()?;
+        let path = request.uri().path_and_query().map_or("/", |path| path.as_str());
+        let to = HeaderValue::try_from(format!("https://{host}{path}")).ok()?;
+        let mut response = Response::new(Body::empty());
+        // The method and the body stay as they are.
+        *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+        response.headers_mut().insert(header::LOCATION, to);
+        Some(response)
+    }
+
+    async fn dispatch(
+        &self,
+        context: &Context,
+        request: Request<Body>,
+        quota: &mut Quota,
+    ) -> Answer {
         let path = request.uri().path().to_owned();
         match self.routes.find(request.method(), &path) {
             Found::Route(route, captured) => {
@@ -75,8 +136,8 @@ impl Gateway {
                     return (label, Ok(refuse_method(&[Method::GET], context)));
                 }
                 let (parts, body) = request.into_parts();
-                let answer = self.transcoder.answer(context, route, &captured, &parts, body);
-                (label, answer.await)
+                let call = Call { context, route, captured: &captured, parts: &parts };
+                (label, self.transcoder.answer(&call, body, quota).await)
             }
             Found::OtherMethods(methods) => {
                 ("other-method".into(), Ok(self.other(&methods, &request, context)))

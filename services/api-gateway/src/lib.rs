@@ -9,6 +9,8 @@
 pub mod config;
 mod console;
 mod gateway;
+pub mod guard;
+pub mod limits;
 mod observe;
 pub mod openapi;
 mod problem;
@@ -19,18 +21,23 @@ mod socket;
 pub mod transcode;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use yard_authn::Identity;
 use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
 use yard_contracts::identity::v1::GetKeySetRequest;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
+use yard_limits::{Limiter, Redis};
 use yard_messaging::Nats;
 use yard_runtime::{Check, Runtime};
 
 pub use config::Config;
 use gateway::Gateway;
-use protect::{Limits, Origins, Proxies};
+use guard::Guard;
+use limits::{Addresses, Places, Rates};
+pub use protect::ForwardedHeader;
+use protect::{Origins, Proxies};
 use session::Sessions;
 use socket::Tunnel;
 use transcode::{Routes, Transcoder, Upstreams};
@@ -52,35 +59,79 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let nats = Nats::connect(&config.nats, &runtime).await?;
     revocations::follow(&runtime, &nats, identity.verifier(), Need::Readiness).await?;
     let auditor = Auditor::start(&runtime, nats.audit_trail());
-    let sessions = Sessions::new(own, identity.verifier().clone(), runtime.clock());
-    let origins = Origins::parse(&config.http.allowed_origins)?;
+    let sessions = Sessions::new(own.clone(), identity.verifier().clone(), runtime.clock());
+    let origins = Origins::parse(&config.http.allowed_origins, config.http.public_https)?;
+    let proxies = Proxies::parse(&config.http.trusted_proxies, config.http.forwarded_header)?;
+    warn_of_proxies(&config, &proxies);
+    let guard = Guard::start(&config.bans, proxies.clone(), own.clone(), &runtime);
+    let rates = Rates::new(limiter(&config, &runtime).await?, config.limits.clone());
     let console = console::Console::load(&config.console.dir)?;
 
     check_auth(&runtime, &upstreams)?;
     let gateway = Gateway {
-        openapi: openapi::document(pool, &routes).to_string().into(),
+        openapi: openapi::document(pool, &routes, &config).to_string().into(),
         transcoder: Transcoder {
             upstreams,
             sessions: Arc::new(sessions),
             origins: origins.clone(),
-            limits: Limits::default(),
+            rates,
+            places: Places::new(&config.limits, &config.caps),
+            limits: config.limits.clone(),
+            caps: config.caps.clone(),
+            guard: Arc::clone(&guard),
+            proxies: proxies.clone(),
             auditor,
             soft: runtime.shutdown().soft().clone(),
         },
         tunnel: Tunnel {
             upstream: config.upstreams.socket,
             origins: origins.clone(),
+            guard: Arc::clone(&guard),
+            sockets: Addresses::new(config.caps.connections_per_address),
             runtime: runtime.clone(),
         },
+        guard,
+        calls: Addresses::new(config.caps.calls_per_address),
+        caps: config.caps.clone(),
         routes,
         console,
         origins,
-        proxies: Proxies::parse(&config.http.trusted_proxies)?,
+        proxies,
         https: config.http.public_https,
         runtime: runtime.clone(),
     };
-    serve::serve(&runtime, listener, Arc::new(gateway));
+    serve::serve(&runtime, listener, &config.caps, Arc::new(gateway));
     Ok(())
+}
+
+/// Redis has to answer within this time; what it keeps is worth no longer wait.
+const REDIS_PATIENCE: Duration = Duration::from_millis(250);
+
+async fn limiter(config: &Config, runtime: &Runtime) -> anyhow::Result<Limiter> {
+    let redis = if config.redis.is_empty() {
+        tracing::info!("no Redis is given: this gateway counts its limits by itself");
+        None
+    } else {
+        Some(Redis::start(&config.redis, REDIS_PATIENCE, runtime).await?)
+    };
+    Ok(Limiter::new("yard:gateway", runtime.clock(), redis))
+}
+
+/// Limits and bans are held against addresses, so they are worth what the list of proxies is worth.
+fn warn_of_proxies(config: &Config, proxies: &Proxies) {
+    if proxies.is_empty() && config.http.public_https {
+        tracing::warn!(
+            "HTTPS ends before this gateway, but http.trusted_proxies is empty: all clients of the \
+             proxy share one address, its limits and its bans"
+        );
+    }
+    if !proxies.is_empty() {
+        tracing::info!(
+            proxies = config.http.trusted_proxies.join(" "),
+            header = config.http.forwarded_header.name(),
+            "client addresses are taken from these proxies; `yard origin` shows yours"
+        );
+    }
 }
 
 /// Nobody gets in without auth, so the gateway is ready when auth answers.

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use yard_authn::IdentityConfig;
+pub use yard_limits::RedisConfig;
 use yard_messaging::NatsConfig;
 use yard_pg::PostgresConfig;
-use yard_runtime::{ConfigError, RuntimeConfig, Secret, ServiceConfig};
+use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 use crate::keys::Rules;
 
@@ -55,42 +56,6 @@ pub struct Config {
 pub struct ListenConfig {
     /// Address and port; port 0 takes any.
     pub listen: SocketAddr,
-}
-
-/// Where the login limits are kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedisConfig {
-    /// URL; or empty with `url_file` given.
-    pub url: Secret,
-    /// A file that holds the URL.
-    pub url_file: PathBuf,
-}
-
-impl RedisConfig {
-    /// The URL, from whichever of the two options has it.
-    ///
-    /// # Errors
-    /// When neither or both are given, or the file cannot be read.
-    pub fn resolve_url(&self) -> Result<Secret, ConfigError> {
-        let url = match (self.url.is_empty(), self.url_file.as_os_str().is_empty()) {
-            (false, true) => self.url.clone(),
-            (true, false) => Secret::from_file("redis.url_file", &self.url_file)?,
-            (true, true) => {
-                return Err(ConfigError::new("redis.url", "give it, or redis.url_file"));
-            }
-            (false, false) => {
-                let problem = "give it or redis.url_file, not both";
-                return Err(ConfigError::new("redis.url", problem));
-            }
-        };
-        // The client would take any scheme and try its best.
-        if url.expose().starts_with("redis") {
-            Ok(url)
-        } else {
-            Err(ConfigError::new("redis.url", "has to begin with redis:// or the like"))
-        }
-    }
 }
 
 /// What auth has to be able to read again lies sealed in the database.

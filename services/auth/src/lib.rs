@@ -1,8 +1,8 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
-//! `device_certificates`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens` and the
-//! audit trail; nobody else writes them.
+//! `device_certificates`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `bans`,
+//! `guard` and the audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -25,6 +25,7 @@ mod ca;
 mod config;
 mod devices;
 mod feed;
+mod guard;
 mod http;
 mod keys;
 mod people;
@@ -40,6 +41,7 @@ pub use config::{
 };
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tonic::service::Routes;
@@ -48,10 +50,15 @@ use yard_authn::revocations::{self, Need};
 use yard_authn::seal::Sealer;
 use yard_authn::{Identity, server};
 use yard_contracts::audit::v1::audit_service_server::AuditServiceServer;
+use yard_contracts::guard::v1::ban_service_server::BanServiceServer;
+use yard_contracts::guard::v1::guard_service_server::GuardServiceServer;
+use yard_contracts::guard::v1::maintenance_service_server::MaintenanceServiceServer;
+use yard_contracts::guard::v1::origin_service_server::OriginServiceServer;
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
 use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
+use yard_limits::Redis;
 use yard_messaging::Nats;
 use yard_pg::Pg;
 use yard_runtime::{Runtime, TaskKind};
@@ -61,15 +68,19 @@ use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
 use feed::{Nudge, Publisher};
+use guard::Guarding;
 use keys::grpc::KeysGrpc;
 use keys::{Keys, KeysParts};
 use people::grpc::PeopleGrpc;
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
-use sessions::{Exchange, Login, LoginParts, Passwords, Redis, Throttle};
+use sessions::{Exchange, Login, LoginParts, Passwords, Throttle};
 
 /// Nothing that auth is asked is larger; passwords and certificate requests are the longest.
 const LARGEST_REQUEST: usize = 64 * 1024;
+
+/// A sign-in waits this long for its limits.
+const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Starts the service on `runtime` and returns once it is under way.
 ///
@@ -83,7 +94,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let ca = Arc::new(DeviceCa::load(&config.device_ca, runtime.clock().now())?);
     let pg = Pg::open(&config.postgres, runtime.service())?;
     pg.watch(&runtime);
-    let redis = Redis::start(&config.redis, &runtime).await?;
+    let redis = Redis::start(&config.redis, REDIS_PATIENCE, &runtime).await?;
     let nats = Nats::connect(&config.nats, &runtime).await?;
     let sealer = Sealer::load(&config.sealing.key_file)?;
     let desk = audit::Desk::load(&config.audit, pg.clone(), sealer.clone(), &runtime)?;
@@ -117,7 +128,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         clock: runtime.clock(),
         ids: runtime.ids(),
         passwords,
-        throttle: Throttle::new(redis, &config.throttle),
+        throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
         lifetime,
     });
     let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
@@ -130,6 +141,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let jwks = keys.clone();
     let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
     let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
+    let guarding = Guarding { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), nats };
     let audit = AuditServiceServer::new(AuditGrpc { desk });
     let routes = Routes::new(sessions)
         .add_service(people)
@@ -137,7 +149,19 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         .add_service(devices)
         .add_service(audit.max_decoding_message_size(LARGEST_REQUEST));
     let routes = tenancy::serve(routes, &pg, &runtime);
+    let routes = add_guard(routes, guarding);
     http::serve(&runtime, http, jwks, revocation);
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())
+}
+
+fn add_guard(routes: Routes, guarding: Guarding) -> Routes {
+    let most = LARGEST_REQUEST;
+    routes
+        .add_service(BanServiceServer::new(guarding.clone()).max_decoding_message_size(most))
+        .add_service(
+            MaintenanceServiceServer::new(guarding.clone()).max_decoding_message_size(most),
+        )
+        .add_service(OriginServiceServer::new(guarding.clone()).max_decoding_message_size(most))
+        .add_service(GuardServiceServer::new(guarding).max_decoding_message_size(most))
 }

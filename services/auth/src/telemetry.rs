@@ -7,7 +7,7 @@ pub(crate) fn login(outcome: &'static str) {
     metrics::counter!("yard_auth_logins_total", "outcome" => outcome).increment(1);
 }
 
-/// Login limits could not be asked, so an attempt went through unlimited.
+/// Shared login limits could not be asked, so this process counted an attempt by itself.
 pub(crate) fn throttle_unavailable() {
     metrics::counter!("yard_auth_throttle_unavailable_total").increment(1);
 }

@@ -47,7 +47,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let auditor = Auditor::start(&rt, nats.audit_trail());
 
     let meters = Arc::new(telemetry::Meters::new());
-    let hub = hub::Hub::new(nats, &rt, Arc::clone(&meters));
+    let hub = hub::Hub::new(nats.clone(), &rt, Arc::clone(&meters));
     let service = realtime::Realtime::new(&config, app.clone(), hub.clone(), &rt);
     let routes = Routes::new(RealtimeServiceServer::new(service));
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
@@ -56,6 +56,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let door = socket::Door::new(config.socket, app, hub, meters, judge);
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
+    socket::pass_on(Arc::clone(&door), nats, &rt);
     rt.tasks().spawn(TaskKind::Critical, "socket", socket::serve(door, sockets, rt.clone()));
     drop(starting);
     Ok(())

@@ -12,6 +12,7 @@ mod commands;
 mod config;
 mod contracts;
 mod devices;
+mod idempotency;
 mod mqtt;
 mod paging;
 mod presence;

@@ -6,6 +6,8 @@ mod audit;
 mod broker;
 mod fill;
 mod floor;
+mod limits;
+mod overhead;
 
 use std::io::Write as _;
 
@@ -30,6 +32,10 @@ enum What {
     AuditRecords(audit::RecordsArgs),
     /// Makes audited calls, one after the other.
     AuditedCalls(audit::CallsArgs),
+    /// Decides rate limits as fast as it can.
+    Limits(limits::LimitsArgs),
+    /// Asks the gateway as fast as it can.
+    Overhead(overhead::OverheadArgs),
 }
 
 /// Runs one of the counterparts.
@@ -46,6 +52,8 @@ pub fn main() -> Result<()> {
             What::Fill(args) => fill::run(&args).await,
             What::AuditRecords(args) => audit::records(&args).await,
             What::AuditedCalls(args) => audit::calls(&args).await,
+            What::Limits(args) => limits::run(&args).await,
+            What::Overhead(args) => overhead::run(&args).await,
         }
     })?;
     writeln!(std::io::stdout(), "{figures}")?;

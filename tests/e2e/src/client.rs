@@ -68,6 +68,20 @@ impl Client {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
+        self.call_with_key(method, path, body, None).await
+    }
+
+    /// One request under an idempotency key.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn call_with_key(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<&Value>,
+        key: Option<&str>,
+    ) -> anyhow::Result<Answer> {
         let url = format!("{}{path}", self.base);
         let mut request = self.http.request(method.parse()?, url).header("X-Yard-Csrf", "1");
         if let Some(token) = &self.token {
@@ -75,6 +89,9 @@ impl Client {
         }
         if let Some(traceparent) = &self.traceparent {
             request = request.header("traceparent", traceparent);
+        }
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
         }
         if let Some(body) = body {
             request = request.json(body);

@@ -199,9 +199,10 @@ async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Ru
         .collect();
     let socket = runtime("comms-websocket").address("socket").context("socket listener")?;
     let over = format!(
-        "{}{}http.listen = \"127.0.0.1:0\"\n[upstreams]\n{upstreams}socket = \"{socket}\"\n",
+        "{}{}http.listen = \"127.0.0.1:0\"\nredis.url = \"{}\"\n[upstreams]\n{upstreams}socket = \"{socket}\"\n",
         common(places, "api-gateway"),
         nats_over(places),
+        places.redis.url(),
     );
     api_gateway::run(load_over(api_gateway::DEFAULT_CONFIG, &over)?, runtime("api-gateway"))
         .await

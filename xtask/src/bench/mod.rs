@@ -3,6 +3,7 @@
 mod audit;
 mod broker;
 mod ingest;
+mod limits;
 mod revocation;
 mod tenants;
 mod writer;
@@ -62,6 +63,8 @@ enum Name {
     Audit,
     /// Many tenants: creation, migration, catalogue, memory of a pooled connection.
     Tenants,
+    /// Rate-limit decisions, and requests through the gateway.
+    Limits,
 }
 
 /// Starts a platform of its own, measures and stops it.
@@ -76,7 +79,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
             publish(args, &broker::measure(workspace, args)?);
             return Ok(());
         }
-        Name::Ingest | Name::Writer | Name::Audit => {}
+        Name::Ingest | Name::Writer | Name::Audit | Name::Tenants | Name::Limits => {}
     }
     let interrupt = Interrupt::install()?;
     let progress = &mut |line: &str| say::note(format!("    {line}"));
@@ -101,6 +104,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
         Name::Writer => writer::measure(workspace, &mut platform, args, &interrupt),
         Name::Audit => audit::measure(workspace, &mut platform, args, &interrupt),
         Name::Revocation | Name::Broker => unreachable!("measured above"),
+        Name::Limits => limits::measure(workspace, &mut platform, args, &interrupt),
     };
     platform.stop();
     publish(args, &measured?);

@@ -82,6 +82,11 @@ impl Edge {
         found.map(|(_, file)| file).with_context(|| format!("{service} has no database"))
     }
 
+    /// The file with the Redis URL.
+    pub(crate) fn redis_url(&self) -> &PathBuf {
+        &self.redis_url
+    }
+
     /// The file with the NATS URL.
     pub(crate) fn nats_url(&self) -> &PathBuf {
         &self.nats_url

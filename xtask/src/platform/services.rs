@@ -167,6 +167,11 @@ fn api_gateway(edge: &Edge, workspace: &Workspace) -> Service {
         .set("upstreams.worker", url(edge.worker_grpc.addr()))
         .set("upstreams.socket", edge.comms_socket.addr())
         .nats(edge)
+        .redis(edge)
+        // A fleet of simulated devices enrols from one address, and tests know no patience.
+        .set("limits.login.address.burst", 100_000)
+        .set("limits.write.session.burst", 100_000)
+        .set("limits.read.session.burst", 100_000)
         .identity(edge)
         .path("console.dir", &workspace.join("services/console/dist"))
         .done()

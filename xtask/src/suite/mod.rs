@@ -1,5 +1,6 @@
 //! `cargo xtask test`: everything that must pass, in order, with timings.
 
+mod api;
 mod console;
 mod count;
 mod live;
@@ -38,19 +39,22 @@ enum Part {
     Requirements,
     /// The Helm chart.
     Chart,
+    /// The OpenAPI document, and the real platform driven by it.
+    Api,
     /// The console in a browser, on the real platform.
     Live,
     /// Every process killed in turn under load; nothing acknowledged may be lost.
     Chaos,
 }
 
-const ALL: [Part; 8] = [
+const ALL: [Part; 9] = [
     Part::Check,
     Part::Rust,
     Part::Console,
     Part::E2e,
     Part::Requirements,
     Part::Chart,
+    Part::Api,
     Part::Live,
     Part::Chaos,
 ];
@@ -96,6 +100,7 @@ fn run_part(workspace: &Workspace, part: Part) -> Outcome {
         Part::E2e => console::end_to_end(workspace),
         Part::Requirements => requirements::run(workspace, quiet).map(|()| Count::one_passed()),
         Part::Chart => chart::run(workspace, quiet).map(|()| Count::one_passed()),
+        Part::Api => api::run(workspace),
         Part::Live => live::run(workspace),
         Part::Chaos => chaos::run(workspace, &ChaosArgs::for_test()).map(|()| Count::one_passed()),
     };

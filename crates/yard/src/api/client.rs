@@ -9,8 +9,8 @@ use yard_ids::{IdSource as _, RandomIds};
 use super::Problem;
 use super::sse::EventStream;
 use super::types::{
-    Certificate, CertificatePage, ClaimCode, Command, Contract, ContractDraft, ContractPage,
-    Device, DeviceDraft, DevicePage, Enrolled, Me, ReadingPage, SequenceReport,
+    Ban, BanPage, Certificate, CertificatePage, ClaimCode, Command, Contract, ContractDraft,
+    ContractPage, Device, DeviceDraft, DevicePage, Enrolled, Me, ReadingPage, SequenceReport,
 };
 use crate::failure::{Failure, Outcome};
 
@@ -76,6 +76,16 @@ impl Api {
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: Query<'_>) -> Outcome<T> {
         let query: Vec<_> = query.iter().filter(|(_, value)| !value.is_empty()).collect();
         self.read(self.request(Method::GET, path).query(&query).timeout(ANSWER)).await
+    }
+
+    /// `PUT path`.
+    pub async fn put<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Outcome<T> {
+        self.read(self.request(Method::PUT, path).json(body).timeout(ANSWER)).await
+    }
+
+    /// `DELETE path`, with its answer.
+    pub async fn delete_read<T: DeserializeOwned>(&self, path: &str) -> Outcome<T> {
+        self.read(self.request(Method::DELETE, path).timeout(ANSWER)).await
     }
 
     /// `DELETE path`; the answer is not read.
@@ -209,6 +219,24 @@ impl Api {
     pub async fn sequence_report(&self, device: Uuid, epoch: i64) -> Outcome<SequenceReport> {
         let path = format!("/api/v1/devices/{device}/sequence-report");
         self.get(&path, &[("epoch", epoch.to_string())]).await
+    }
+
+    /// Bans, newest first.
+    pub async fn bans(&self, ended: bool) -> Outcome<Vec<Ban>> {
+        let mut found = Vec::new();
+        let mut page = BanPage::default();
+        loop {
+            let query = [
+                ("page_size", "200".to_owned()),
+                ("page_token", page.next_page_token.clone()),
+                ("include_ended", if ended { "true".to_owned() } else { String::new() }),
+            ];
+            page = self.get("/api/ops/v1/bans", &query).await?;
+            found.append(&mut page.bans);
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+        }
     }
 
     /// A page of readings since `from` (RFC 3339).

@@ -9,7 +9,8 @@ pub use client::Api;
 pub use problem::Problem;
 pub use sse::{Event, EventStream};
 pub use types::{
-    Certificate, ClaimCode, Command, CommandEvent, CommandKind, Contract, ContractDraft,
-    ContractPage, Device, DeviceDraft, DevicePage, Enrolled, LoginAnswer, Me, Metric,
-    PresenceCounts, Reading, ReadingPage, SequenceGap, SequenceReport,
+    Ban, BanPage, Certificate, ClaimCode, Command, CommandEvent, CommandKind, Contract,
+    ContractDraft, ContractPage, Device, DeviceDraft, DevicePage, Enrolled, LoginAnswer,
+    Maintenance, Me, Metric, Origin, PresenceCounts, Reading, ReadingPage, SequenceGap,
+    SequenceReport,
 };

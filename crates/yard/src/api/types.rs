@@ -257,3 +257,50 @@ pub struct ReadingPage {
     pub readings: Vec<Reading>,
     pub next_page_token: String,
 }
+
+/// Somebody who is kept out.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ban {
+    pub ban_id: String,
+    pub kind: String,
+    pub subject: String,
+    pub reason: String,
+    pub created_by: String,
+    pub created_at: String,
+    pub expires_at: String,
+    pub lifted_at: Option<String>,
+    pub lifted_by: String,
+    pub automatic: bool,
+}
+
+/// A page of bans.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct BanPage {
+    pub bans: Vec<Ban>,
+    pub next_page_token: String,
+}
+
+/// The switch for maintenance.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Maintenance {
+    pub active: bool,
+    pub reason: String,
+    pub until: Option<String>,
+    pub changed_at: Option<String>,
+    pub changed_by: String,
+}
+
+/// Where a call seems to come from.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Origin {
+    pub client: String,
+    pub peer: String,
+    pub peer_trusted: bool,
+    pub header: String,
+    pub forwarded: String,
+    pub remarks: Vec<String>,
+}

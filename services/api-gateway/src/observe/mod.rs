@@ -11,7 +11,7 @@ use tracing::field::Empty;
 use yard_ids::IdSource;
 use yard_runtime::trace;
 
-use crate::protect::Proxies;
+use crate::protect::{Origin, Proxies};
 
 /// What is known of a request beside its content.
 #[derive(Debug, Clone)]
@@ -19,7 +19,7 @@ pub(crate) struct Context {
     /// In our log, and `instance` of an error.
     pub(crate) request_id: String,
     /// Where it comes from, as far as our own proxies say.
-    pub(crate) client: IpAddr,
+    pub(crate) origin: Origin,
     /// The caller's trace.
     pub(crate) traceparent: Option<String>,
 }
@@ -34,9 +34,14 @@ impl Context {
         let parent = headers.get(trace::TRACEPARENT).and_then(|v| v.to_str().ok());
         Self {
             request_id: ids.uuid7().as_hyphenated().to_string(),
-            client: proxies.client(peer, headers),
+            origin: proxies.origin(peer, headers),
             traceparent: parent.filter(|text| is_traceparent(text)).map(str::to_owned),
         }
+    }
+
+    /// The address that limits and bans are held against.
+    pub(crate) const fn client(&self) -> IpAddr {
+        self.origin.client
     }
 
     /// The span of the request, in the caller's trace.

@@ -9,9 +9,11 @@ use super::comments::Comments;
 use super::operation::operation;
 use super::responses;
 use super::schema::Schemas;
+use crate::Config;
+use crate::limits::CapsConfig;
 use crate::transcode::{Route, Routes};
 
-pub(super) fn build(pool: &DescriptorPool, routes: &Routes) -> Value {
+pub(super) fn build(pool: &DescriptorPool, routes: &Routes, config: &Config) -> Value {
     let comments = Comments::of(pool);
     let ordered = ordered(routes);
     let answers = ordered.iter().map(|route| route.rpc.descriptor.output());
@@ -25,7 +27,7 @@ pub(super) fn build(pool: &DescriptorPool, routes: &Routes) -> Value {
         let braced: Vec<_> = names.iter().map(|name| format!("{{{name}}}")).collect();
         let path = route.template.fill(braced.iter().map(String::as_str));
         let id = operation_id(route, &mut ids);
-        let made = operation(route, &id, names, &comments, &mut schemas);
+        let made = operation(route, &id, names, &comments, &mut schemas, config);
         let verb = route.method.as_str().to_lowercase();
         paths.entry(path).or_default().insert(verb, made);
     }
@@ -33,26 +35,34 @@ pub(super) fn build(pool: &DescriptorPool, routes: &Routes) -> Value {
     components.insert("Problem".to_owned(), responses::problem_schema());
     json!({
         "openapi": "3.1.0",
-        "info": info(),
+        "info": info(&config.caps),
         "servers": [{ "url": "/" }],
         "tags": tags(&ordered, &comments),
         "paths": paths,
         "components": {
             "schemas": components,
             "responses": responses::components(),
+            "headers": responses::headers(),
             "securitySchemes": security_schemes(),
         },
     })
 }
 
-fn info() -> Value {
+fn info(caps: &CapsConfig) -> Value {
+    let text = format!(
+        "Unknown fields and parameters are refused. Integers are JSON numbers, timestamps RFC 3339, \
+         bytes base64, enums their names. Scalars and arrays are always present in an answer; a \
+         message that is not set is left out. A JSON body nests at most {} levels and has at most {} \
+         members and elements; compressed bodies are refused. Path and query have at most {} bytes, \
+         headers at most {} names and {} bytes. The limits of each operation stand in \
+         `x-yard-limits`; `RateLimit` and `RateLimit-Policy` say how much of them is left.",
+        caps.depth, caps.members, caps.url_bytes, caps.headers, caps.header_bytes
+    );
     json!({
         "title": "Switchyard",
         "version": "v1",
         "summary": "People, devices and jobs exchange confirmed messages.",
-        "description": "Unknown fields and parameters are refused. Integers are JSON numbers, \
-                        timestamps RFC 3339, bytes base64, enums their names. Scalars and arrays \
-                        are always present in an answer; a message that is not set is left out.",
+        "description": text,
         "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
     })
 }

@@ -8,19 +8,25 @@ mod schema;
 
 use prost_reflect::DescriptorPool;
 use serde_json::Value;
+use yard_runtime::ConfigError;
 
+use crate::Config;
 use crate::transcode::Routes;
 
-/// The document as JSON.
+/// The document as JSON, with the limits of this configuration.
 #[must_use]
-pub fn document(pool: &DescriptorPool, routes: &Routes) -> Value {
-    sorted(document::build(pool, routes))
+pub fn document(pool: &DescriptorPool, routes: &Routes, config: &Config) -> Value {
+    sorted(document::build(pool, routes, config))
 }
 
-/// The document as it is committed: indented, keys in order, one line feed at the end.
-#[must_use]
-pub fn pretty(pool: &DescriptorPool, routes: &Routes) -> String {
-    format!("{:#}\n", document(pool, routes))
+/// The document as it is committed: with the default limits, indented, keys in order, one line feed
+/// at the end.
+///
+/// # Errors
+/// When the defaults in the program do not load, which a test would show first.
+pub fn pretty(pool: &DescriptorPool, routes: &Routes) -> Result<String, ConfigError> {
+    let defaults = Config::documented()?;
+    Ok(format!("{:#}\n", document(pool, routes, &defaults)))
 }
 
 /// Another crate's choice of map for `serde_json` must not change the committed file.

@@ -9,6 +9,8 @@ use yard_contracts::access::v1::Scope;
 use super::comments::Comments;
 use super::responses;
 use super::schema::{Schemas, Way, well_known};
+use crate::Config;
+use crate::limits::{RateConfig, class_name};
 use crate::transcode::{BodyRule, Route, field_at};
 
 /// The operation of a route; `names` are the path's parameters as the document spells them.
@@ -18,6 +20,7 @@ pub(super) fn operation(
     names: &[String],
     comments: &Comments,
     schemas: &mut Schemas<'_>,
+    config: &Config,
 ) -> Value {
     let method = &route.rpc.descriptor;
     let service = method.parent_service().name();
@@ -26,9 +29,10 @@ pub(super) fn operation(
         "operationId": id,
         "tags": [service.strip_suffix("Service").unwrap_or(service)],
         "summary": summary(comment, method.name()),
-        "responses": answers(route, schemas),
+        "responses": answers(route, schemas, config),
         "security": security(route),
         "x-yard-access": access(route),
+        "x-yard-limits": limits(route, config),
     });
     if !comment.is_empty() {
         operation["description"] = json!(comment);
@@ -81,6 +85,26 @@ fn access(route: &Route) -> Value {
     access
 }
 
+/// What the gateway grants of this operation.
+fn limits(route: &Route, config: &Config) -> Value {
+    let rate = route.rpc.policy.rate();
+    let class = config.limits.of(rate);
+    let grant = |grant: RateConfig| json!({ "burst": grant.burst, "interval_seconds": grant.interval.as_secs_f64() });
+    let mut limits = json!({
+        "class": class_name(rate),
+        "address": grant(class.address),
+        "deadline_seconds": class.deadline.as_secs_f64(),
+    });
+    if route.rpc.policy.scope() != Scope::Public {
+        limits["session"] = grant(class.session);
+        limits["tenant"] = grant(class.tenant);
+    }
+    if route.body != BodyRule::None {
+        limits["body_bytes"] = json!(responses::largest_body(route, config));
+    }
+    limits
+}
+
 fn security(route: &Route) -> Value {
     if route.rpc.policy.scope() == Scope::Public {
         return json!([]);
@@ -88,7 +112,7 @@ fn security(route: &Route) -> Value {
     json!([{ "session_cookie": [] }, { "session_token": [] }])
 }
 
-fn answers(route: &Route, schemas: &mut Schemas<'_>) -> Value {
+fn answers(route: &Route, schemas: &mut Schemas<'_>, config: &Config) -> Value {
     let method = &route.rpc.descriptor;
     let schema = schemas.reference(&method.output(), Way::Response);
     let content = if method.is_server_streaming() {
@@ -101,8 +125,13 @@ fn answers(route: &Route, schemas: &mut Schemas<'_>) -> Value {
     } else {
         json!({ "application/json": { "schema": schema } })
     };
-    let mut all: Map<String, Value> = responses::errors_of(route).collect();
-    all.insert("200".to_owned(), json!({ "description": "Done.", "content": content }));
+    let mut all: Map<String, Value> = responses::errors_of(route, config).collect();
+    let headers = json!({
+        "RateLimit": { "$ref": "#/components/headers/RateLimit" },
+        "RateLimit-Policy": { "$ref": "#/components/headers/RateLimit-Policy" },
+    });
+    let done = json!({ "description": "Done.", "content": content, "headers": headers });
+    all.insert("200".to_owned(), done);
     Value::Object(all)
 }
 

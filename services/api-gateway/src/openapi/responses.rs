@@ -5,22 +5,40 @@ use serde_json::{Map, Value, json};
 use yard_contracts::access::v1::{Rate, Scope};
 use yard_fault::PROBLEM_JSON;
 
-use crate::transcode::{BodyRule, Route};
+use crate::Config;
+use crate::transcode::{self, BodyRule, Route};
 
 /// Status, name of the component, what it means.
-const PROBLEMS: [(u16, &str, &str); 13] = [
+const PROBLEMS: [(u16, &str, &str); 15] = [
     (400, "Malformed", "The request could not be read."),
     (401, "Unauthenticated", "Not signed in, or no longer."),
-    (403, "Forbidden", "Signed in, without the right; or the request came from another site."),
+    (
+        403,
+        "Forbidden",
+        "Signed in, without the right; or the request came from another site; or access from there \
+         is blocked.",
+    ),
     (404, "NotFound", "Not there, or not the caller's to know of."),
     (409, "Conflict", "Contradicts what is stored."),
     (412, "Stale", "Was made against an older state."),
-    (413, "TooLarge", "The body is larger than 1 MiB."),
-    (415, "UnsupportedMediaType", "The content type is not taken here."),
+    (413, "TooLarge", "The body is larger than `x-yard-limits.body_bytes`."),
+    (414, "UriTooLong", "Path and query are longer than the limit."),
+    (415, "UnsupportedMediaType", "The content type, or a content encoding, is not taken here."),
     (422, "Invalid", "Read, but wrong; `pointer` names the value."),
-    (429, "RateLimited", "Too many requests; see `Retry-After`."),
+    (
+        429,
+        "RateLimited",
+        "Too many requests: of the address, the session, the tenant, or at the same time; see \
+         `Retry-After`.",
+    ),
+    (431, "HeadersTooLarge", "The headers are more or larger than the limit."),
     (500, "Internal", "Our fault; `instance` finds it in our log."),
-    (503, "Unavailable", "A part that is needed does not answer; see `Retry-After`."),
+    (
+        503,
+        "Unavailable",
+        "A part that is needed does not answer, there is more to do than can be carried, or the \
+         platform is being maintained; see `Retry-After`.",
+    ),
     (504, "Timeout", "Took too long; whether it was done is not known."),
 ];
 
@@ -32,6 +50,25 @@ pub(super) fn components() -> Map<String, Value> {
         .collect()
 }
 
+/// `components.headers`.
+pub(super) fn headers() -> Value {
+    let text = |text: &str| json!({ "description": text, "schema": { "type": "string" } });
+    json!({
+        "RateLimit": text(
+            "How the limits stand (draft-ietf-httpapi-ratelimit-headers-10): of each, `r` calls are \
+             left and in `t` seconds all are back.",
+        ),
+        "RateLimit-Policy": text(
+            "The limits that the call was counted in: of each, `q` calls are granted at once and \
+             come back within `w` seconds.",
+        ),
+        "Retry-After": {
+            "description": "Seconds to wait.",
+            "schema": { "type": "integer", "minimum": 1 },
+        },
+    })
+}
+
 fn problem(status: u16, text: &str) -> Value {
     let schema = json!({ "$ref": "#/components/schemas/Problem" });
     let mut response = json!({
@@ -39,21 +76,32 @@ fn problem(status: u16, text: &str) -> Value {
         "content": { PROBLEM_JSON: { "schema": schema } },
     });
     if matches!(status, 429 | 503) {
-        response["headers"] = json!({ "Retry-After": {
-            "description": "Seconds to wait.",
-            "schema": { "type": "integer", "minimum": 1 },
-        }});
+        response["headers"] =
+            json!({ "Retry-After": { "$ref": "#/components/headers/Retry-After" } });
     }
     response
 }
 
 /// The errors of one route, by status.
-pub(super) fn errors_of(route: &Route) -> impl Iterator<Item = (String, Value)> {
+pub(super) fn errors_of(route: &Route, config: &Config) -> impl Iterator<Item = (String, Value)> {
+    let largest = largest_body(route, config) / 1_024;
     PROBLEMS.iter().filter(move |(status, ..)| can_occur(*status, route)).map(
-        |(status, name, _)| {
-            (status.to_string(), json!({ "$ref": format!("#/components/responses/{name}") }))
+        move |(status, name, _)| {
+            let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+            let answer = match status {
+                413 => problem(413, &format!("The body is larger than {largest} KiB.")),
+                _ => reference,
+            };
+            (status.to_string(), answer)
         },
     )
+}
+
+/// The largest body that an operation takes, bytes. A public one has no callers in a session.
+pub(super) fn largest_body(route: &Route, config: &Config) -> usize {
+    let policy = &route.rpc.policy;
+    let known = policy.scope() != Scope::Public;
+    transcode::largest_body(&config.limits, &config.caps, policy.rate(), known)
 }
 
 fn can_occur(status: u16, route: &Route) -> bool {
@@ -61,11 +109,10 @@ fn can_occur(status: u16, route: &Route) -> bool {
     let credential = route.rpc.policy.rate() == Rate::Login;
     match status {
         401 => !public || credential,
-        403 => !public || route.rpc.opens_session,
         404 => route.is_unsafe() || route.template.fields().next().is_some(),
         409 => route.is_unsafe(),
         412 => route.method == Method::PATCH || route.method == Method::PUT,
-        413 | 415 => route.body != BodyRule::None,
+        413 => route.body != BodyRule::None,
         _ => true,
     }
 }

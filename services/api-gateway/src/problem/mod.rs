@@ -38,6 +38,11 @@ impl Refusal {
         self.incident.is_none()
     }
 
+    /// To be repeated after so many seconds.
+    pub(crate) fn later(fault: Fault, seconds: u32) -> Self {
+        Self { fault, incident: None, retry_after: Some(seconds) }
+    }
+
     /// What a service answered.
     pub(crate) fn of_status(status: &tonic::Status) -> Self {
         let text = |key| status.metadata().get(key).and_then(|v| v.to_str().ok());

@@ -9,6 +9,9 @@ use super::Origins;
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "authorization, content-type, idempotency-key, traceparent, x-yard-csrf",
 );
+/// What a listed site's script may read beside the few headers that every script may.
+const EXPOSED_HEADERS: HeaderValue =
+    HeaderValue::from_static("ratelimit, ratelimit-policy, retry-after");
 
 /// The answer to `OPTIONS`.
 pub(crate) fn options(allow: HeaderValue, request: &HeaderMap, origins: &Origins) -> Response {
@@ -25,15 +28,18 @@ pub(crate) fn options(allow: HeaderValue, request: &HeaderMap, origins: &Origins
     response
 }
 
-/// Lets a listed origin read an answer.
+/// Lets a listed origin read an answer. Caches have to keep answers of different origins apart, also
+/// those that no other site may read.
 pub(crate) fn apply(request: &HeaderMap, origins: &Origins, response: &mut HeaderMap) {
+    if origins.any() {
+        response.append(header::VARY, HeaderValue::from_static("origin"));
+    }
     let Some(origin) = origins.listed(request).and_then(|o| HeaderValue::from_str(o).ok()) else {
         return;
     };
     response.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     response.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
-    response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
-    response.append(header::VARY, HeaderValue::from_static("origin"));
+    response.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED_HEADERS);
 }
 
 /// `Allow` for an address: what it takes, and what follows from that.

@@ -20,18 +20,38 @@ pub(crate) fn check(
     origins: &Origins,
 ) -> Result<(), Fault> {
     let by_cookie = matches!(credential, Credential::Cookie(_));
+    if by_cookie && !route.is_unsafe() {
+        return read(headers, origins);
+    }
     if !route.is_unsafe() || !(by_cookie || route.rpc.opens_session) {
         return Ok(());
     }
-    let refuse = |what: &str| Err(Fault::new(Code::AuthCsrfFailed).with_public(what.to_owned()));
     if headers.get(CSRF_HEADER).is_none_or(|value| value.is_empty()) {
         return refuse("the header X-Yard-Csrf is missing");
     }
     if !origins.admits(headers) {
         return refuse("the origin is not allowed");
     }
-    if headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site") {
+    if is_cross_site(headers) {
         return refuse("the request came from another site");
     }
     Ok(())
+}
+
+/// What another site's page has fetched in a person's name, its script could measure even where it
+/// may not read it. Following a link there is no fetch.
+fn read(headers: &HeaderMap, origins: &Origins) -> Result<(), Fault> {
+    let link = headers.get("sec-fetch-mode").is_some_and(|mode| mode == "navigate");
+    if is_cross_site(headers) && !link && origins.listed(headers).is_none() {
+        return refuse("the request came from another site");
+    }
+    Ok(())
+}
+
+fn is_cross_site(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site")
+}
+
+fn refuse(what: &str) -> Result<(), Fault> {
+    Err(Fault::new(Code::AuthCsrfFailed).with_public(what.to_owned()))
 }

@@ -113,6 +113,17 @@ impl Sessions {
         self.clock.now()
     }
 
+    /// A session that needs no question to auth.
+    pub(crate) fn fresh(&self, credential: &Credential) -> Option<Arc<Session>> {
+        let (Credential::Cookie(token) | Credential::Bearer(token)) = credential else {
+            return None;
+        };
+        let known = self.known();
+        let (since, exchange) = known.by_key.get(&key(token))?;
+        let outcome = exchange.peek().filter(|_| is_fresh(*since, self.clock.now()))?;
+        outcome.as_ref().ok().cloned()
+    }
+
     /// Forgets a session that has just changed or ended.
     pub(crate) fn forget(&self, credential: &Credential) {
         if let Credential::Cookie(token) | Credential::Bearer(token) = credential {

@@ -1,6 +1,8 @@
 //! `/app/{key}`: WebSockets are passed through to comms-websocket byte by byte, without looking
 //! into their frames.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -18,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 use yard_fault::{Code, Fault};
 use yard_runtime::{Runtime, trace};
 
+use crate::guard::Guard;
+use crate::limits::Addresses;
+use crate::limits::addresses::Held;
 use crate::observe::Context;
 use crate::problem::Refusal;
 use crate::protect::Origins;
@@ -53,6 +58,9 @@ const RETURNED: [HeaderName; 5] = [
 pub(crate) struct Tunnel {
     pub(crate) upstream: String,
     pub(crate) origins: Origins,
+    pub(crate) guard: Arc<Guard>,
+    /// Sockets of each address.
+    pub(crate) sockets: Addresses,
     pub(crate) runtime: Runtime,
 }
 
@@ -78,6 +86,15 @@ impl Tunnel {
                 .with_public("the origin is not allowed")
                 .into());
         }
+        // Those who are connected are told; whoever comes now is answered as everywhere else.
+        if let Some(closed) = self.guard.maintenance() {
+            count("refused");
+            return Err(closed);
+        }
+        let Some(held) = self.sockets.hold(context.client()) else {
+            count("refused");
+            return Err(Code::RateConcurrency.into());
+        };
         let client = hyper::upgrade::on(&mut request);
         let handshake =
             tokio::time::timeout(DEADLINE, self.handshake(outgoing(context, &request)?));
@@ -87,7 +104,7 @@ impl Tunnel {
             return Err(refused(answer.status()).into());
         }
         let response = switching(answer.headers());
-        self.carry(client, hyper::upgrade::on(answer));
+        self.carry(client, hyper::upgrade::on(answer), context.client(), held);
         Ok(response)
     }
 
@@ -111,7 +128,8 @@ impl Tunnel {
         sender.send_request(outgoing).await.map_err(|e| unavailable(e.into()))
     }
 
-    fn carry(&self, client: OnUpgrade, upstream: OnUpgrade) {
+    fn carry(&self, client: OnUpgrade, upstream: OnUpgrade, address: IpAddr, held: Held) {
+        let guard = Arc::clone(&self.guard);
         let shutdown = self.runtime.shutdown();
         let (soft, hard) = (shutdown.soft().clone(), shutdown.hard().clone());
         let pause = pause(&self.runtime);
@@ -129,9 +147,11 @@ impl Tunnel {
             tokio::select! {
                 () = hard.cancelled() => {}
                 () = leave(&soft, pause) => {}
+                () = guard.until_banned(address) => {}
                 () = copy(client, upstream) => {}
             }
             metrics::gauge!("yard_socket_tunnels").decrement(1.0);
+            drop(held);
         });
     }
 }
@@ -170,7 +190,7 @@ fn outgoing(context: &Context, request: &Request<Body>) -> Result<Request<Empty<
     }
     headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
-    if let Ok(client) = HeaderValue::try_from(context.client.to_string()) {
+    if let Ok(client) = HeaderValue::try_from(context.client().to_string()) {
         headers.insert("x-forwarded-for", client);
     }
     Ok(outgoing)

@@ -1,9 +1,11 @@
 //! gRPC messages whose types are known only at run time.
 
+use bytes::Buf as _;
 use prost::Message as _;
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
+use yard_authn::server::LARGEST_MESSAGE;
 
 /// Encodes any message; decodes messages of one kind.
 #[derive(Debug, Clone)]
@@ -46,6 +48,9 @@ impl Decoder for DynamicDecoder {
     type Error = Status;
 
     fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<DynamicMessage>, Status> {
+        if from.remaining() > LARGEST_MESSAGE {
+            return Err(Status::internal("the answer is larger than 4 MiB"));
+        }
         let read = DynamicMessage::decode(self.0.clone(), from);
         read.map(Some).map_err(|e| Status::internal(e.to_string()))
     }

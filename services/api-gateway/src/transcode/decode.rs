@@ -6,21 +6,26 @@ use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescri
 use serde_json::{Map, Value as Json};
 use yard_fault::{Code, Fault};
 
+use super::depth::{Excess, Shape};
 use super::pointer::Pointer;
 use super::routes::WELL_KNOWN;
-use super::{depth, scalar, well_known};
+use super::{scalar, well_known};
 
-/// Levels of arrays and objects in a body.
-const DEEPEST_BODY: usize = 64;
-
-/// Parses a body. Nothing is built before its depth is known.
-pub(super) fn parse(bytes: &[u8]) -> Result<Json, Fault> {
+/// Parses a body. Nothing is built before its shape is known.
+pub(super) fn parse(bytes: &[u8], shape: Shape) -> Result<Json, Fault> {
     let malformed = |text: String| Fault::new(Code::RequestMalformed).with_public(text);
     let text =
         std::str::from_utf8(bytes).map_err(|_e| malformed("the body is not UTF-8".to_owned()))?;
-    if depth::exceeds(text, DEEPEST_BODY) {
-        return Err(Fault::new(Code::RequestTooDeep)
-            .with_public(format!("a body may nest {DEEPEST_BODY} levels")));
+    match shape.excess(text) {
+        None => {}
+        Some(Excess::Depth) => {
+            return Err(Fault::new(Code::RequestTooDeep)
+                .with_public(format!("a body may nest {} levels", shape.depth)));
+        }
+        Some(Excess::Members) => {
+            return Err(Fault::new(Code::RequestTooManyMembers)
+                .with_public(format!("a body may have {} members and elements", shape.members)));
+        }
     }
     serde_json::from_str(text).map_err(|e| malformed(format!("the body is no JSON: {e}")))
 }

@@ -18,11 +18,12 @@ mod transcoder;
 mod upstreams;
 mod well_known;
 
-pub use body::LARGEST_BODY;
+pub(crate) use body::most as largest_body;
+pub use depth::Shape;
 pub use encode::message as to_json;
 pub use request::read as read_request;
 pub use routes::{Found, Routes};
 pub use rule::{BodyRule, Route, RouteError, Rpc, field_at};
 pub use template::Template;
-pub(crate) use transcoder::Transcoder;
+pub(crate) use transcoder::{Call, Transcoder};
 pub(crate) use upstreams::Upstreams;

@@ -6,6 +6,7 @@ use prost_types::FieldMask;
 use serde_json::Value as Json;
 use yard_fault::{Code, Fault};
 
+use super::depth::Shape;
 use super::pointer::Pointer;
 use super::rule::{BodyRule, Route};
 use super::{decode, params};
@@ -20,6 +21,7 @@ pub fn read(
     query: &str,
     headers: &HeaderMap,
     body: &[u8],
+    shape: Shape,
 ) -> Result<DynamicMessage, Fault> {
     let input = route.rpc.descriptor.input();
     let mut named = Vec::new();
@@ -33,10 +35,10 @@ pub fn read(
             message
         }
         (BodyRule::Whole, Media::Json) => {
-            decode::message(&input, decode::parse(body)?, &mut Pointer::default())?
+            decode::message(&input, decode::parse(body, shape)?, &mut Pointer::default())?
         }
         (BodyRule::Field(field), _) => {
-            let json = decode::parse(body)?;
+            let json = decode::parse(body, shape)?;
             named.extend(json.as_object().into_iter().flatten().map(|(name, _)| name.clone()));
             from_field(route, field, json)?
         }

@@ -31,7 +31,7 @@ struct Events {
     ousted: BoxFuture<'static, Fault>,
     request_id: String,
     ended: bool,
-    _permit: OwnedSemaphorePermit,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 /// The response for a stream that has begun.
@@ -40,7 +40,7 @@ pub(super) fn respond(
     soft: CancellationToken,
     ousted: BoxFuture<'static, Fault>,
     request_id: String,
-    permit: OwnedSemaphorePermit,
+    permit: Option<OwnedSemaphorePermit>,
 ) -> Response {
     let mut keepalive = interval(KEEPALIVE);
     keepalive.set_missed_tick_behavior(MissedTickBehavior::Delay);

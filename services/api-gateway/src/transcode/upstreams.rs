@@ -15,8 +15,9 @@ use super::codec::DynamicCodec;
 use super::rule::Rpc;
 use crate::config::UpstreamsConfig;
 
-/// How long a call may take; the service behind is told so.
-const UNARY_DEADLINE: Duration = Duration::from_secs(10);
+/// Where reading an answer stops. What is between this and the platform's own limit is answered as
+/// our fault, where the caller would else be told that the request was too large.
+const LARGEST_READ: usize = 4 * LARGEST_MESSAGE;
 
 /// One channel for each service that answers a route. They connect at the first call.
 #[derive(Debug, Clone)]
@@ -44,40 +45,48 @@ impl Upstreams {
         channel.ok_or_else(|| Status::internal(format!("no channel for {owner}")))
     }
 
-    /// One message for one message.
+    /// One message for one message. The service behind is told the deadline.
     pub(super) async fn unary(
         &self,
         rpc: &Rpc,
         message: DynamicMessage,
         metadata: MetadataMap,
+        deadline: Duration,
     ) -> Result<Response<DynamicMessage>, Status> {
         let mut request = Request::from_parts(metadata, Extensions::default(), message);
-        request.set_timeout(UNARY_DEADLINE);
+        request.set_timeout(deadline);
         let call = async {
             let mut grpc = self.ready(rpc).await?;
             grpc.unary(request, rpc.path.clone(), codec(rpc)).await
         };
-        match tokio::time::timeout(UNARY_DEADLINE, call).await {
+        match tokio::time::timeout(deadline, call).await {
             Ok(answer) => answer,
             Err(_elapsed) => Err(Status::deadline_exceeded("no answer in time")),
         }
     }
 
-    /// One message for many, for as long as the caller listens.
+    /// One message for many, for as long as the caller listens. It has to begin before
+    /// the deadline.
     pub(super) async fn stream(
         &self,
         rpc: &Rpc,
         message: DynamicMessage,
         metadata: MetadataMap,
+        deadline: Duration,
     ) -> Result<Streaming<DynamicMessage>, Status> {
         let request = Request::from_parts(metadata, Extensions::default(), message);
-        let mut grpc = self.ready(rpc).await?;
-        let answer = grpc.server_streaming(request, rpc.path.clone(), codec(rpc)).await?;
-        Ok(answer.into_inner())
+        let call = async {
+            let mut grpc = self.ready(rpc).await?;
+            grpc.server_streaming(request, rpc.path.clone(), codec(rpc)).await
+        };
+        match tokio::time::timeout(deadline, call).await {
+            Ok(answer) => Ok(answer?.into_inner()),
+            Err(_elapsed) => Err(Status::deadline_exceeded("no answer in time")),
+        }
     }
 
     async fn ready(&self, rpc: &Rpc) -> Result<Grpc<Channel>, Status> {
-        let mut grpc = Grpc::new(self.of(&rpc.owner)?).max_decoding_message_size(LARGEST_MESSAGE);
+        let mut grpc = Grpc::new(self.of(&rpc.owner)?).max_decoding_message_size(LARGEST_READ);
         grpc.ready().await.map_err(|e| Status::unavailable(e.to_string()))?;
         Ok(grpc)
     }

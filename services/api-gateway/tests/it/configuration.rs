@@ -5,7 +5,7 @@ use yard_runtime::config;
 
 /// The defaults with the one option that has none.
 fn complete() -> String {
-    DEFAULT_CONFIG.replace("\nurl = \"\"", "\nurl = \"nats://127.0.0.1:1\"")
+    DEFAULT_CONFIG.replacen("\nurl = \"\"", "\nurl = \"nats://127.0.0.1:1\"", 1)
 }
 
 fn refused(from: &str, to: &str) -> String {
@@ -21,6 +21,21 @@ fn defaults_load_and_wrong_options_are_named() {
     for (from, to, named) in [
         ("allowed_origins = []", "allowed_origins = [\"*\"]", "http.allowed_origins"),
         ("trusted_proxies = []", "trusted_proxies = [\"x\"]", "http.trusted_proxies"),
+        ("trusted_proxies = []", "trusted_proxies = [\"0.0.0.0/0\"]", "http.trusted_proxies"),
+        ("header = \"x-forwarded-for\"", "header = \"x-real-ip\"", "http.forwarded_header"),
+        (
+            "burst = 1200, interval = \"5ms\"",
+            "burst = 0, interval = \"5ms\"",
+            "limits.read.address",
+        ),
+        ("burst = 600, interval = \"20ms\"", "burst = 600", "limits.read.session"),
+        ("interval = \"250ms\"", "interval = \"1h\"", "limits.login.address.interval"),
+        ("body_kib = 1024", "body_kib = 5000", "limits.read.body_kib"),
+        ("deadline = \"10s\"", "deadline = \"11s\"", "limits.read.deadline"),
+        ("url_bytes = 8192", "url_bytes = 0", "caps.url_bytes"),
+        ("body_time = \"20s\"", "body_time = \"0s\"", "caps.body_time"),
+        ("refusals = 100", "refusals = 0", "bans.refusals"),
+        ("\"::1\"]", "\"here\"]", "bans.exempt"),
         ("http://127.0.0.1:7201", "127.0.0.1", "upstreams.device_ingest"),
         ("127.0.0.1:6071", "localhost", "upstreams.socket"),
         ("public_https = false", "public_https = 1", "http.public_https"),

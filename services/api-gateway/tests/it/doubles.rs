@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use prost::Message;
@@ -14,6 +15,12 @@ use yard_contracts::device::v1::device_service_server::DeviceService;
 use yard_contracts::device::v1::{
     CreateDeviceRequest, Device, GetDeviceRequest, ListDevicesRequest, ListDevicesResponse,
     ListQuarantineRequest, ListQuarantineResponse, UpdateDeviceRequest,
+};
+use yard_contracts::guard::v1::guard_service_server::GuardService;
+use yard_contracts::guard::v1::maintenance_service_server::MaintenanceService;
+use yard_contracts::guard::v1::{
+    Ban, GetGuardRequest, GetMaintenanceRequest, Guard, Maintenance, ReportAbuseRequest,
+    SetMaintenanceRequest,
 };
 use yard_contracts::identity::v1::session_service_server::SessionService;
 use yard_contracts::identity::v1::{
@@ -56,12 +63,27 @@ pub(crate) struct Double {
     seen: Arc<Mutex<Vec<Seen>>>,
     events: Arc<Mutex<Option<Events>>>,
     keys: Arc<Keys>,
+    guard: Arc<Mutex<Guard>>,
+    guard_fails: Arc<AtomicBool>,
 }
 
 impl Double {
     pub(crate) fn new(keys: Arc<Keys>) -> Self {
         let (answers, seen, events) = (Arc::default(), Arc::default(), Arc::default());
-        Self { answers, seen, events, keys }
+        let guard = Arc::new(Mutex::new(Guard { revision: 1, ..Guard::default() }));
+        Self { answers, seen, events, keys, guard, guard_fails: Arc::default() }
+    }
+
+    /// From now on nothing is told of bans, or again.
+    pub(crate) fn guards_fail(&self, fails: bool) {
+        self.guard_fails.store(fails, Ordering::Relaxed);
+    }
+
+    /// From now on these bans and this switch are in force.
+    pub(crate) fn guards(&self, bans: Vec<Ban>, maintenance: Option<Maintenance>) {
+        let mut guard = self.guard.lock().unwrap();
+        let revision = guard.revision + 1;
+        *guard = Guard { revision, unchanged: false, maintenance, bans };
     }
 
     /// From now on no session stands, for that reason.
@@ -166,6 +188,34 @@ scripted! { SessionService {
         let access_token =
             access_token.map_err(|why| Fault::new(why).to_status("incident-of-auth"))?;
         Ok(Response::new(ExchangeSessionResponse { access_token, expires_at: None }))
+    }
+}
+
+scripted! { MaintenanceService {
+    get_maintenance: GetMaintenanceRequest => Maintenance;
+    set_maintenance: SetMaintenanceRequest => Maintenance;
+} }
+
+#[tonic::async_trait]
+impl GuardService for Double {
+    async fn get_guard(
+        &self,
+        request: Request<GetGuardRequest>,
+    ) -> Result<Response<Guard>, Status> {
+        if self.guard_fails.load(Ordering::Relaxed) {
+            return Err(Status::unavailable("down"));
+        }
+        let guard = self.guard.lock().unwrap().clone();
+        let unchanged = guard.revision == request.get_ref().known_revision;
+        Ok(Response::new(if unchanged { Guard { unchanged, ..Guard::default() } } else { guard }))
+    }
+
+    async fn report_abuse(
+        &self,
+        request: Request<ReportAbuseRequest>,
+    ) -> Result<Response<Ban>, Status> {
+        self.note("report_abuse", request);
+        Ok(Response::new(Ban::default()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Requests in every form that a route can have, without a network.
 
-use api_gateway::transcode::{Found, Routes, Template, read_request, to_json};
+use api_gateway::transcode::{Found, Routes, Shape, Template, read_request, to_json};
 use http::{HeaderMap, Method};
 use proptest::prelude::*;
 use prost_reflect::DescriptorPool;
@@ -19,6 +19,8 @@ thread_local! {
     static ROUTES: Routes = Routes::compile(&pool()).unwrap();
 }
 
+const SHAPE: Shape = Shape { depth: 64, members: 10_000 };
+
 /// The message that a request makes, as JSON.
 fn read(method: Method, target: &str, kind: &str, body: &[u8]) -> Result<Json, Fault> {
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -28,7 +30,7 @@ fn read(method: Method, target: &str, kind: &str, body: &[u8]) -> Result<Json, F
     }
     ROUTES.with(|routes| match routes.find(&method, path) {
         Found::Route(route, captured) => {
-            to_json(&read_request(route, &captured, query, &headers, body)?)
+            to_json(&read_request(route, &captured, query, &headers, body, SHAPE)?)
         }
         Found::OtherMethods(_) | Found::Nothing => Err(Code::RouteNotFound.into()),
     })

@@ -2,10 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "what fails in a helper fails the test")]
 
+mod caps;
 mod configuration;
 mod console;
 mod doubles;
 mod forms;
+mod guard;
+mod limits;
 mod mapping;
 mod openapi;
 mod protection;

@@ -67,6 +67,7 @@ async fn bearer_calls_and_reads_need_no_csrf_header() {
 #[tokio::test]
 async fn security_headers_stand_on_every_answer() {
     let gateway = Fixture::with(|c| c.http.public_https = true).await;
+    gateway.log.expect("share one address");
     for path in ["/api/v1/me", "/api/openapi.json", "/errors", "/nothing", "/livez", "/app/key"] {
         let response = gateway.get(path).send().await.unwrap();
         let headers = response.headers();
@@ -86,18 +87,73 @@ async fn security_headers_stand_on_every_answer() {
 async fn cross_origin_answers_are_for_listed_origins_only() {
     let gateway = Fixture::with(|c| c.http.allowed_origins = vec![OTHER.to_owned()]).await;
     gateway.services.answers("get_me", &Me::default());
-    for (origin, allowed) in [(OTHER, true), ("https://evil.example", false)] {
-        let preflight = gateway
-            .request(Method::OPTIONS, "/api/v1/devices")
-            .header("origin", origin)
-            .header("access-control-request-method", "POST");
-        let response = preflight.send().await.unwrap();
-        assert_eq!(response.status(), 204);
-        assert_eq!(response.headers().contains_key("access-control-allow-methods"), allowed);
+    for (origin, allowed) in [(OTHER, true), ("https://evil.example", false), ("null", false)] {
         let request = gateway.signed(Method::GET, "/api/v1/me", OWNER).header("origin", origin);
         let response = request.send().await.unwrap();
-        let header = response.headers().get("access-control-allow-origin");
-        assert_eq!(header.map(|value| value.to_str().unwrap()), allowed.then_some(origin));
+        let text = |name: &str| response.headers().get(name).map(|v| v.to_str().unwrap());
+        assert_eq!(text("access-control-allow-origin"), allowed.then_some(origin));
+        assert_eq!(text("access-control-allow-credentials"), allowed.then_some("true"));
+        let exposed = allowed.then_some("ratelimit, ratelimit-policy, retry-after");
+        assert_eq!(text("access-control-expose-headers"), exposed);
+        // A cache must not give one site's answer to another, nor the refusal to a listed one.
+        assert_eq!(text("vary"), Some("origin"), "{origin}");
+    }
+}
+
+#[tokio::test]
+async fn preflight_is_answered_to_listed_origins_with_what_the_address_takes() {
+    let gateway = Fixture::with(|c| c.http.allowed_origins = vec![OTHER.to_owned()]).await;
+    // Origin, asked method, whether the answer lets the browser go on.
+    for (origin, method, allowed) in [
+        (OTHER, Some("POST"), true),
+        (OTHER, None, false),
+        ("https://evil.example", Some("POST"), false),
+        ("https://partner.example.evil", Some("POST"), false),
+        ("null", Some("POST"), false),
+    ] {
+        let request = gateway.request(Method::OPTIONS, "/api/v1/devices").header("origin", origin);
+        let request = match method {
+            Some(method) => request.header("access-control-request-method", method),
+            None => request,
+        };
+        let response = request.send().await.unwrap();
+        assert_eq!(response.status(), 204, "{origin}");
+        let methods = response.headers().get("access-control-allow-methods");
+        let expected = allowed.then_some("GET, HEAD, OPTIONS, POST");
+        assert_eq!(methods.map(|v| v.to_str().unwrap()), expected, "{origin} {method:?}");
+        let any = response.headers().values().any(|value| value == "*");
+        assert!(!any, "{origin}");
+    }
+    // Where nobody is listed, nobody is told anything.
+    let closed = Fixture::start().await;
+    let request = closed.request(Method::OPTIONS, "/api/v1/devices").header("origin", OTHER);
+    let response = request.header("access-control-request-method", "POST").send().await.unwrap();
+    assert!(response.headers().keys().all(|name| !name.as_str().starts_with("access-control")));
+}
+
+#[tokio::test]
+async fn reads_that_another_sites_page_makes_by_cookie_are_refused_and_links_are_not() {
+    let gateway = Fixture::with(|c| c.http.allowed_origins = vec![OTHER.to_owned()]).await;
+    gateway.services.answers("get_me", &Me::default());
+    // Site, mode, origin, passes.
+    for (site, mode, origin, passes) in [
+        ("same-origin", "cors", "", true),
+        ("none", "navigate", "", true),
+        ("cross-site", "navigate", "", true),
+        ("cross-site", "cors", OTHER, true),
+        ("cross-site", "no-cors", "", false),
+        ("cross-site", "cors", "https://evil.example", false),
+    ] {
+        let request = gateway.get("/api/v1/me");
+        let request = request.header("cookie", format!("__Host-yard_session={OWNER}"));
+        let request = request.header("sec-fetch-site", site).header("sec-fetch-mode", mode);
+        let request = if origin.is_empty() { request } else { request.header("origin", origin) };
+        let response = request.send().await.unwrap();
+        if passes {
+            assert_eq!(response.status(), 200, "{site} {mode} {origin}");
+        } else {
+            problem(response, 403, "auth.csrf_failed").await;
+        }
     }
 }
 

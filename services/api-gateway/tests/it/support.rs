@@ -17,12 +17,15 @@ use time::OffsetDateTime;
 use tonic::service::Routes;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use uuid::Uuid;
 use yard_authn::{Claims, Signer, permissions_of};
 use yard_contracts::device::v1::device_service_server::DeviceServiceServer;
+use yard_contracts::guard::v1::guard_service_server::GuardServiceServer;
+use yard_contracts::guard::v1::maintenance_service_server::MaintenanceServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer;
 use yard_fault::Code;
-use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, SystemClock};
+use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, SessionId, SystemClock};
 use yard_runtime::{Runtime, RuntimeConfig, TaskKind, config};
 use yard_testkit::TestNats;
 use yard_testkit::logs::{self, LogCapture};
@@ -58,11 +61,18 @@ impl Keys {
         let mut claims = Claims::of_service("auth", RandomIds.uuid7(), now);
         claims.sub = format!("person:{DEVICE}");
         claims.issued_ms = i64::try_from(now.unix_timestamp_nanos() / 1_000_000).unwrap();
+        // One session per role, so that each has limits and bans of its own.
+        claims.sid = Some(session_of(role));
         claims.role = role.to_owned();
         claims.permissions = permissions_of(role).iter().map(|&p| p.to_owned()).collect();
         claims.tenant = (role != "system-administrator").then(|| TENANT.parse().unwrap());
         Ok(self.issuer.sign(&claims).unwrap())
     }
+}
+
+/// The session of the token that names a role.
+pub(crate) fn session_of(role: &str) -> SessionId {
+    SessionId::from_uuid(Uuid::from_u128(role.bytes().fold(1, |id, b| id * 31 + u128::from(b))))
 }
 
 /// A folder of its own for each test.
@@ -120,7 +130,8 @@ impl Fixture {
         let upstream = serve(&runtime, &services).await;
 
         let nats = TestNats::start().await;
-        let text = DEFAULT_CONFIG.replace("\nurl = \"\"", &format!("\nurl = \"{}\"", nats.url()));
+        let text =
+            DEFAULT_CONFIG.replacen("\nurl = \"\"", &format!("\nurl = \"{}\"", nats.url()), 1);
         let mut config: Config = config::load("api-gateway", &text, None).unwrap();
         config.runtime = RuntimeConfig::for_test();
         config.http.listen = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -173,7 +184,9 @@ async fn serve(runtime: &Runtime, services: &Double) -> SocketAddr {
     let address = listener.local_addr().unwrap();
     let routes = Routes::new(DeviceServiceServer::new(services.clone()))
         .add_service(SessionServiceServer::new(services.clone()))
-        .add_service(RealtimeServiceServer::new(services.clone()));
+        .add_service(RealtimeServiceServer::new(services.clone()))
+        .add_service(GuardServiceServer::new(services.clone()))
+        .add_service(MaintenanceServiceServer::new(services.clone()));
     let hard = runtime.shutdown().hard().clone().cancelled_owned();
     runtime.tasks().spawn(TaskKind::Background, "doubles", async move {
         let incoming = TcpIncoming::from(listener);

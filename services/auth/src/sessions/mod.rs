@@ -4,18 +4,15 @@
 //! one thing: to be exchanged, by the gateway, for an access token of a minute.
 
 mod exchange;
-mod gcra;
 pub(crate) mod grpc;
 mod login;
 mod passwords;
-mod redis;
 mod store;
 mod throttle;
 
 pub(crate) use exchange::Exchange;
 pub(crate) use login::{Login, LoginParts};
 pub(crate) use passwords::Passwords;
-pub(crate) use redis::Redis;
 pub(crate) use throttle::Throttle;
 
 use base64::Engine as _;

@@ -1,16 +1,19 @@
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
 use fred::interfaces::KeysInterface as _;
 use fred::types::Expiration;
 use yard_fault::{Code, Fault};
+use yard_ids::Clock;
+use yard_limits::{Limit, Local, Redis, network};
 
-use super::gcra::{self, Limit};
-use super::redis::Redis;
 use crate::config::ThrottleConfig;
 use crate::{secrets, telemetry};
 
+/// Accounts and addresses that one process counts by itself while Redis is away.
+const MOST_KEYS: usize = 50_000;
 /// How long an address counts as one of the account's owner.
 const KNOWN_SECONDS: i64 = 30 * 86_400;
 
@@ -20,11 +23,13 @@ const KNOWN_SECONDS: i64 = 30 * 86_400;
 /// accounts. The second is what an attacker with many addresses meets; an address from which the
 /// owner signed in before is exempt from it, so that no attacker can keep the owner out.
 ///
-/// Redis may be away: then attempts go through, counted and warned of. The bound on password
-/// checks at a time still holds.
+/// Redis may be away, which is counted and warned of: then this process alone counts the attempts
+/// from an address and on an account from one address. The limit of an account from everywhere
+/// rests meanwhile, because nobody knows which addresses are its owner's.
 #[derive(Clone)]
 pub(crate) struct Throttle {
     redis: Redis,
+    local: Arc<Local>,
     pair: Limit,
     account: Limit,
     source: Limit,
@@ -40,7 +45,7 @@ impl Attempt {
     /// Keys hold hashes, so that Redis holds no e-mail and no address.
     pub(super) fn new(email: &str, source: Option<IpAddr>) -> Self {
         let short = |text: &str| secrets::hex(&secrets::sha256(text)).chars().take(32).collect();
-        Self { account: short(email), source: source.map(network).map(|n| short(&n)) }
+        Self { account: short(email), source: source.map(|from| short(&network(from).to_string())) }
     }
 
     fn source(&self) -> &str {
@@ -56,26 +61,20 @@ impl Attempt {
         format!("yard:auth:login:{{{}}}:all", self.account)
     }
 
+    fn source_key(&self) -> String {
+        format!("yard:auth:login:source:{}", self.source())
+    }
+
     fn known_key(&self) -> String {
         format!("yard:auth:login:{{{}}}:known:{}", self.account, self.source())
     }
 }
 
-/// An IPv6 customer has a /64 and can take any address in it.
-fn network(address: IpAddr) -> String {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.to_string(),
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}:{d:x}::/64")
-        }
-    }
-}
-
 impl Throttle {
-    pub(crate) const fn new(redis: Redis, config: &ThrottleConfig) -> Self {
+    pub(crate) fn new(redis: Redis, config: &ThrottleConfig, clock: Arc<dyn Clock>) -> Self {
         Self {
             redis,
+            local: Arc::new(Local::new(clock, MOST_KEYS)),
             pair: Limit { burst: config.pair_burst, interval: config.pair_interval },
             account: Limit { burst: config.account_burst, interval: config.account_interval },
             source: Limit { burst: config.source_burst, interval: config.source_interval },
@@ -87,22 +86,33 @@ impl Throttle {
     /// # Errors
     /// `auth.throttled` with the seconds to wait.
     pub(super) async fn admit(&self, attempt: &Attempt) -> Result<(), Fault> {
-        let Some(redis) = self.redis.connected() else {
-            fail_open("not connected");
+        let wait = match self.redis.connected() {
+            None => self.alone(attempt, "not connected"),
+            Some(redis) => match self.ask(redis, attempt).await {
+                Ok(wait) => wait,
+                Err(error) => self.alone(attempt, error.details()),
+            },
+        };
+        let Some(wait) = wait else {
             return Ok(());
         };
-        match self.ask(redis, attempt).await {
-            Ok(None) => Ok(()),
-            Ok(Some(wait)) => {
-                let seconds = wait.as_secs() + 1;
-                let text = format!("Too many attempts; wait {seconds} s before the next.");
-                Err(Fault::new(Code::AuthThrottled).with_public(text))
-            }
-            Err(error) => {
-                fail_open(error.details());
-                Ok(())
+        let seconds = wait.as_secs() + 1;
+        let text = format!("Too many attempts; wait {seconds} s before the next.");
+        Err(Fault::new(Code::AuthThrottled).with_public(text))
+    }
+
+    /// What this process knows by itself.
+    fn alone(&self, attempt: &Attempt, problem: &str) -> Option<Duration> {
+        unavailable(problem);
+        if attempt.source.is_some() {
+            let key = attempt.source_key();
+            let source = self.local.admit(&key, &[(key.clone(), self.source)]);
+            if source.wait.is_some() {
+                return source.wait;
             }
         }
+        let key = attempt.pair_key();
+        self.local.admit(&key, &[(key.clone(), self.pair)]).wait
     }
 
     async fn ask(
@@ -110,10 +120,11 @@ impl Throttle {
         redis: &Client,
         attempt: &Attempt,
     ) -> Result<Option<Duration>, fred::error::Error> {
-        if let Some(source) = &attempt.source {
-            let key = format!("yard:auth:login:source:{source}");
-            if let Some(wait) = gcra::admit(redis, &[(key, self.source)]).await? {
-                return Ok(Some(wait));
+        if attempt.source.is_some() {
+            let limits = [(attempt.source_key(), self.source)];
+            let source = yard_limits::admit(redis, &limits).await?;
+            if source.wait.is_some() {
+                return Ok(source.wait);
             }
         }
         let mut limits = vec![(attempt.pair_key(), self.pair)];
@@ -121,11 +132,12 @@ impl Throttle {
         if !known {
             limits.push((attempt.account_key(), self.account));
         }
-        gcra::admit(redis, &limits).await
+        Ok(yard_limits::admit(redis, &limits).await?.wait)
     }
 
     /// The password was right: forgets the failures from this address and remembers the address.
     pub(super) async fn passed(&self, attempt: &Attempt) {
+        self.local.forget(&attempt.pair_key(), &attempt.pair_key());
         let Some(redis) = self.redis.connected() else {
             return;
         };
@@ -138,31 +150,19 @@ impl Throttle {
             }
         };
         if let Err(error) = forgotten.and(remembered) {
-            fail_open(error.details());
+            unavailable(error.details());
         }
     }
 }
 
-fn fail_open(problem: &str) {
+fn unavailable(problem: &str) {
     telemetry::throttle_unavailable();
-    tracing::warn!(problem, "login limits are not available; attempts go through");
+    tracing::warn!(problem, "shared login limits are not available; this process counts alone");
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn source_of(address: &str) -> String {
-        network(address.parse().unwrap())
-    }
-
-    #[test]
-    fn source_is_an_ipv4_address_or_an_ipv6_network() {
-        assert_eq!(source_of("192.0.2.7"), "192.0.2.7");
-        assert_eq!(source_of("::ffff:192.0.2.7"), "192.0.2.7");
-        assert_eq!(source_of("2001:db8:1:2:3::4"), source_of("2001:db8:1:2:ffff::1"));
-        assert_ne!(source_of("2001:db8:1:2::1"), source_of("2001:db8:1:3::1"));
-    }
 
     #[test]
     fn keys_of_one_account_share_a_slot_and_show_no_address() {

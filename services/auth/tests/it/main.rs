@@ -6,6 +6,7 @@ mod audit;
 mod devices;
 mod enrolment;
 mod feed;
+mod guard;
 mod keys;
 mod people;
 mod sessions;

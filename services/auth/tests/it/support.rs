@@ -20,6 +20,9 @@ use tonic::{Request, Response, Status};
 use yard_authn::revocations::{self, Need};
 use yard_authn::{Claims, IdentityConfig, Signer, Verifier};
 use yard_contracts::audit::v1::audit_service_client::AuditServiceClient;
+use yard_contracts::guard::v1::ban_service_client::BanServiceClient;
+use yard_contracts::guard::v1::guard_service_client::GuardServiceClient;
+use yard_contracts::guard::v1::maintenance_service_client::MaintenanceServiceClient;
 use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
 use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
@@ -115,6 +118,18 @@ impl Auth {
         let verifier = Verifier::from_file(&trust, self.clock.clone()).unwrap();
         revocations::follow(&runtime, &nats, &verifier, Need::Advice).await.unwrap();
         verifier
+    }
+
+    pub(crate) fn bans(&self) -> BanServiceClient<Channel> {
+        BanServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn maintenance(&self) -> MaintenanceServiceClient<Channel> {
+        MaintenanceServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn guard(&self) -> GuardServiceClient<Channel> {
+        GuardServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn enrolment(&self) -> EnrollmentServiceClient<Channel> {

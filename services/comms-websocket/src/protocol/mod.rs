@@ -7,7 +7,8 @@ mod outgoing;
 pub(crate) use closing::Closing;
 pub(crate) use incoming::{Incoming, Subscribe};
 pub(crate) use outgoing::{
-    PING, PONG, channel_event, error, established, subscription_error, subscription_succeeded,
+    PING, PONG, channel_event, error, established, notice, subscription_error,
+    subscription_succeeded,
 };
 
 /// `digits.digits`, as every socket is named.

@@ -26,6 +26,11 @@ pub(crate) fn established(socket_id: &str, activity_timeout: u64) -> Utf8Bytes {
     text(&json!({"event": "pusher:connection_established", "data": data}))
 }
 
+/// What concerns every client, of no channel.
+pub(crate) fn notice(event: &str, data: &str) -> Utf8Bytes {
+    text(&json!({"event": event, "data": data}))
+}
+
 pub(crate) fn subscription_succeeded(channel: &str) -> Utf8Bytes {
     channel_event(channel, "pusher_internal:subscription_succeeded", "{}")
 }

@@ -3,6 +3,7 @@
 mod door;
 mod handshake;
 mod listener;
+mod notice;
 mod refusal;
 mod registry;
 mod session;
@@ -10,4 +11,5 @@ mod standing;
 
 pub(crate) use door::Door;
 pub(crate) use listener::serve;
+pub(crate) use notice::pass_on;
 pub(crate) use standing::{Judge, end_with_grants};

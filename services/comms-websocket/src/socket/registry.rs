@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use metrics::Gauge;
 use tokio::time::sleep;
+use tokio_tungstenite::tungstenite::Utf8Bytes;
 use yard_authn::Grant;
 
 use crate::hub::Outbox;
@@ -81,6 +82,17 @@ impl Registry {
             for outbox in wave {
                 outbox.close(Closing::Draining);
             }
+        }
+    }
+
+    /// Says something to every socket.
+    pub(super) fn announce(&self, frame: &Utf8Bytes) {
+        let places = |open: &Open| -> Vec<Arc<Outbox>> {
+            open.by_id.values().map(|place| Arc::clone(&place.outbox)).collect()
+        };
+        let all = places(&self.open());
+        for outbox in all {
+            outbox.say(frame.clone());
         }
     }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::time::timeout;
+use yard_contracts::subjects;
 use yard_testkit::eventually;
 
 use crate::support::{Client, PATIENCE, Service, device, device_channel, tenant};
@@ -31,6 +32,25 @@ async fn joined_device_channel_hears_every_event_of_the_device_until_it_leaves()
     eventually(PATIENCE, || async { !service.is_interested(tenant, device).await }).await;
     service.publish(tenant, device, "command.changed", &json!({"n": 4})).await;
     client.quiet().await;
+}
+
+#[tokio::test]
+async fn every_socket_hears_of_maintenance_whatever_it_joined() {
+    let service = Service::start().await;
+    let mut idle = Client::connect(&service).await;
+    let tenant = tenant();
+    let mut joined = Client::joined(&service, tenant, &device_channel(tenant, device())).await;
+    let notice = json!({"active": true, "reason": "A new disk.", "until": null});
+    let client = service.nats.client().await;
+    let payload = notice.to_string();
+    client.publish(subjects::MAINTENANCE, payload.into()).await.unwrap();
+    client.flush().await.unwrap();
+    for socket in [&mut idle, &mut joined] {
+        let heard = socket.expect("switchyard:maintenance").await;
+        assert!(heard.get("channel").is_none());
+        let data: Value = serde_json::from_str(heard["data"].as_str().unwrap()).unwrap();
+        assert_eq!(data, notice);
+    }
 }
 
 #[tokio::test]

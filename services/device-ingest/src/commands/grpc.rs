@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use prost::Message as _;
 use serde_json::Value;
 use tonic::{Request, Response, Status};
+use uuid::Uuid;
 use yard_authn::{Call, RpcResult as _};
 use yard_contracts::command::v1::command_service_server::CommandService;
 use yard_contracts::command::v1::{
@@ -17,6 +17,7 @@ use yard_pg::{Actor, TenantTx, page};
 
 use super::store::{self, EventRow, Proof, Row};
 use super::{Desk, State, Step, live, redispatch};
+use crate::idempotency::{self, Claim, Key};
 use crate::registry::Registry;
 
 const LONGEST_DEADLINE: i32 = 604_800;
@@ -68,15 +69,16 @@ impl CommandService for Commands {
 impl Commands {
     async fn send(&self, call: &Call, request: SendCommandRequest) -> Result<Command, Fault> {
         let tenant = call.caller.tenant()?;
-        let key = call.idempotency_key()?;
+        let key = Key::of(call, "SendCommand", &request.encode_to_vec())?;
         let device: DeviceId =
             request.device_id.parse().map_err(|_unreadable| Fault::new(Code::DeviceUnknown))?;
         let lifetime = lifetime(request.deadline_seconds)?;
-        let hash = digest(&SHA256, &request.encode_to_vec()).as_ref().to_vec();
         let arguments = Value::Object(from_struct(request.arguments.unwrap_or_default()));
         self.check(call, device, &request.name, &arguments).await?;
 
+        // As the database keeps it, so that the first answer and every later one are the same.
         let now = self.desk.clock.now();
+        let now = now.replace_microsecond(now.microsecond()).unwrap_or(now);
         let row = Row {
             id: self.desk.ids.uuid7(),
             device_id: device.uuid(),
@@ -88,12 +90,12 @@ impl Commands {
             created_at: now,
             updated_at: now,
             result: None,
-            request_hash: Some(hash),
         };
         let mut tx = self.begin(call).await?;
-        if !store::insert(&mut tx, &row, key).await? {
-            return first_answer(&mut tx, key, &row).await;
+        if let Claim::Again(first) = idempotency::claim(key.as_ref(), &mut tx, row.id, now).await? {
+            return first_answer(&mut tx, first).await;
         }
+        store::insert(&mut tx, &row).await?;
         let actor = format!("principal:{}", row.created_by);
         let proof = Proof { at: now, actor: &actor, evidence: "accepted" };
         store::insert_event(&mut tx, row.id, State::Queued, proof).await?;
@@ -190,17 +192,9 @@ impl Commands {
 }
 
 /// The answer of the request that first used the key.
-async fn first_answer(
-    tx: &mut TenantTx,
-    key: Option<&str>,
-    wanted: &Row,
-) -> Result<Command, Fault> {
-    let first = store::by_key(tx, key.unwrap_or_default()).await?;
-    let first = first.ok_or_else(|| Fault::internal("a taken idempotency key has no command"))?;
-    if first.request_hash != wanted.request_hash {
-        return Err(Code::IdempotencyKeyReused.into());
-    }
-    one(tx, first).await
+async fn first_answer(tx: &mut TenantTx, first: Uuid) -> Result<Command, Fault> {
+    let row = store::get(tx, CommandId::from_uuid(first)).await?;
+    one(tx, row.ok_or_else(|| Fault::internal("a command lost its row"))?).await
 }
 
 async fn one(tx: &mut TenantTx, row: Row) -> Result<Command, Fault> {

@@ -20,7 +20,6 @@ pub(super) struct Row {
     pub(super) created_at: OffsetDateTime,
     pub(super) updated_at: OffsetDateTime,
     pub(super) result: Option<Value>,
-    pub(super) request_hash: Option<Vec<u8>>,
 }
 
 impl Row {
@@ -69,17 +68,11 @@ pub(super) async fn contract_of(
     Ok(row.map(|(contract,)| contract))
 }
 
-/// Inserts a queued command; `false` when its idempotency key is taken.
-pub(super) async fn insert(
-    tx: &mut TenantTx,
-    row: &Row,
-    idempotency_key: Option<&str>,
-) -> Result<bool, PgError> {
-    let done = sqlx::query(
+/// Inserts a queued command.
+pub(super) async fn insert(tx: &mut TenantTx, row: &Row) -> Result<(), PgError> {
+    sqlx::query(
         "insert into commands (id, tenant_id, device_id, name, arguments, state, deadline, \
-         created_by, created_at, updated_at, idempotency_key, request_hash) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9, $10, $11) \
-         on conflict (idempotency_key) do nothing",
+         created_by, created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)",
     )
     .bind(row.id)
     .bind(tx.tenant().uuid())
@@ -90,11 +83,9 @@ pub(super) async fn insert(
     .bind(row.deadline)
     .bind(&row.created_by)
     .bind(row.created_at)
-    .bind(idempotency_key)
-    .bind(&row.request_hash)
     .execute(&mut **tx)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
 /// Puts a command on the list that the deadline sweep reads.
@@ -121,22 +112,11 @@ pub(super) async fn delete_deadline(tx: &mut TenantTx, command: Uuid) -> Result<
     Ok(())
 }
 
-/// The command that an idempotency key made.
-pub(super) async fn by_key(tx: &mut TenantTx, key: &str) -> Result<Option<Row>, PgError> {
-    Ok(sqlx::query_as(
-        "select id, device_id, name, arguments, state, deadline, created_by, created_at, \
-         updated_at, result, request_hash from commands where idempotency_key = $1",
-    )
-    .bind(key)
-    .fetch_optional(&mut **tx)
-    .await?)
-}
-
 /// One command.
 pub(super) async fn get(tx: &mut TenantTx, command: CommandId) -> Result<Option<Row>, PgError> {
     Ok(sqlx::query_as(
         "select id, device_id, name, arguments, state, deadline, created_by, created_at, \
-         updated_at, result, request_hash from commands where id = $1",
+         updated_at, result from commands where id = $1",
     )
     .bind(command.uuid())
     .fetch_optional(&mut **tx)
@@ -147,7 +127,7 @@ pub(super) async fn get(tx: &mut TenantTx, command: CommandId) -> Result<Option<
 pub(super) async fn lock(tx: &mut TenantTx, command: CommandId) -> Result<Option<Row>, PgError> {
     Ok(sqlx::query_as(
         "select id, device_id, name, arguments, state, deadline, created_by, created_at, \
-         updated_at, result, request_hash from commands where id = $1 for update",
+         updated_at, result from commands where id = $1 for update",
     )
     .bind(command.uuid())
     .fetch_optional(&mut **tx)
@@ -163,7 +143,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Row>, PgError> {
     Ok(sqlx::query_as(
         "select id, device_id, name, arguments, state, deadline, created_by, created_at, \
-         updated_at, result, request_hash from commands \
+         updated_at, result from commands \
          where device_id = $1 and ($2::timestamptz is null or (created_at, id) < ($2, $3)) \
          order by created_at desc, id desc limit $4",
     )
@@ -184,7 +164,7 @@ pub(super) async fn undelivered(
 ) -> Result<Vec<Row>, PgError> {
     Ok(sqlx::query_as(
         "select id, device_id, name, arguments, state, deadline, created_by, created_at, \
-         updated_at, result, request_hash from commands \
+         updated_at, result from commands \
          where device_id = $1 and state in ('queued', 'dispatched') and deadline > $2 \
          and (state = 'queued' or updated_at < $3) order by created_at, id",
     )

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use prost::Message as _;
 use serde_json::Value;
 use tonic::{Request, Response, Status};
 use yard_authn::{Call, RpcResult as _};
@@ -16,6 +17,7 @@ use yard_pg::{Actor, Pg, TenantTx, page};
 
 use super::rules::NewContract;
 use super::store::{self, Row};
+use crate::idempotency::{self, Claim, Key};
 
 /// `ContractService`.
 pub(crate) struct Contracts {
@@ -53,19 +55,26 @@ impl ContractService for Contracts {
 }
 
 impl Contracts {
-    /// Name and version are the natural key: with an idempotency key, asking again for the same
+    /// Name and version are the natural key: under whatever idempotency key, asking for the same
     /// contract gives the one that is there.
     async fn create(&self, call: &Call, request: CreateContractRequest) -> Result<Contract, Fault> {
-        let repeatable = call.idempotency_key()?.is_some();
+        let key = Key::of(call, "CreateContract", &request.encode_to_vec())?;
         let new = NewContract::of(request)?;
         let mut tx = self.begin(call).await?;
-        let id = ContractId::from_uuid(self.ids.uuid7());
-        if let Some(row) = store::insert(&mut tx, id, &new, self.clock.now()).await? {
+        let (id, now) = (ContractId::from_uuid(self.ids.uuid7()), self.clock.now());
+        if let Claim::Again(first) =
+            idempotency::claim(key.as_ref(), &mut tx, id.uuid(), now).await?
+        {
+            let row = store::get(&mut tx, ContractId::from_uuid(first)).await?;
+            return row.map(contract).ok_or_else(|| Fault::internal("a contract lost its row"));
+        }
+        if let Some(row) = store::insert(&mut tx, id, &new, now).await? {
             tx.commit().await?;
             return Ok(contract(row));
         }
+        // The key's claim goes with the transaction: nothing was made.
         match store::by_name(&mut tx, &new.name, new.version).await? {
-            Some(row) if repeatable && row.is(&new) => Ok(contract(row)),
+            Some(row) if key.is_some() && row.is(&new) => Ok(contract(row)),
             _ => Err(Fault::new(Code::ResourceExists)
                 .with_public("A contract of that name and version exists already.")),
         }

@@ -1,6 +1,5 @@
 use std::sync::Arc;
 
-use aws_lc_rs::digest::{SHA256, digest};
 use yard_authn::Call;
 use yard_authn::client::ServiceChannel;
 use yard_contracts::device::v1::CreateDeviceRequest;
@@ -15,6 +14,7 @@ use yard_pg::{Actor, Pg, PgError, TenantTx};
 use super::rules::{checked_external_id, checked_labels, checked_name};
 use super::store::{self, New, Row};
 use crate::contracts::CompiledContract;
+use crate::idempotency::{self, Claim, Key};
 use crate::registry::Registry;
 
 /// Registers devices: here, with auth, and in every instance's memory.
@@ -34,15 +34,17 @@ impl Registrar {
         call: &Call,
         request: CreateDeviceRequest,
     ) -> Result<Row, Fault> {
-        let key = call.idempotency_key()?;
         let tenant = call.caller.tenant()?;
         let new = self.checked(request)?;
+        let key = Key::of(call, "CreateDevice", new.said.as_bytes())?;
         let contract = self.contract(call, new.contract).await?;
         let actor = Actor::of_subject(call.caller.subject());
         let mut tx = TenantTx::begin(&self.pg, tenant, &actor).await?;
-        if !store::insert(&mut tx, &new, key).await.map_err(taken)? {
-            return first_answer(&mut tx, key, &new).await;
+        let claim = idempotency::claim(key.as_ref(), &mut tx, new.id.uuid(), new.now).await?;
+        if let Claim::Again(first) = claim {
+            return first_answer(&mut tx, DeviceId::from_uuid(first)).await;
         }
+        store::insert(&mut tx, &new).await.map_err(taken)?;
         store::insert_directory_entry(&mut tx, &new).await?;
         let row = store::get(&mut tx, new.id).await?;
         // Before the commit: a device that is ours but unknown to auth could never enrol. The
@@ -67,7 +69,7 @@ impl Registrar {
             external_id,
             contract,
             labels,
-            request_hash: digest(&SHA256, said.to_string().as_bytes()).as_ref().to_vec(),
+            said: said.to_string(),
             now: self.clock.now(),
         })
     }
@@ -127,13 +129,7 @@ pub(super) fn taken(error: PgError) -> Fault {
     error.into()
 }
 
-async fn first_answer(tx: &mut TenantTx, key: Option<&str>, new: &New) -> Result<Row, Fault> {
-    let first = store::by_key(tx, key.unwrap_or_default()).await?;
-    let (id, hash) =
-        first.ok_or_else(|| Fault::internal("a taken idempotency key has no device"))?;
-    if hash.as_ref() != Some(&new.request_hash) {
-        return Err(Code::IdempotencyKeyReused.into());
-    }
-    let row = store::get(tx, DeviceId::from_uuid(id)).await?;
+async fn first_answer(tx: &mut TenantTx, first: DeviceId) -> Result<Row, Fault> {
+    let row = store::get(tx, first).await?;
     row.ok_or_else(|| Fault::internal("a device lost its row"))
 }

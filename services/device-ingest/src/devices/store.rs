@@ -33,21 +33,16 @@ pub(super) struct New {
     pub(super) external_id: Option<String>,
     pub(super) contract: ContractId,
     pub(super) labels: BTreeMap<String, String>,
-    pub(super) request_hash: Vec<u8>,
+    /// What the request says, for telling it from others under the same key.
+    pub(super) said: String,
     pub(super) now: OffsetDateTime,
 }
 
-/// Inserts a device; `false` when its idempotency key is taken.
-pub(super) async fn insert(
-    tx: &mut TenantTx,
-    new: &New,
-    idempotency_key: Option<&str>,
-) -> Result<bool, PgError> {
-    let done = sqlx::query(
+/// Inserts a device.
+pub(super) async fn insert(tx: &mut TenantTx, new: &New) -> Result<(), PgError> {
+    sqlx::query(
         "insert into devices (id, tenant_id, name, external_id, contract_id, labels, \
-         idempotency_key, request_hash, created_at, updated_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) \
-         on conflict (idempotency_key) do nothing",
+         created_at, updated_at) values ($1, $2, $3, $4, $5, $6, $7, $7)",
     )
     .bind(new.id.uuid())
     .bind(tx.tenant().uuid())
@@ -55,12 +50,10 @@ pub(super) async fn insert(
     .bind(&new.external_id)
     .bind(new.contract.uuid())
     .bind(Json(&new.labels))
-    .bind(idempotency_key)
-    .bind(&new.request_hash)
     .bind(new.now)
     .execute(&mut **tx)
     .await?;
-    Ok(done.rows_affected() == 1)
+    Ok(())
 }
 
 /// Makes a device known before its tenant is.
@@ -76,17 +69,6 @@ pub(super) async fn insert_directory_entry(tx: &mut TenantTx, new: &New) -> Resu
     .execute(&mut **tx)
     .await?;
     Ok(())
-}
-
-/// The device that an idempotency key made, and the hash of that request.
-pub(super) async fn by_key(
-    tx: &mut TenantTx,
-    key: &str,
-) -> Result<Option<(Uuid, Option<Vec<u8>>)>, PgError> {
-    Ok(sqlx::query_as("select id, request_hash from devices where idempotency_key = $1")
-        .bind(key)
-        .fetch_optional(&mut **tx)
-        .await?)
 }
 
 /// One device.

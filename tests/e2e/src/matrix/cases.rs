@@ -63,6 +63,17 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "OrganizationService/UpdateOrganization" => json!({
             "organization": {"locale": "en"}, "update_mask": "locale",
         }),
+        "BanService/CreateBan" => json!({
+            "kind": "BAN_KIND_ADDRESS", "subject": format!("2001:db8:{turn:x}::/64"),
+            "reason": "matrix", "duration_seconds": 60,
+        }),
+        "BanService/LiftBan" => json!({"ban_id": device}),
+        "BanService/ListBans"
+        | "MaintenanceService/GetMaintenance"
+        | "OriginService/GetOrigin"
+        | "GuardService/GetGuard" => json!({}),
+        "MaintenanceService/SetMaintenance" => json!({"active": false, "reason": "matrix"}),
+        "GuardService/ReportAbuse" => json!({"address": "2001:db8::1"}),
         "DeviceService/CreateDevice" => json!({
             "name": format!("matrix {turn}"), "contract_id": tenant.contract_id,
         }),

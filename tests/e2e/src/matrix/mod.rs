@@ -3,6 +3,7 @@
 //! in another's answer.
 
 mod cases;
+pub mod idempotency;
 mod internal;
 mod route;
 mod run;

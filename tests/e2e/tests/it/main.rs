@@ -5,5 +5,6 @@
 mod audit;
 mod catalogue;
 mod certificates;
+mod idempotency;
 mod matrix;
 mod traces;

@@ -1,0 +1,6 @@
+//! Limits on a real Redis.
+
+#![cfg(test)]
+
+mod cluster;
+mod shared;
