@@ -58,6 +58,9 @@ pub struct Claims {
     /// When the session or API token ends by itself, Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ends: Option<i64>,
+    /// Not before, Unix seconds. We never say so; a token that does is held to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nbf: Option<i64>,
     /// The key that signed. Not in the token's body: the verifier fills it in.
     #[serde(skip)]
     pub kid: String,

@@ -205,7 +205,8 @@ impl Verifier {
             return Err(TokenError::Expired);
         }
         let life = claims.exp.checked_sub(claims.iat).ok_or(TokenError::Times)?;
-        if claims.iat > now + LEEWAY || !(1..=LONGEST).contains(&life) {
+        let early = claims.iat > now + LEEWAY || claims.nbf.is_some_and(|nbf| nbf > now + LEEWAY);
+        if early || !(1..=LONGEST).contains(&life) {
             return Err(TokenError::Times);
         }
         Ok(())

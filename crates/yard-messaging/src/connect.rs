@@ -4,7 +4,10 @@ use async_nats::connection::State;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::{self};
-use async_nats::{Client, ConnectOptions, Event, Request, RequestErrorKind, Subscriber};
+use async_nats::{
+    Auth, AuthError, Client, ConnectOptions, Event, Request, RequestErrorKind, ServerAddr,
+    Subscriber,
+};
 use bytes::Bytes;
 use yard_contracts::streams::BucketSpec;
 use yard_contracts::subjects;
@@ -33,7 +36,7 @@ impl Nats {
     /// When the server cannot be reached now, is too old, or refuses a stream.
     pub async fn connect(config: &NatsConfig, runtime: &Runtime) -> anyhow::Result<Self> {
         let url = config.resolve_url()?;
-        let options = ConnectOptions::new()
+        let options = credentials(config)
             .name(format!("{}/{}", runtime.service(), runtime.instance()))
             .ping_interval(Duration::from_secs(10))
             .connection_timeout(Duration::from_secs(5))
@@ -41,9 +44,9 @@ impl Nats {
             .max_reconnects(None)
             .reconnect_delay_callback(reconnect_delay)
             .event_callback(|event| async move { note(&event) });
-        let servers: Vec<async_nats::ServerAddr> =
+        let servers: Vec<ServerAddr> =
             url.expose().split(',').map(str::parse).collect::<Result<_, _>>()?;
-        let client = with_credentials(options, &servers).connect(servers).await?;
+        let client = options.connect(servers).await?;
         refuse_old(&client.server_info().version)?;
         let jetstream = ContextBuilder::new()
             .timeout(ACK_TIMEOUT)
@@ -166,13 +169,29 @@ impl Nats {
     }
 }
 
-/// The client does not take user and password from the URL by itself.
-fn with_credentials(options: ConnectOptions, servers: &[async_nats::ServerAddr]) -> ConnectOptions {
-    let found = servers.iter().find_map(|server| server.username().zip(server.password()));
-    match found {
-        Some((user, password)) => options.user_and_password(user.to_owned(), password.to_owned()),
-        None => options,
+/// Looks the credentials up anew at each connection, so that the file's may be changed while the
+/// service runs: the broker's old user goes, it reconnects as the new one. (The client does not
+/// take user and password from the URL by itself.)
+fn credentials(config: &NatsConfig) -> ConnectOptions {
+    let config = config.clone();
+    ConnectOptions::with_auth_callback(move |_nonce| {
+        let found = found_in(&config);
+        async move { found.map_err(AuthError::new) }
+    })
+}
+
+fn found_in(config: &NatsConfig) -> Result<Auth, String> {
+    let url = config.resolve_url().map_err(|e| e.to_string())?;
+    let mut auth = Auth::new();
+    for server in url.expose().split(',') {
+        let server: ServerAddr =
+            server.parse().map_err(|_e| "nats.url holds no address".to_owned())?;
+        if let Some((user, password)) = server.username().zip(server.password()) {
+            (auth.username, auth.password) = (Some(user.to_owned()), Some(password.to_owned()));
+            break;
+        }
     }
+    Ok(auth)
 }
 
 /// Quick at first, two seconds at most: a broker's restart shall not be felt for long.
@@ -211,6 +230,23 @@ mod tests {
         for version in ["2.10.23", "2.10.27", "2.15.1", "3.0.0"] {
             assert!(refuse_old(version).is_ok(), "{version}");
         }
+    }
+
+    #[test]
+    fn credentials_are_those_that_the_file_holds_at_the_time() {
+        let file = std::env::temp_dir().join(format!("yard-nats-{}", uuid::Uuid::from_u128(9)));
+        let mut config = NatsConfig::for_test("");
+        config.url_file.clone_from(&file);
+        for (user, password) in [("one", "a"), ("two", "b")] {
+            std::fs::write(&file, format!("nats://h:1,nats://{user}:{password}@h:2\n")).unwrap();
+            let found = found_in(&config).unwrap();
+            assert_eq!(
+                (found.username.as_deref(), found.password.as_deref()),
+                (Some(user), Some(password))
+            );
+        }
+        std::fs::remove_file(&file).unwrap();
+        assert!(found_in(&config).is_err());
     }
 
     #[test]

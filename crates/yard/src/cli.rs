@@ -12,11 +12,13 @@ use crate::commands::{self, SendArgs, TailArgs};
 use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
 use crate::enrollment::{self, EnrollArgs};
 use crate::failure::{Failure, Outcome, REFUSED, USAGE};
+use crate::keys::{self, KeysCommand};
 use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
 use crate::pki;
 use crate::session::{self, LoginArgs, ProfileFile};
 use crate::simulate::{self, SimulateArgs};
+use crate::tokens::{self, TokensCommand};
 use crate::verify::{self, VerifyArgs};
 
 /// Operators' command line of Switchyard.
@@ -80,6 +82,16 @@ enum Command {
     },
     /// Where the platform thinks this call comes from: whether its list of proxies is right.
     Origin,
+    /// Keys that sign people's access tokens; for system administrators.
+    Keys {
+        #[command(subcommand)]
+        command: Option<KeysCommand>,
+    },
+    /// Your API tokens.
+    Tokens {
+        #[command(subcommand)]
+        command: Option<TokensCommand>,
+    },
     /// Checks that what a simulation was told is safe is stored, once.
     Verify(VerifyArgs),
 }
@@ -154,6 +166,12 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
             operations::run_maintenance(&command, &api()?, out).await
         }
         Command::Origin => operations::run_origin(&api()?, out).await,
+        Command::Keys { command } => {
+            keys::run(&command.unwrap_or(KeysCommand::List), &api()?, out).await
+        }
+        Command::Tokens { command } => {
+            tokens::run(&command.unwrap_or(TokensCommand::List), &api()?, out).await
+        }
         Command::Verify(args) => verify::run(&args, &api()?, out).await,
     }
 }

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod devices;
 pub mod enrollment;
 pub mod failure;
+pub mod keys;
 pub mod ledger;
 pub mod operations;
 pub mod output;
@@ -21,6 +22,7 @@ pub mod session;
 pub mod simulate;
 #[cfg(test)]
 mod testing;
+pub mod tokens;
 pub mod verify;
 
 pub use cli::main;

@@ -61,8 +61,10 @@ capabilities: { drop: ["ALL"] }
 {{- end -}}
 {{- $_ := set $env "NATS__URL_FILE" "/etc/switchyard/service/nats-url" -}}
 {{- $_ := set $env "NATS__REPLICAS" 3 -}}
-{{- if eq $service "auth" -}}
+{{- if has $service (list "auth" "comms-websocket") -}}
 {{- $_ := set $env "REDIS__URL_FILE" "/etc/switchyard/service/redis-url" -}}
+{{- end -}}
+{{- if eq $service "auth" -}}
 {{- $_ := set $env "SEALING__KEY_FILE" "/etc/switchyard/service/sealing.key" -}}
 {{- $_ := set $env "AUDIT__ROOT_KEY_FILE" "/etc/switchyard/service/audit-root.key" -}}
 {{- $_ := set $env "ISSUER__KEY_FILE" "/etc/switchyard/service/auth-issuer.key" -}}

@@ -34,6 +34,7 @@ mod secrets;
 mod sessions;
 mod telemetry;
 mod tenancy;
+mod tokens;
 
 pub use config::{
     AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig,
@@ -54,6 +55,7 @@ use yard_contracts::guard::v1::ban_service_server::BanServiceServer;
 use yard_contracts::guard::v1::guard_service_server::GuardServiceServer;
 use yard_contracts::guard::v1::maintenance_service_server::MaintenanceServiceServer;
 use yard_contracts::guard::v1::origin_service_server::OriginServiceServer;
+use yard_contracts::identity::v1::api_token_service_server::ApiTokenServiceServer;
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
 use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
@@ -75,6 +77,8 @@ use people::grpc::PeopleGrpc;
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
 use sessions::{Exchange, Login, LoginParts, Passwords, Throttle};
+use tokens::TokenExchange;
+use tokens::grpc::TokensGrpc;
 
 /// Nothing that auth is asked is larger; passwords and certificate requests are the longest.
 const LARGEST_REQUEST: usize = 64 * 1024;
@@ -122,6 +126,18 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 
     let exchange =
         Exchange { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), keys: keys.clone() };
+    let tokens = TokenExchange {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        keys: keys.clone(),
+    };
+    let api_tokens = TokensGrpc {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        nudge: nudge.clone(),
+    };
     let lifetime = config.sessions.lifetime.try_into().context("sessions.lifetime")?;
     let login = Login::new(LoginParts {
         pg: pg.clone(),
@@ -134,20 +150,24 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
-    let sessions = SessionServiceServer::new(SessionsGrpc { login, exchange, lifetime, nudge })
-        .max_decoding_message_size(LARGEST_REQUEST);
     let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })
         .max_decoding_message_size(LARGEST_REQUEST);
+    let sessions =
+        SessionServiceServer::new(SessionsGrpc { login, exchange, tokens, lifetime, nudge })
+            .max_decoding_message_size(LARGEST_REQUEST);
     let jwks = keys.clone();
     let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
     let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
     let guarding = Guarding { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), nats };
     let audit = AuditServiceServer::new(AuditGrpc { desk });
+    let api_tokens =
+        ApiTokenServiceServer::new(api_tokens).max_decoding_message_size(LARGEST_REQUEST);
     let routes = Routes::new(sessions)
         .add_service(people)
         .add_service(keys)
         .add_service(devices)
-        .add_service(audit.max_decoding_message_size(LARGEST_REQUEST));
+        .add_service(audit.max_decoding_message_size(LARGEST_REQUEST))
+        .add_service(api_tokens);
     let routes = tenancy::serve(routes, &pg, &runtime);
     let routes = add_guard(routes, guarding);
     http::serve(&runtime, http, jwks, revocation);

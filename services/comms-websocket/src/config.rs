@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use yard_authn::IdentityConfig;
 use yard_messaging::NatsConfig;
-use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
+use yard_runtime::{ConfigError, RuntimeConfig, Secret, ServiceConfig};
 
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
@@ -22,6 +22,8 @@ pub struct Config {
     pub socket: SocketConfig,
     /// `[tail]`
     pub tail: TailConfig,
+    /// `[redis]`
+    pub redis: RedisConfig,
     /// `[nats]`
     pub nats: NatsConfig,
     /// `[identity]`
@@ -36,6 +38,37 @@ pub struct GrpcConfig {
     pub listen: SocketAddr,
 }
 
+/// Where tickets are kept.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RedisConfig {
+    /// URL; or empty with `url_file` given.
+    pub url: Secret,
+    /// A file that holds the URL.
+    pub url_file: PathBuf,
+}
+
+impl RedisConfig {
+    /// The URL, from whichever of the two options has it.
+    ///
+    /// # Errors
+    /// When neither or both are given, or the file cannot be read.
+    pub fn resolve_url(&self) -> Result<Secret, ConfigError> {
+        let option = "redis.url";
+        let url = match (self.url.is_empty(), self.url_file.as_os_str().is_empty()) {
+            (false, true) => self.url.clone(),
+            (true, false) => Secret::from_file("redis.url_file", &self.url_file)?,
+            (true, true) => return Err(ConfigError::new(option, "give it, or redis.url_file")),
+            (false, false) => {
+                return Err(ConfigError::new(option, "give it or redis.url_file, not both"));
+            }
+        };
+        // The client would take any scheme and try its best.
+        let known = url.expose().starts_with("redis");
+        known.then_some(url).ok_or_else(|| ConfigError::new(option, "has to begin with redis"))
+    }
+}
+
 /// Where Pusher clients connect, and how much each may take.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +81,8 @@ pub struct SocketConfig {
     pub app_key: String,
     /// File with the secret that signs joins.
     pub app_secret_file: PathBuf,
+    /// Sockets without a ticket may open; what they hear is decided per channel, by signature.
+    pub anonymous: bool,
     /// Silence after which a client is pinged.
     #[serde(with = "humantime_serde")]
     pub activity_timeout: Duration,
@@ -116,6 +151,7 @@ impl ServiceConfig for Config {
     fn validate(&self) -> Result<(), ConfigError> {
         self.socket.validate()?;
         self.nats.validate()?;
+        self.redis.resolve_url()?;
         if self.socket.drain_window >= self.runtime.drain_deadline {
             let rule = "has to be shorter than runtime.drain_deadline";
             return Err(ConfigError::new("socket.drain_window", rule));
@@ -134,11 +170,15 @@ mod tests {
     use super::*;
 
     fn complete() -> String {
-        DEFAULT_CONFIG.replace("\nurl = \"\"", "\nurl = \"nats://127.0.0.1:1\"")
+        DEFAULT_CONFIG.replacen("\nurl = \"\"", "\nurl = \"redis://127.0.0.1:1\"", 1).replacen(
+            "\nurl = \"\"",
+            "\nurl = \"nats://127.0.0.1:1\"",
+            1,
+        )
     }
 
     #[test]
-    fn defaults_with_the_url_are_usable() {
+    fn defaults_with_the_urls_are_usable() {
         assert!(load::<Config>("comms-websocket", &complete(), None).is_ok());
     }
 

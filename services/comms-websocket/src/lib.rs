@@ -19,6 +19,7 @@ mod protocol;
 mod realtime;
 mod socket;
 mod telemetry;
+mod ticket;
 
 use std::sync::Arc;
 
@@ -30,7 +31,8 @@ use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer
 use yard_messaging::Nats;
 use yard_runtime::{Runtime, TaskKind};
 
-pub use config::{Config, DEFAULT_CONFIG, GrpcConfig, SocketConfig, TailConfig};
+pub use config::{Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SocketConfig, TailConfig};
+use ticket::{Redis, Tickets};
 
 /// Binds, connects, and starts serving; returns once that is under way.
 ///
@@ -48,12 +50,13 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
 
     let meters = Arc::new(telemetry::Meters::new());
     let hub = hub::Hub::new(nats.clone(), &rt, Arc::clone(&meters));
-    let service = realtime::Realtime::new(&config, app.clone(), hub.clone(), &rt);
+    let tickets = Tickets::new(Redis::start(&config.redis, &rt).await?, rt.clock());
+    let service = realtime::Realtime::new(&config, app.clone(), hub.clone(), tickets.clone(), &rt);
     let routes = Routes::new(RealtimeServiceServer::new(service));
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
-    let door = socket::Door::new(config.socket, app, hub, meters, judge);
+    let door = socket::Door::new(config.socket, app, hub, meters, (judge, tickets));
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     socket::pass_on(Arc::clone(&door), nats, &rt);

@@ -1,5 +1,6 @@
 //! All six services in one process, on real servers, for tests of what crosses their borders.
 
+pub mod bench;
 pub mod client;
 pub mod device;
 pub mod matrix;

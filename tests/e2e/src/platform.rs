@@ -291,10 +291,11 @@ fn ingest_over(places: &Places, auth: &str) -> String {
 fn comms_over(places: &Places) -> String {
     let secret = secret_file(places.folder.path());
     format!(
-        "{}{}grpc.listen = \"127.0.0.1:0\"\nsocket.listen = \"127.0.0.1:0\"\n\
+        "{}{}redis.url = \"{}\"\ngrpc.listen = \"127.0.0.1:0\"\nsocket.listen = \"127.0.0.1:0\"\n\
          socket.app_secret_file = \"{}\"\n",
         common(places, "comms-websocket"),
         nats_over(places),
+        places.redis.url(),
         secret.display(),
     )
 }

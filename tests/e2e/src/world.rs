@@ -37,6 +37,8 @@ pub struct Tenant {
     pub serials: Vec<String>,
     /// A request for a certificate.
     pub csr_pem: String,
+    /// An API token of the owner's; ending it twice is ending it once.
+    pub api_token_id: String,
     /// The device's private channel.
     pub channel: String,
     /// Texts that only this tenant may be shown.
@@ -120,6 +122,9 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         commands.push(send_command(&owner, &device_id, &canary).await?);
     }
     let command_id = commands.pop().context("a command was sent")?;
+    let wish = json!({"name": "of the world", "abilities": ["devices.read"]});
+    let made = owner.expect("POST", "/api/v1/me/api-tokens", Some(&wish)).await?;
+    let api_token_id = text(made.get("token").context("token")?, "token_id")?;
     Ok(Tenant {
         channel: format!("private-organization.{tenant_id}.device.{device_id}"),
         tenant_id,
@@ -134,6 +139,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         cancellable: commands,
         serials,
         csr_pem: enrolled.csr_pem,
+        api_token_id,
         canaries: vec![canary, format!("Owner of {slug}"), format!("Tenant {slug}")],
     })
 }

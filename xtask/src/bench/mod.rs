@@ -1,6 +1,7 @@
 //! `cargo xtask bench NAME`: what the platform carries on this machine, with everything on it.
 
 mod audit;
+mod auth;
 mod broker;
 mod ingest;
 mod limits;
@@ -63,13 +64,15 @@ enum Name {
     Audit,
     /// Many tenants: creation, migration, catalogue, memory of a pooled connection.
     Tenants,
+    /// Sign-ins, token verifications, and how long a session's revocation takes.
+    Auth,
     /// Rate-limit decisions, and requests through the gateway.
     Limits,
 }
 
 /// Starts a platform of its own, measures and stops it.
 pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
-    // Neither needs a platform of child processes.
+    // None of these needs a platform of child processes.
     match args.name {
         Name::Revocation => {
             publish(args, &revocation::measure(workspace, args.debug)?);
@@ -77,6 +80,10 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
         }
         Name::Broker => {
             publish(args, &broker::measure(workspace, args)?);
+            return Ok(());
+        }
+        Name::Auth => {
+            publish(args, &auth::measure(workspace, !args.debug)?);
             return Ok(());
         }
         Name::Ingest | Name::Writer | Name::Audit | Name::Tenants | Name::Limits => {}
@@ -103,7 +110,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
         Name::Tenants => tenants::measure(workspace, &mut platform, args),
         Name::Writer => writer::measure(workspace, &mut platform, args, &interrupt),
         Name::Audit => audit::measure(workspace, &mut platform, args, &interrupt),
-        Name::Revocation | Name::Broker => unreachable!("measured above"),
+        Name::Revocation | Name::Broker | Name::Auth => unreachable!("measured above"),
         Name::Limits => limits::measure(workspace, &mut platform, args, &interrupt),
     };
     platform.stop();

@@ -146,6 +146,7 @@ fn comms_websocket(edge: &Edge) -> Service {
         .set("socket.listen", edge.comms_socket.addr())
         .set("socket.allowed_origins", console_origins(edge))
         .path("socket.app_secret_file", &edge.app_secret)
+        .redis(edge)
         .nats(edge)
         .identity(edge)
         .done()

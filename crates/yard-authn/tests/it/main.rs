@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod attacks;
 mod passwords;
 mod policies;
 mod sealing;

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use time::OffsetDateTime;
 use uuid::Uuid;
-use yard_ids::TenantId;
+use yard_ids::{IdSource as _, RandomIds, TenantId};
 use yard_pg::outbox::{self, Entry, Outbox};
 use yard_pg::{Actor, Lease, PgError, PlatformTx, TenantTx};
+use yard_runtime::{Runtime, Secret};
 use yard_testkit::TestDb;
 
 fn tenant(n: u128) -> TenantId {
@@ -139,4 +140,36 @@ async fn req_lmu_45_lease_has_one_holder_and_a_growing_epoch() {
     let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
     assert!(!a.holds(&mut tx, held.epoch).await.unwrap(), "the old term writes nothing");
     assert!(b.holds(&mut tx, taken.epoch).await.unwrap());
+}
+
+#[tokio::test]
+async fn password_is_changed_under_a_running_service_by_its_file() {
+    let db = TestDb::create().await;
+    let role = format!("yard_rotated_{}", RandomIds.uuid7().as_simple());
+    db.sql(&format!("create role {role} login password 'one'")).await;
+    let place = db.url("yard_ingest");
+    let (_, place) = place.rsplit_once('@').unwrap();
+    let file = std::env::temp_dir().join(&role);
+    let say = |password: &str| {
+        std::fs::write(&file, format!("postgres://{role}:{password}@{place}\n")).unwrap();
+    };
+    say("one");
+    let mut config = db.config("yard_ingest");
+    (config.url, config.url_file) = (Secret::default(), file.clone());
+    let runtime = Runtime::builder("test", "0").build();
+    let pg = yard_pg::Pg::open(&config, "test").unwrap();
+    pg.watch(&runtime);
+    pg.ping().await.unwrap();
+    db.sql(&format!("alter role {role} password 'two'")).await;
+    pg.ping().await.expect("an open connection goes on");
+    let cut =
+        format!("select pg_terminate_backend(pid) from pg_stat_activity where usename = '{role}'");
+    db.sql(&cut).await;
+    assert!(pg.ping().await.is_err(), "the old password opens nothing new");
+    say("two");
+    yard_testkit::eventually(Duration::from_secs(15), || async { pg.ping().await.is_ok() }).await;
+    assert!(runtime.stop(Duration::ZERO, Duration::from_secs(5)).await);
+    pg.close().await;
+    db.sql(&format!("drop role {role}")).await;
+    std::fs::remove_file(&file).unwrap();
 }

@@ -20,7 +20,7 @@ impl Credential {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-            return match token.filter(|token| is_session_token(token)) {
+            return match token.filter(|token| is_session_token(token) || is_api_token(token)) {
                 Some(token) => Self::Bearer(token.to_owned()),
                 None => Self::Foreign,
             };
@@ -30,6 +30,12 @@ impl Credential {
         let token = pairs.find_map(|pair| pair.strip_prefix(COOKIE)?.strip_prefix('='));
         token.filter(|t| !t.is_empty()).map_or(Self::None, |t| Self::Cookie(t.to_owned()))
     }
+}
+
+/// The shape of an API token. A cookie never holds one: it would be sent for other sites' pages.
+pub(super) fn is_api_token(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
+    text.starts_with("ypt_") && text.len() <= 128 && text.bytes().all(letter)
 }
 
 /// The shape of a session token; anything else need not be asked about.

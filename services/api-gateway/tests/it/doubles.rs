@@ -29,8 +29,8 @@ use yard_contracts::identity::v1::{
 };
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeService;
 use yard_contracts::realtime::v1::{
-    AuthorizeChannelRequest, AuthorizeChannelResponse, ChannelEvent, GetRealtimeSettingsRequest,
-    RealtimeSettings, TailChannelRequest,
+    AuthorizeChannelRequest, AuthorizeChannelResponse, ChannelEvent, CreateSocketTicketRequest,
+    GetRealtimeSettingsRequest, RealtimeSettings, SocketTicket, TailChannelRequest,
 };
 use yard_fault::{Code, Fault};
 
@@ -222,6 +222,7 @@ impl GuardService for Double {
 scripted! { RealtimeService {
     get_realtime_settings: GetRealtimeSettingsRequest => RealtimeSettings;
     authorize_channel: AuthorizeChannelRequest => AuthorizeChannelResponse;
+    create_socket_ticket: CreateSocketTicketRequest => SocketTicket;
 }
     type TailChannelStream =
         Pin<Box<dyn Stream<Item = Result<ChannelEvent, Status>> + Send + 'static>>;

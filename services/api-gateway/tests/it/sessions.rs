@@ -110,3 +110,18 @@ async fn cached_exchange_is_dropped_when_the_feed_says_that_its_person_has_chang
     assert_eq!(me().await.status(), 200);
     assert_eq!(gateway.services.count("exchange_session"), 2, "and the new one is kept");
 }
+
+#[tokio::test]
+async fn api_token_is_asked_about_as_a_bearer_and_never_as_a_cookie() {
+    let gateway = Fixture::start().await;
+    let asked = || gateway.services.count("exchange_session");
+    let bearer = gateway.signed(Method::GET, "/api/v1/me", "ypt_a_b_c").send().await.unwrap();
+    // The scripted auth knows no such token; that it was asked is what counts.
+    problem(bearer, 401, "auth.session_expired").await;
+    assert_eq!(asked(), 1);
+    let cookie = gateway.browser(Method::GET, "/api/v1/me", "ypt_a_b_c").send().await.unwrap();
+    problem(cookie, 401, "auth.session_expired").await;
+    let shape = gateway.signed(Method::GET, "/api/v1/me", "ypt_a-b").send().await.unwrap();
+    problem(shape, 401, "auth.token_invalid").await;
+    assert_eq!(asked(), 1);
+}

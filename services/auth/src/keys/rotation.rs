@@ -22,6 +22,8 @@ use crate::telemetry;
 /// How often the plan is looked at, and whether another instance has changed a key.
 const LOOK: Duration = Duration::from_secs(5);
 
+const GATHER: Duration = Duration::from_millis(100);
+
 /// What [`Keys`] works with.
 pub(crate) struct KeysParts {
     pub(crate) pg: Pg,
@@ -141,7 +143,12 @@ impl Keys {
             tokio::select! {
                 () = stop.cancelled() => return Ok(()),
                 () = sleep(LOOK) => {}
-                changed = changes.changed() => drop(changed),
+                // Many changes that come together are one look.
+                changed = changes.changed() => {
+                    drop(changed);
+                    sleep(GATHER).await;
+                    changes.mark_unchanged();
+                }
             }
             if let Err(fault) = self.look().await {
                 tracing::warn!(problem = fault.inside(), "signing keys were not looked at");

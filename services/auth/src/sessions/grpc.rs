@@ -18,6 +18,7 @@ use super::login::{Credentials, Opened, Place};
 use super::{Exchange, Login, store};
 use crate::feed::Nudge;
 use crate::telemetry;
+use crate::tokens::{TokenExchange, is_api_token};
 
 /// Request metadata by which the gateway tells the client's address.
 const CLIENT_ADDRESS: &str = "yard-client-ip";
@@ -28,6 +29,7 @@ const SET_SESSION: &str = "yard-set-session";
 pub(crate) struct SessionsGrpc {
     pub(crate) login: Login,
     pub(crate) exchange: Exchange,
+    pub(crate) tokens: TokenExchange,
     pub(crate) lifetime: Duration,
     pub(crate) nudge: Nudge,
 }
@@ -64,11 +66,19 @@ impl SessionService for SessionsGrpc {
         request: Request<ExchangeSessionRequest>,
     ) -> Result<Response<ExchangeSessionResponse>, Status> {
         let call = Call::of(&request);
-        let done = self.exchange.exchange(&request.into_inner().session_token).await;
+        let credential = request.into_inner().session_token;
+        let done = if is_api_token(&credential) {
+            self.tokens.exchange(&credential).await
+        } else {
+            self.exchange
+                .exchange(&credential)
+                .await
+                .map(|access| (access.token, access.expires_at))
+        };
         telemetry::exchange(done.as_ref().map_or_else(|f| f.code().as_str(), |_| "exchanged"));
-        let done = done.map(|access| ExchangeSessionResponse {
-            access_token: access.token,
-            expires_at: Some(timestamp(access.expires_at)),
+        let done = done.map(|(access_token, expires_at)| ExchangeSessionResponse {
+            access_token,
+            expires_at: Some(timestamp(expires_at)),
         });
         done.rpc(&call, "exchange a session")
     }

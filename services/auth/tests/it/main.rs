@@ -13,3 +13,4 @@ mod sessions;
 mod support;
 mod tenancy;
 mod throttle;
+mod tokens;

@@ -23,6 +23,7 @@ use yard_contracts::audit::v1::audit_service_client::AuditServiceClient;
 use yard_contracts::guard::v1::ban_service_client::BanServiceClient;
 use yard_contracts::guard::v1::guard_service_client::GuardServiceClient;
 use yard_contracts::guard::v1::maintenance_service_client::MaintenanceServiceClient;
+use yard_contracts::identity::v1::api_token_service_client::ApiTokenServiceClient;
 use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
 use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
@@ -104,6 +105,10 @@ impl Auth {
     /// For the clients of other services of auth.
     pub(crate) fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    pub(crate) fn tokens(&self) -> ApiTokenServiceClient<Channel> {
+        ApiTokenServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn keys(&self) -> KeyServiceClient<Channel> {

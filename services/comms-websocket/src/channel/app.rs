@@ -11,27 +11,45 @@ use crate::config::SocketConfig;
 /// Bytes of HMAC-SHA256.
 const MAC: usize = 32;
 const SHORTEST_SECRET: usize = 16;
+const MOST_SECRETS: usize = 2;
 
 /// A Pusher app: its public key, and the secret that signs joins.
 #[derive(Clone)]
 pub(crate) struct App {
     key: Arc<str>,
-    secret: hmac::Key,
+    /// The first signs, all verify.
+    secrets: Arc<[hmac::Key]>,
 }
 
 impl App {
-    pub(crate) fn new(key: &str, secret: &[u8]) -> Self {
-        Self { key: key.into(), secret: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+    pub(crate) fn new<'s>(key: &str, secrets: impl IntoIterator<Item = &'s [u8]>) -> Self {
+        let keys = secrets.into_iter().map(|secret| hmac::Key::new(hmac::HMAC_SHA256, secret));
+        Self { key: key.into(), secrets: keys.collect() }
     }
 
-    /// Reads the secret's file.
+    /// Reads the secret's file: one line, or two while one secret takes over from another.
     pub(crate) fn load(config: &SocketConfig) -> Result<Self, ConfigError> {
         let option = "socket.app_secret_file";
-        let secret = Secret::from_file(option, &config.app_secret_file)?;
-        if secret.expose().len() < SHORTEST_SECRET {
-            return Err(ConfigError::new(option, "the secret needs at least 16 bytes"));
+        let text = Secret::from_file(option, &config.app_secret_file)?;
+        let secrets: Vec<&[u8]> =
+            text.expose().lines().map(str::as_bytes).filter(|line| !line.is_empty()).collect();
+        if !(1..=MOST_SECRETS).contains(&secrets.len()) {
+            return Err(ConfigError::new(option, "has to hold one secret or two, one a line"));
         }
-        Ok(Self::new(&config.app_key, secret.expose().as_bytes()))
+        if secrets.iter().any(|secret| secret.len() < SHORTEST_SECRET) {
+            return Err(ConfigError::new(option, "a secret needs at least 16 bytes"));
+        }
+        Ok(Self::new(&config.app_key, secrets))
+    }
+
+    /// Signs with the first secret.
+    fn tag(&self, text: &str) -> Option<hmac::Tag> {
+        self.secrets.first().map(|secret| hmac::sign(secret, text.as_bytes()))
+    }
+
+    /// Whether one of the secrets made this tag, compared in constant time.
+    fn made(&self, text: &str, tag: &[u8]) -> bool {
+        self.secrets.iter().any(|secret| hmac::verify(secret, text.as_bytes(), tag).is_ok())
     }
 
     pub(crate) fn key(&self) -> &str {
@@ -42,7 +60,7 @@ impl App {
     /// it.
     #[cfg(test)]
     pub(crate) fn sign(&self, socket: &str, channel: &str, data: Option<&str>) -> String {
-        let tag = hmac::sign(&self.secret, signed_text(socket, channel, data).as_bytes());
+        let tag = self.tag(&signed_text(socket, channel, data)).expect("the app has a secret");
         let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         format!("{}:{hex}", self.key)
     }
@@ -51,7 +69,7 @@ impl App {
     /// with the grant. Clients pass `auth` on as it is, so that they need not know.
     pub(crate) fn sign_for(&self, socket: &str, channel: &str, grant: &Grant) -> Option<String> {
         let grant = URL_SAFE_NO_PAD.encode(serde_json::to_vec(grant).ok()?);
-        let tag = hmac::sign(&self.secret, bound_text(socket, channel, &grant).as_bytes());
+        let tag = self.tag(&bound_text(socket, channel, &grant))?;
         let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
         Some(format!("{}:{hex}.{grant}", self.key))
     }
@@ -62,7 +80,7 @@ impl App {
         let (signature, grant) = rest.split_once('.')?;
         let tag = from_hex(signature)?;
         let text = bound_text(socket, channel, grant);
-        if key != &*self.key || hmac::verify(&self.secret, text.as_bytes(), &tag).is_err() {
+        if key != &*self.key || !self.made(&text, &tag) {
             return None;
         }
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(grant).ok()?).ok()
@@ -83,7 +101,7 @@ impl App {
             return false;
         };
         let text = signed_text(socket, channel, data);
-        key == &*self.key && hmac::verify(&self.secret, text.as_bytes(), &tag).is_ok()
+        key == &*self.key && self.made(&text, &tag)
     }
 }
 
@@ -126,7 +144,7 @@ mod tests {
 
     /// The worked example of Pusher's own documentation.
     fn documented() -> App {
-        App::new("278d425bdf160c739803", b"7ad3773142a6692b25b8")
+        App::new("278d425bdf160c739803", [b"7ad3773142a6692b25b8".as_slice()])
     }
 
     const PRIVATE: &str = "278d425bdf160c739803:\
@@ -151,7 +169,7 @@ mod tests {
         assert!(!app.verify(PRIVATE, "1234.1235", "private-foobar", None));
         assert!(!app.verify(PRIVATE, "1234.1234", "private-foobaz", None));
         assert!(!app.verify(PRIVATE, "1234.1234", "private-foobar", Some("{}")));
-        assert!(!App::new("other", b"7ad3773142a6692b25b8").verify(
+        assert!(!App::new("other", [b"7ad3773142a6692b25b8".as_slice()]).verify(
             PRIVATE,
             "1234.1234",
             "private-foobar",
@@ -167,6 +185,20 @@ mod tests {
         ] {
             assert!(!app.verify(auth, "1234.1234", "private-foobar", None), "{auth}");
         }
+    }
+
+    #[test]
+    fn second_secret_still_verifies_while_the_first_signs() {
+        let (old, new) =
+            (b"7ad3773142a6692b25b8".as_slice(), b"a new secret of the app".as_slice());
+        let key = "278d425bdf160c739803";
+        let (before, both, after) =
+            (App::new(key, [old]), App::new(key, [new, old]), App::new(key, [new]));
+        assert!(both.verify(PRIVATE, "1234.1234", "private-foobar", None));
+        let fresh = both.sign("1234.1234", "private-foobar", None);
+        assert_eq!(fresh, after.sign("1234.1234", "private-foobar", None));
+        assert!(!before.verify(&fresh, "1234.1234", "private-foobar", None));
+        assert!(!after.verify(PRIVATE, "1234.1234", "private-foobar", None));
     }
 
     fn grant() -> Grant {

@@ -5,14 +5,16 @@ use tonic::{Request, Response, Status, async_trait};
 use yard_authn::{Call, RpcResult as _};
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeService;
 use yard_contracts::realtime::v1::{
-    AuthorizeChannelRequest, AuthorizeChannelResponse, ChannelEvent, GetRealtimeSettingsRequest,
-    RealtimeSettings, TailChannelRequest,
+    AuthorizeChannelRequest, AuthorizeChannelResponse, ChannelEvent, CreateSocketTicketRequest,
+    GetRealtimeSettingsRequest, RealtimeSettings, SocketTicket, TailChannelRequest,
 };
+use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 
 use super::{Realtime, allowed};
 use crate::protocol::is_socket_id;
 use crate::telemetry;
+use crate::ticket::Issued;
 
 #[async_trait]
 impl RealtimeService for Realtime {
@@ -35,6 +37,14 @@ impl RealtimeService for Realtime {
         self.authorize(&call, request.get_ref()).rpc(&call, "authorise a channel")
     }
 
+    async fn create_socket_ticket(
+        &self,
+        request: Request<CreateSocketTicketRequest>,
+    ) -> Result<Response<SocketTicket>, Status> {
+        let call = Call::of(&request);
+        self.ticket(&call).await.rpc(&call, "make a socket ticket")
+    }
+
     type TailChannelStream = Pin<Box<dyn Stream<Item = Result<ChannelEvent, Status>> + Send>>;
 
     async fn tail_channel(
@@ -47,6 +57,12 @@ impl RealtimeService for Realtime {
 }
 
 impl Realtime {
+    async fn ticket(&self, call: &Call) -> Result<SocketTicket, Fault> {
+        let grant = call.caller.grant().ok_or_else(|| Fault::new(Code::AuthRequired))?;
+        let Issued { ticket, expires_at } = self.tickets.issue(&grant).await?;
+        Ok(SocketTicket { ticket, expires_at: Some(timestamp(expires_at)) })
+    }
+
     fn authorize(
         &self,
         call: &Call,

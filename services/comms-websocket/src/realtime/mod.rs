@@ -13,6 +13,7 @@ use yard_runtime::Runtime;
 use crate::channel::{App, ChannelName, Kind, Topic};
 use crate::config::Config;
 use crate::hub::{Hub, Limits};
+use crate::ticket::Tickets;
 
 /// Serves `yard.realtime.v1.RealtimeService`.
 pub(crate) struct Realtime {
@@ -21,11 +22,12 @@ pub(crate) struct Realtime {
     limits: Limits,
     activity_timeout_seconds: i32,
     tails: Arc<Semaphore>,
+    tickets: Tickets,
     rt: Runtime,
 }
 
 impl Realtime {
-    pub(crate) fn new(config: &Config, app: App, hub: Hub, rt: &Runtime) -> Self {
+    pub(crate) fn new(config: &Config, app: App, hub: Hub, tickets: Tickets, rt: &Runtime) -> Self {
         let socket = &config.socket;
         Self {
             app,
@@ -33,6 +35,7 @@ impl Realtime {
             limits: Limits { items: socket.outbound_queue, bytes: socket.outbound_bytes },
             activity_timeout_seconds: i32::try_from(socket.activity_timeout.as_secs())
                 .unwrap_or(i32::MAX),
+            tickets,
             tails: Arc::new(Semaphore::new(config.tail.max_streams)),
             rt: rt.clone(),
         }

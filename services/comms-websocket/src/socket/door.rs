@@ -9,6 +9,7 @@ use crate::channel::App;
 use crate::config::SocketConfig;
 use crate::hub::{Hub, Limits};
 use crate::telemetry::Meters;
+use crate::ticket::Tickets;
 
 /// The library's default of 128 KiB each would be nearly all of a socket's memory.
 const READ_BUFFER: usize = 1_024;
@@ -22,6 +23,7 @@ pub(crate) struct Door {
     pub(super) meters: Arc<Meters>,
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
+    pub(super) tickets: Tickets,
 }
 
 impl Door {
@@ -30,10 +32,10 @@ impl Door {
         app: App,
         hub: Hub,
         meters: Arc<Meters>,
-        judge: Judge,
+        (judge, tickets): (Judge, Tickets),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, app, hub, meters, registry, judge })
+        Arc::new(Self { settings, app, hub, meters, registry, judge, tickets })
     }
 
     pub(super) const fn limits(&self) -> Limits {

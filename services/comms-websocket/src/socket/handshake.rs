@@ -32,7 +32,16 @@ const VERSION: u16 = 7;
 /// make the client try again for ever.
 pub(super) struct Opened {
     pub(super) socket: Socket,
-    pub(super) verdict: Result<(), Closing>,
+    pub(super) verdict: Result<Admission, Closing>,
+}
+
+/// What a socket comes with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Admission {
+    /// A ticket, to be redeemed before anything is said.
+    Ticket(String),
+    /// Nothing.
+    Anonymous,
 }
 
 /// `None` when there was no WebSocket handshake; such a request has had its HTTP answer.
@@ -61,7 +70,7 @@ pub(super) async fn open(door: &Door, stream: TcpStream) -> Option<Opened> {
 struct Reception<'a> {
     door: &'a Door,
     /// Set when the connection becomes a WebSocket.
-    verdict: Mutex<Option<Result<(), Closing>>>,
+    verdict: Mutex<Option<Result<Admission, Closing>>>,
 }
 
 impl Service<Request<Incoming>> for Reception<'_> {
@@ -109,17 +118,28 @@ fn app_key(path: &str) -> Option<&str> {
     before.ends_with("/app").then_some(key)
 }
 
-fn judge(door: &Door, uri: &http::Uri, headers: &HeaderMap) -> Result<(), Closing> {
+fn judge(door: &Door, uri: &http::Uri, headers: &HeaderMap) -> Result<Admission, Closing> {
     let key = app_key(uri.path()).ok_or(Closing::PathNotFound)?;
     if key != door.app.key() {
         return Err(Closing::UnknownApp);
     }
-    check_version(uri.query().unwrap_or_default())?;
-    match headers.get(header::ORIGIN) {
-        None => Ok(()),
-        Some(origin) if origin.to_str().is_ok_and(|origin| door.lets_in(origin)) => Ok(()),
-        Some(_) => Err(Closing::OriginRefused),
+    let query = uri.query().unwrap_or_default();
+    check_version(query)?;
+    let origin = headers.get(header::ORIGIN);
+    if origin.is_some_and(|origin| !origin.to_str().is_ok_and(|origin| door.lets_in(origin))) {
+        return Err(Closing::OriginRefused);
     }
+    match ticket(query) {
+        Some(ticket) => Ok(Admission::Ticket(ticket.to_owned())),
+        None if door.settings.anonymous => Ok(Admission::Anonymous),
+        None => Err(Closing::TicketRefused),
+    }
+}
+
+/// Tickets have no letter that a query writes otherwise.
+fn ticket(query: &str) -> Option<&str> {
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| *name == "ticket").map(|(_, ticket)| ticket)
 }
 
 fn check_version(query: &str) -> Result<(), Closing> {
@@ -144,6 +164,14 @@ mod tests {
         for path in ["/", "/app", "/apps/key", "/app/key/", "/app/a/b", "", "*"] {
             assert!(app_key(path).is_none_or(str::is_empty), "{path}");
         }
+    }
+
+    #[test]
+    fn ticket_is_read_from_the_query_alone() {
+        assert_eq!(ticket("protocol=7&ticket=ywt_a-B_9"), Some("ywt_a-B_9"));
+        assert_eq!(ticket("ticket="), Some(""));
+        assert_eq!(ticket("protocol=7&tickets=x"), None);
+        assert_eq!(ticket(""), None);
     }
 
     #[test]

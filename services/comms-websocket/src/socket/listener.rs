@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
+use yard_authn::Grant;
 use yard_runtime::Runtime;
 
 use super::Door;
-use super::handshake::{self, Opened};
+use super::handshake::{self, Admission, Opened};
 use super::refusal::{self, Ending};
 use super::session::Session;
+use crate::protocol::Closing;
 use crate::telemetry;
 
 /// Connections beyond the limit that are still told why; more are dropped at once.
@@ -82,12 +84,30 @@ async fn attend(door: Arc<Door>, stream: TcpStream, soft: CancellationToken, _pl
     let Some(Some(Opened { socket, verdict })) = opening.await else {
         return;
     };
-    if let Err(why) = verdict {
-        return Box::pin(refusal::end(socket, Ending::Close(why))).await;
-    }
+    let grant = match verdict {
+        Ok(admission) => Box::pin(redeem(&door, admission)).await,
+        Err(why) => Err(why),
+    };
     let outbox = door.hub.outbox(door.limits());
-    match door.registry.enter(&outbox, door.settings.max_connections) {
+    let entered = grant.and_then(|grant| {
+        let entry = door.registry.enter(&outbox, door.settings.max_connections)?;
+        if let Some(grant) = grant {
+            entry.bind(grant);
+        }
+        Ok(entry)
+    });
+    match entered {
         Err(why) => Box::pin(refusal::end(socket, Ending::Close(why))).await,
         Ok(entry) => Session::new(door, socket, outbox, entry).run().await,
+    }
+}
+
+/// What the ticket was made for, if there is one and its session still stands.
+async fn redeem(door: &Door, admission: Admission) -> Result<Option<Grant>, Closing> {
+    let Admission::Ticket(ticket) = admission else { return Ok(None) };
+    let grant = door.tickets.redeem(&ticket).await.ok_or(Closing::TicketRefused)?;
+    match door.judge.verdict(&grant) {
+        Some(why) => Err(why),
+        None => Ok(Some(grant)),
     }
 }

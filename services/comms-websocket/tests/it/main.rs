@@ -11,3 +11,4 @@ mod pusher_js;
 mod sessions;
 mod slow;
 mod support;
+mod tickets;

@@ -25,7 +25,7 @@ use yard_contracts::subjects;
 use yard_ids::{DeviceId, IdSource as _, RandomIds, TenantId};
 use yard_runtime::Runtime;
 use yard_testkit::logs::{self, LogCapture};
-use yard_testkit::{TestNats, eventually};
+use yard_testkit::{TestNats, TestRedis, eventually};
 
 pub(crate) const KEY: &str = "test-app";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -75,7 +75,8 @@ impl Service {
         std::fs::write(folder.join("own.key"), &own).unwrap();
         std::fs::write(folder.join("trust.json"), trust.to_string()).unwrap();
         std::fs::write(folder.join("secret"), "a secret of the tests\n").unwrap();
-        let mut config = config(&nats, &folder);
+        let redis = TestRedis::create().await;
+        let mut config = config(&nats, &redis, &folder);
         change(&mut config);
         comms_websocket::run(config, rt.clone()).await.unwrap();
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
@@ -187,9 +188,11 @@ impl Drop for Service {
     }
 }
 
-fn config(nats: &TestNats, folder: &std::path::Path) -> Config {
+fn config(nats: &TestNats, redis: &TestRedis, folder: &std::path::Path) -> Config {
+    // The section of Redis stands before that of NATS.
     let text = DEFAULT_CONFIG
-        .replace("\nurl = \"\"", &format!("\nurl = \"{}\"", nats.url()))
+        .replacen("\nurl = \"\"", &format!("\nurl = \"{}\"", redis.url()), 1)
+        .replacen("\nurl = \"\"", &format!("\nurl = \"{}\"", nats.url()), 1)
         .replace("0.0.0.0:6071", "127.0.0.1:0")
         .replace("127.0.0.1:7301", "127.0.0.1:0")
         .replace("app_key = \"switchyard\"", &format!("app_key = \"{KEY}\""));

@@ -804,6 +804,72 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/api-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The caller's tokens in this tenant, newest first, without their secrets
+         * @description The caller's tokens in this tenant, newest first, without their secrets. Expired and revoked
+         *     ones are listed for 30 days more.
+         */
+        get: operations["listApiTokens"];
+        put?: never;
+        /**
+         * Makes a token and shows it this once; only its hash is kept
+         * @description Makes a token and shows it this once; only its hash is kept.
+         */
+        post: operations["createApiToken"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/api-tokens/{token_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a token of the caller's
+         * @description Ends a token of the caller's. Ending it twice is ending it once.
+         */
+        delete: operations["revokeApiToken"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/socket-tickets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A ticket that opens one socket in the caller's name within 30 seconds: sent as `ticket` in the socket's query
+         * @description A ticket that opens one socket in the caller's name within 30 seconds: sent as `ticket` in the
+         *     socket's query. The socket ends when the session does, at most two seconds after.
+         */
+        post: operations["createSocketTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -909,6 +975,24 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        ApiToken: {
+            /** @description Permissions it may use, as far as its owner holds them. */
+            abilities: string[];
+            /** Format: date-time */
+            created_at?: string;
+            /** Format: date-time */
+            expires_at?: string;
+            /**
+             * Format: date-time
+             * @description Exact to a minute; absent if it never was used.
+             */
+            last_used_at?: string;
+            /** @description What its owner calls it. */
+            name: string;
+            /** Format: date-time */
+            revoked_at?: string;
+            token_id: string;
+        };
         /** @description Proof that a signed root covers the chain up to an entry. */
         AuditAnchor: {
             /** @description From the chain's leaf to the root: "L" or "R" (the side the neighbour is on) and its hash. */
@@ -1249,6 +1333,11 @@ export interface components {
             /** Format: int32 */
             version: number;
         };
+        CreateApiTokenResponse: {
+            /** @description `ypt_<id>_<secret>_<checksum>`. It cannot be shown again. */
+            secret: string;
+            token?: components["schemas"]["ApiToken"];
+        };
         Device: {
             contract_id: string;
             /** Format: date-time */
@@ -1391,6 +1480,10 @@ export interface components {
             /** Format: date-time */
             expires_at?: string;
             holder: string;
+        };
+        ListApiTokensResponse: {
+            next_page_token: string;
+            tokens: components["schemas"]["ApiToken"][];
         };
         ListAuditRootsResponse: {
             next_page_token: string;
@@ -1735,6 +1828,15 @@ export interface components {
          * @enum {string}
          */
         SigningKeyState: "SIGNING_KEY_STATE_UNSPECIFIED" | "SIGNING_KEY_STATE_PENDING" | "SIGNING_KEY_STATE_ACTIVE" | "SIGNING_KEY_STATE_RETIRING" | "SIGNING_KEY_STATE_REVOKED";
+        SocketTicket: {
+            /**
+             * Format: date-time
+             * @description 30 seconds from now.
+             */
+            expires_at?: string;
+            /** @description `ywt_` and 43 letters, digits, `-` or `_`. Good for one socket. */
+            ticket: string;
+        };
     };
     responses: {
         /** @description Contradicts what is stored. */
@@ -3887,6 +3989,161 @@ export interface operations {
             422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
             431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listApiTokens: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListApiTokensResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createApiToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 1 to 64 permissions that the caller holds. */
+                    abilities?: string[];
+                    /**
+                     * Format: int32
+                     * @description 1 to 365; 0 means 90.
+                     */
+                    expires_in_days?: number;
+                    /** @description 1 to 100 characters. */
+                    name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateApiTokenResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revokeApiToken: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                token_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiToken"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createSocketTicket: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SocketTicket"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            413: components["responses"]["TooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];

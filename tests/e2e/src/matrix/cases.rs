@@ -104,7 +104,14 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         }
         "TelemetryService/GetSeries" => json!({"device_id": device, "metric": "flow_lps"}),
         "TelemetryService/GetSequenceReport" => json!({"device_id": device, "epoch": 1}),
-        "RealtimeService/GetRealtimeSettings" => json!({}),
+        "ApiTokenService/CreateApiToken" => {
+            json!({"name": format!("matrix {turn}"), "abilities": ["devices.read"]})
+        }
+        "ApiTokenService/ListApiTokens" => json!({}),
+        "ApiTokenService/RevokeApiToken" => {
+            json!({"token_id": tenant.api_token_id})
+        }
+        "RealtimeService/GetRealtimeSettings" | "RealtimeService/CreateSocketTicket" => json!({}),
         "RealtimeService/AuthorizeChannel" => json!({
             "socket_id": "1234.5678", "channel_name": tenant.channel,
         }),
