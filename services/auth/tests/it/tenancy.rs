@@ -176,7 +176,7 @@ async fn owner_renames_the_organization_and_a_viewer_only_reads_it() {
     let _log = logs::capture();
     let auth = Auth::start().await;
     let mut client = OrganizationServiceClient::new(auth.channel());
-    let mut change = |token: &str, paths: &[&str]| {
+    let change = |token: &str, paths: &[&str]| {
         let organization = wire::Organization {
             name: " Acme Two ".to_owned(),
             time_zone: "Africa/Nairobi".to_owned(),
