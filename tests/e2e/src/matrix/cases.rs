@@ -11,6 +11,13 @@ const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
 #[must_use]
 pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let service = rpc.rsplit_once('.').map_or(rpc, |(_, name)| name);
+    identity(service, tenant, turn)
+        .or_else(|| platform(service, tenant, turn))
+        .or_else(|| work(service, tenant, turn))
+}
+
+/// Who somebody is, and what is known of it.
+fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let device = &tenant.device_id;
     Some(match service {
         "SessionService/Login" => json!({
@@ -44,6 +51,21 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "EnrollmentService/RegisterDevice" => {
             json!({"tenant_id": tenant.tenant_id, "device_id": device, "display_name": "x"})
         }
+        "ApiTokenService/CreateApiToken" => {
+            json!({"name": format!("matrix {turn}"), "abilities": ["devices.read"]})
+        }
+        "ApiTokenService/ListApiTokens" => json!({}),
+        "ApiTokenService/RevokeApiToken" => {
+            json!({"token_id": tenant.api_token_id})
+        }
+        _ => return None,
+    })
+}
+
+/// Tenants, and what is kept away from the platform.
+fn platform(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
+    let device = &tenant.device_id;
+    Some(match service {
         "TenantService/CreateTenant" => json!({"slug": format!("matrix-{turn}"), "name": "Matrix"}),
         "TenantService/ListTenants" => json!({"page_size": 50}),
         "TenantService/GetTenant"
@@ -74,6 +96,14 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         | "GuardService/GetGuard" => json!({}),
         "MaintenanceService/SetMaintenance" => json!({"active": false, "reason": "matrix"}),
         "GuardService/ReportAbuse" => json!({"address": "2001:db8::1"}),
+        _ => return None,
+    })
+}
+
+/// Devices, readings, live channels, jobs.
+fn work(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
+    let device = &tenant.device_id;
+    Some(match service {
         "DeviceService/CreateDevice" => json!({
             "name": format!("matrix {turn}"), "contract_id": tenant.contract_id,
         }),
@@ -104,13 +134,6 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         }
         "TelemetryService/GetSeries" => json!({"device_id": device, "metric": "flow_lps"}),
         "TelemetryService/GetSequenceReport" => json!({"device_id": device, "epoch": 1}),
-        "ApiTokenService/CreateApiToken" => {
-            json!({"name": format!("matrix {turn}"), "abilities": ["devices.read"]})
-        }
-        "ApiTokenService/ListApiTokens" => json!({}),
-        "ApiTokenService/RevokeApiToken" => {
-            json!({"token_id": tenant.api_token_id})
-        }
         "RealtimeService/GetRealtimeSettings" | "RealtimeService/CreateSocketTicket" => json!({}),
         "RealtimeService/AuthorizeChannel" => json!({
             "socket_id": "1234.5678", "channel_name": tenant.channel,
