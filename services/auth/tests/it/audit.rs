@@ -11,7 +11,8 @@ use yard_contracts::subjects;
 use yard_contracts::values::timestamp;
 use yard_fault::Code;
 use yard_ids::{Clock as _, TenantId};
-use yard_testkit::{eventually, logs};
+use yard_runtime::Secret;
+use yard_testkit::{ChaosProxy, eventually, logs};
 
 use crate::support::{Auth, PASSWORD, bearer, code, credentials};
 
@@ -367,7 +368,12 @@ async fn export_begins_with_its_header_ends_with_its_signature_and_holds_every_e
 async fn retention_takes_out_what_is_signed_and_leaves_a_chain_that_verifies() {
     let _log = logs::capture();
     let month = Duration::from_secs(30 * 86_400);
-    let auth = Auth::start_with(|config| config.audit.retention = month).await;
+    let auth = Auth::start_with(|config| {
+        config.audit.retention = month;
+        // The clock jumps; the signing keys shall not change under the tokens of this test.
+        config.keys.rotate_every = Duration::from_secs(366 * 86_400);
+    })
+    .await;
     let acme = auth.tenant("acme").await;
     for n in 1..=20_u128 {
         auth.tell(&auth.record(n, acme, AuditPhase::Ended)).await;
@@ -393,5 +399,47 @@ async fn retention_takes_out_what_is_signed_and_leaves_a_chain_that_verifies() {
     let mut items = auth.audit().export_audit_events(request).await.unwrap().into_inner();
     let header = items.message().await.unwrap().unwrap().header.unwrap();
     assert_eq!((header.first_sequence, &header.first_previous_hash), (22, &before.head_hash));
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn records_told_while_the_database_is_away_become_entries_once_it_is_back() {
+    let log = logs::capture();
+    // Everything that asks the database says that it is away.
+    log.expect("");
+    let mut line = None;
+    let auth = Auth::start_with(|config| {
+        let url = config.postgres.url.expose().to_owned();
+        let (user, rest) = url.rsplit_once('@').unwrap();
+        let (host, path) = rest.split_once('/').unwrap();
+        let host = host.replace("localhost", "127.0.0.1").parse().unwrap();
+        let proxy = line.insert(ChaosProxy::start(host).unwrap());
+        config.postgres.url = Secret::new(format!("{user}@{}/{path}", proxy.addr()));
+        config.postgres.acquire_timeout = Duration::from_secs(1);
+    })
+    .await;
+    let line = line.unwrap();
+    let acme = auth.tenant("acme").await;
+    let owner = auth.access("owner@example.org", "").await;
+    line.cut();
+    for n in 1..=20_u128 {
+        auth.tell(&auth.record(n, acme, AuditPhase::Ended)).await;
+    }
+    eventually(SOON, || async { log.contains("could not append to the audit trail") }).await;
+    // What auth itself is asked cannot be announced, so it is not done.
+    let request = bearer(ExportAuditEventsRequest {}, &owner);
+    let refused = auth.audit().export_audit_events(request).await;
+    assert_eq!(code(refused), Some(Code::AuditUnavailable));
+    line.restore();
+    let events = eventually(SOON, || async {
+        let request = SearchAuditEventsRequest { page_size: 200, ..Default::default() };
+        let answer = auth.audit().search_audit_events(bearer(request, &owner)).await.ok()?;
+        let told = answer.into_inner().events;
+        (told.iter().filter(|event| event.actor == "person:x").count() == 20).then_some(told)
+    })
+    .await;
+    let sequences: Vec<i64> = events.iter().rev().map(|event| event.sequence).collect();
+    let upto = i64::try_from(sequences.len()).unwrap();
+    assert_eq!(sequences, (1..=upto).collect::<Vec<_>>());
     auth.finish().await;
 }
