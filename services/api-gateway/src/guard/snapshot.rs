@@ -87,9 +87,11 @@ impl Snapshot {
 
     /// Until when a caller is banned, by the session or token, or as a person.
     pub(super) fn caller(&self, caller: &Caller, now: OffsetDateTime) -> Option<OffsetDateTime> {
-        let token = caller.session().and_then(|session| self.tokens.get(&session.to_string()));
+        let of = |id: Option<String>| id.and_then(|id| self.tokens.get(&id));
+        let session = of(caller.session().map(|id| id.to_string()));
+        let api_token = of(caller.api_token().map(|id| id.as_hyphenated().to_string()));
         let person = caller.person().ok().and_then(|id| self.people.get(&id.to_string()));
-        token.max(person).copied().filter(|until| *until > now)
+        session.max(api_token).max(person).copied().filter(|until| *until > now)
     }
 }
 

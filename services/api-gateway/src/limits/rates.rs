@@ -107,9 +107,10 @@ fn refuse(name: &'static str, wait: Duration) -> Refusal {
 
 /// The session or API token, or whoever has neither.
 fn holder(caller: &Caller) -> String {
-    match caller.session() {
-        Some(session) => format!("session {session}"),
-        None => caller.subject().to_owned(),
+    match (caller.session(), caller.api_token()) {
+        (Some(session), _) => format!("session {session}"),
+        (None, Some(token)) => format!("API token {token}"),
+        (None, None) => caller.subject().to_owned(),
     }
 }
 

@@ -53,7 +53,10 @@ impl Subject {
     pub(super) fn spares(&self, caller: &Caller, client: Option<IpAddr>) -> Result<(), Fault> {
         let own = match self {
             Self::Address(network) => client.is_some_and(|address| network.holds(address)),
-            Self::Token(id) => caller.session().is_some_and(|session| session.uuid() == *id),
+            Self::Token(id) => {
+                let session = caller.session().map(|session| session.uuid());
+                [session, caller.api_token()].contains(&Some(*id))
+            }
             Self::Person(id) => caller.person().is_ok_and(|person| person.uuid() == *id),
         };
         if own { Err(Fault::new(Code::BanOwn).with_pointer("/subject")) } else { Ok(()) }
