@@ -72,3 +72,14 @@ test('palette finds a device, sheet lists the keys, keys navigate', async ({ pag
   await page.keyboard.press('d')
   await expect(page).toHaveURL(/\/devices$/)
 })
+
+test('maintenance is said above the page, and goes by itself', async ({ page, gateway, watch }) => {
+  watch.allow('503')
+  await signIn(page)
+  await live(page)
+  await page.waitForLoadState('networkidle')
+  gateway.control.break('/api/v1/', 503, 'service.maintenance', 2)
+  await page.getByRole('button', { name: /^Offline/ }).click()
+  await expect(page.getByText('Maintenance.')).toBeVisible()
+  await expect(page.getByText('Maintenance.')).toHaveCount(0)
+})

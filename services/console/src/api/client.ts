@@ -11,10 +11,16 @@ export type QueryOf<K extends keyof operations> = operations[K] extends { parame
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
 let whenSignedOut: () => void = () => {}
+let whenAnswered: (problem: Problem | null) => void = () => {}
 
 /** Called once a request was answered 401: the session is gone. */
 export function onSignedOut(handler: () => void): void {
   whenSignedOut = handler
+}
+
+/** Called with every answer: the problem, or null for a good one. */
+export function onAnswer(handler: (problem: Problem | null) => void): void {
+  whenAnswered = handler
 }
 
 async function problemIn(response: Response): Promise<Problem> {
@@ -29,9 +35,14 @@ const house: Middleware = {
     return request
   },
   async onResponse({ response, schemaPath }) {
-    if (response.ok) return undefined
+    if (response.ok) {
+      whenAnswered(null)
+      return undefined
+    }
+    const problem = await problemIn(response)
+    whenAnswered(problem)
     if (response.status === 401 && schemaPath !== '/api/v1/sessions') whenSignedOut()
-    throw await problemIn(response)
+    throw problem
   },
 }
 

@@ -36,7 +36,10 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
     },
     {
       label: 'Organisation',
-      entries: [[['audit.read'], item('Audit', `${at}/audit`, 'g a')]],
+      entries: [
+        [['audit.read'], item('Audit', `${at}/audit`, 'g a')],
+        [[], item('API tokens', `${at}/tokens`, 'g t')],
+      ],
     },
   ]
 }
@@ -47,6 +50,7 @@ const platform: { label: string; entries: Entry[] } = {
     [['ops.read'], item('Queues', '/ops/queues', 'g q')],
     [['ops.read'], item('Jobs', '/ops/jobs', 'g j')],
     [['ops.read'], item('Schedules', '/ops/schedules', 'g s')],
+    [['ops.read'], item('Protection', '/ops/protection', 'g o')],
     [['keys.manage'], item('Signing keys', '/ops/keys', 'g k')],
     [['ops.read'], item('Platform audit', '/ops/audit', 'g l')],
   ],

@@ -1,0 +1,23 @@
+import { expect, signIn, test } from './fixtures'
+
+test('API token is shown once, with what it may and how long', async ({ page }) => {
+  await signIn(page)
+  await page.getByRole('link', { name: 'API tokens' }).click()
+  await page.getByRole('button', { name: 'Make a token' }).click()
+  await page.getByRole('button', { name: 'Make the token' }).click()
+  await expect(page.getByText('Choose at least one')).toBeVisible()
+  await page.getByLabel('Name').fill('Nightly export')
+  await page.getByLabel('telemetry.read').check()
+  await page.getByLabel('Ends after').selectOption('30')
+  await page.getByRole('button', { name: 'Make the token' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Your new token' })
+  const secret = await dialog.getByRole('group', { name: 'API token' }).textContent()
+  expect(secret).toMatch(/^ypt_/)
+  await dialog.getByLabel('I have stored it in a safe place').check()
+  await dialog.getByRole('button', { name: 'Done' }).click()
+  await expect(page.getByRole('row', { name: /Nightly export/ })).toContainText('30 days left')
+  expect(await page.content()).not.toContain(secret)
+  await page.getByRole('button', { name: 'Revoke Nightly export' }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke', exact: true }).click()
+  await expect(page.getByRole('row', { name: /Nightly export/ })).toContainText('Revoked')
+})
