@@ -870,6 +870,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/organization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Name, settings, plan and limits
+         * @description Name, settings, plan and limits.
+         */
+        get: operations["getOrganization"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes name, time zone or locale
+         * @description Changes name, time zone or locale.
+         */
+        patch: operations["updateOrganization"];
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -946,6 +970,104 @@ export interface paths {
          * @description Ends the caller's session.
          */
         delete: operations["logout"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tenants by slug, closed ones as well
+         * @description Tenants by slug, closed ones as well.
+         */
+        get: operations["listTenants"];
+        put?: never;
+        /**
+         * Makes a tenant
+         * @description Makes a tenant. It answers at once with TENANT_STATE_PROVISIONING; the schema is made behind that,
+         *     also after a crash, and GetTenant shows how far it is.
+         */
+        post: operations["createTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One tenant
+         * @description One tenant.
+         */
+        get: operations["getTenant"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes plan and limits
+         * @description Changes plan and limits.
+         */
+        patch: operations["updateTenant"];
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant_id}/closure": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The proof of a closed tenant's deletion
+         * @description The proof of a closed tenant's deletion.
+         */
+        get: operations["getTenantClosure"];
+        put?: never;
+        /**
+         * Ends a suspended tenant for good: its schema is dropped and its rows in the shared tables are deleted, and what went is kept as proof
+         * @description Ends a suspended tenant for good: its schema is dropped and its rows in the shared tables are
+         *     deleted, and what went is kept as proof. Cannot be undone.
+         */
+        post: operations["closeTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant_id}/suspension": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keeps a tenant's people out, at once
+         * @description Keeps a tenant's people out, at once. Devices go on reporting, so that nothing is lost.
+         */
+        post: operations["suspendTenant"];
+        /**
+         * Lets a suspended tenant's people in again
+         * @description Lets a suspended tenant's people in again.
+         */
+        delete: operations["resumeTenant"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1404,6 +1526,15 @@ export interface components {
             /** Format: date-time */
             updated_at?: string;
         };
+        DroppedRelation: {
+            /** @description Schema and table. */
+            relation: string;
+            /**
+             * Format: int64
+             * @description Rows it held of this tenant.
+             */
+            rows: number;
+        };
         EnrollDeviceResponse: {
             /** @description What the device checks the broker's certificate against. */
             ca_pem: string;
@@ -1547,6 +1678,10 @@ export interface components {
             keys: components["schemas"]["SigningKey"][];
             next_page_token: string;
         };
+        ListTenantsResponse: {
+            next_page_token: string;
+            tenants: components["schemas"]["Tenant"][];
+        };
         LoginResponse: {
             /** Format: date-time */
             expires_at?: string;
@@ -1597,6 +1732,40 @@ export interface components {
             label?: string;
             /** @description UCUM code, for example "L/s" or "Cel". */
             unit?: string;
+        };
+        Organization: {
+            /** Format: date-time */
+            created_at?: string;
+            limits: {
+                [key: string]: number;
+            };
+            /** @description BCP 47, for example "en" or "ar-EG"; 2 to 35 bytes. */
+            locale: string;
+            /** @description 1 to 120 characters. */
+            name: string;
+            /** @description Set by those who run the platform. */
+            plan: string;
+            slug: string;
+            tenant_id: string;
+            /** @description IANA zone, for example "Europe/Paris". */
+            time_zone: string;
+        };
+        OrganizationInput: {
+            /** Format: date-time */
+            created_at?: string;
+            limits?: {
+                [key: string]: number;
+            };
+            /** @description BCP 47, for example "en" or "ar-EG"; 2 to 35 bytes. */
+            locale?: string;
+            /** @description 1 to 120 characters. */
+            name?: string;
+            /** @description Set by those who run the platform. */
+            plan?: string;
+            slug?: string;
+            tenant_id?: string;
+            /** @description IANA zone, for example "Europe/Paris". */
+            time_zone?: string;
         };
         Origin: {
             /** @description The address that limits and bans are held against. */
@@ -1729,6 +1898,34 @@ export interface components {
             /** @description IANA name. */
             time_zone: string;
         };
+        SchemaStatus: {
+            /** @description Why the last try failed; empty when it did not. */
+            error: string;
+            /**
+             * Format: int64
+             * @description Newest migration there is.
+             */
+            newest: number;
+            /**
+             * Format: int64
+             * @description Newest migration applied; 0 before the first.
+             */
+            version: number;
+        };
+        SchemaStatusInput: {
+            /** @description Why the last try failed; empty when it did not. */
+            error?: string;
+            /**
+             * Format: int64
+             * @description Newest migration there is.
+             */
+            newest?: number;
+            /**
+             * Format: int64
+             * @description Newest migration applied; 0 before the first.
+             */
+            version?: number;
+        };
         SearchAuditEventsResponse: {
             events: components["schemas"]["AuditEvent"][];
             next_page_token: string;
@@ -1837,6 +2034,92 @@ export interface components {
             /** @description `ywt_` and 43 letters, digits, `-` or `_`. Good for one socket. */
             ticket: string;
         };
+        Tenant: {
+            /** Format: date-time */
+            created_at?: string;
+            /**
+             * @description What departs from the plan: name of a limit to its number. At most 50 names of lower-case
+             *     letters, digits, dots and underscores, 1 to 64; numbers from 0.
+             */
+            limits: {
+                [key: string]: number;
+            };
+            /** @description 1 to 120 characters. */
+            name: string;
+            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            plan: string;
+            /** @description How far the schema is; empty for a closed tenant. */
+            schema?: components["schemas"]["SchemaStatus"];
+            /**
+             * @description Lower-case letters, digits and hyphens, 1 to 63. Never given to another tenant, not even after
+             *     this one is closed.
+             */
+            slug: string;
+            state: components["schemas"]["TenantState"];
+            /**
+             * Format: date-time
+             * @description When the state was entered.
+             */
+            state_changed_at?: string;
+            /** @description Why, as the operator who changed it wrote; at most 500 bytes. */
+            state_reason: string;
+            tenant_id: string;
+        };
+        /** @description What was deleted when. */
+        TenantClosure: {
+            /** Format: date-time */
+            closed_at?: string;
+            /** @description By whom: a principal's subject. */
+            closed_by: string;
+            /**
+             * @description Lower-case hexadecimal SHA-256 of the lines "relation<TAB>rows<LF>" in the order given, after
+             *     "tenant_id<LF>closed_at as RFC 3339<LF>".
+             */
+            digest: string;
+            relations: components["schemas"]["DroppedRelation"][];
+            slug: string;
+            tenant_id: string;
+        };
+        TenantInput: {
+            /** Format: date-time */
+            created_at?: string;
+            /**
+             * @description What departs from the plan: name of a limit to its number. At most 50 names of lower-case
+             *     letters, digits, dots and underscores, 1 to 64; numbers from 0.
+             */
+            limits?: {
+                [key: string]: number;
+            };
+            /** @description 1 to 120 characters. */
+            name?: string;
+            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            plan?: string;
+            /** @description How far the schema is; empty for a closed tenant. */
+            schema?: components["schemas"]["SchemaStatusInput"];
+            /**
+             * @description Lower-case letters, digits and hyphens, 1 to 63. Never given to another tenant, not even after
+             *     this one is closed.
+             */
+            slug?: string;
+            state?: components["schemas"]["TenantState"];
+            /**
+             * Format: date-time
+             * @description When the state was entered.
+             */
+            state_changed_at?: string;
+            /** @description Why, as the operator who changed it wrote; at most 500 bytes. */
+            state_reason?: string;
+            tenant_id?: string;
+        };
+        /**
+         * @description requested → provisioning → ready ⇄ suspended → closing → closed.
+         *     - `TENANT_STATE_REQUESTED`: Somebody asked for it and has not proved their address yet.
+         *     - `TENANT_STATE_PROVISIONING`: Its schema is being made.
+         *     - `TENANT_STATE_SUSPENDED`: Nobody gets in; nothing is deleted.
+         *     - `TENANT_STATE_CLOSING`: Its data is being deleted.
+         * @enum {string}
+         */
+        TenantState: "TENANT_STATE_UNSPECIFIED" | "TENANT_STATE_REQUESTED" | "TENANT_STATE_PROVISIONING" | "TENANT_STATE_READY" | "TENANT_STATE_SUSPENDED" | "TENANT_STATE_CLOSING" | "TENANT_STATE_CLOSED";
     };
     responses: {
         /** @description Contradicts what is stored. */
@@ -4010,6 +4293,8 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4019,8 +4304,11 @@ export interface operations {
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
@@ -4055,6 +4343,8 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4066,10 +4356,20 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
@@ -4092,6 +4392,8 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4103,8 +4405,11 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
@@ -4129,6 +4434,8 @@ export interface operations {
             /** @description Done. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -4140,10 +4447,108 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
-            413: components["responses"]["TooLarge"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
             429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOrganization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Organization"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateOrganization: {
+        parameters: {
+            query?: {
+                /** @description "name", "time_zone", "locale". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["OrganizationInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Organization"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
             500: components["responses"]["Internal"];
             503: components["responses"]["Unavailable"];
             504: components["responses"]["Timeout"];
@@ -4299,6 +4704,392 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LogoutResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listTenants: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListTenantsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description See Tenant. */
+                    name?: string;
+                    /** @description See Tenant; empty means "standard". */
+                    plan?: string;
+                    /** @description See Tenant. */
+                    slug?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description See Tenant. */
+                    name?: string;
+                    /** @description See Tenant; empty means "standard". */
+                    plan?: string;
+                    /** @description See Tenant. */
+                    slug?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getTenant: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateTenant: {
+        parameters: {
+            query?: {
+                /** @description "plan", "limits". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TenantInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getTenantClosure: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantClosure"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    closeTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 1 to 500 bytes. */
+                    reason?: string;
+                    /** @description The slug again, so that nobody closes the wrong one. */
+                    slug?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    suspendTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Shown to the tenant's people; 1 to 500 bytes. */
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    resumeTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tenant"];
                 };
             };
             400: components["responses"]["Malformed"];
