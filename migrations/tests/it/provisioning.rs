@@ -141,8 +141,8 @@ async fn ended_tenant_leaves_no_row_and_its_neighbour_all_of_them() {
     for tenant in [gone, kept] {
         db.sql(&format!(
             "insert into series.telemetry (tenant_id, device_id, occurred_at, message_id, \
-             received_at, stored_at, payload) select '{tenant}', gen_random_uuid(), \
-             clock_timestamp(), gen_random_uuid(), clock_timestamp(), clock_timestamp(), '{{}}' \
+             received_at, stored_at, epoch, sequence, payload) select '{tenant}', gen_random_uuid(), \
+             clock_timestamp(), gen_random_uuid(), clock_timestamp(), clock_timestamp(), 1, 1, '{{}}' \
              from generate_series(1, 5)"
         ))
         .await;

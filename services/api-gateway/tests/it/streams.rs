@@ -90,6 +90,8 @@ async fn soft_stop_ends_streams_with_a_word() {
 async fn listener_whose_session_or_tenant_has_ended_hears_nothing_more() {
     for why in [Code::AuthSessionExpired, Code::TenantSuspended] {
         let gateway = Fixture::start().await;
+        // The turn before loses its broker meanwhile.
+        gateway.log.expect("broker connection lost");
         let tail = gateway.services.tail();
         let mut response = gateway.signed(Method::GET, PATH, VIEWER).send().await.unwrap();
         until(&mut response, "keepalive").await;

@@ -75,6 +75,9 @@ fn claims(standing: &Standing, jti: Uuid, now: OffsetDateTime) -> Result<Claims,
         permissions: permissions_of(role).iter().map(|&p| p.to_owned()).collect(),
         sid: Some(SessionId::from_uuid(standing.id)),
         issued_ms: standing.read_ms,
+        // A session begins with a password and proves nothing anew later.
+        auth_time: Some(standing.created_at.unix_timestamp()),
+        amr: vec!["pwd".to_owned()],
         ends: Some(standing.expires_at.unix_timestamp()),
         ..Claims::default()
     })
@@ -93,6 +96,7 @@ mod tests {
             id: Uuid::from_u128(1),
             principal_id: Uuid::from_u128(2),
             tenant_id: Some(Uuid::from_u128(3)),
+            created_at: NOW,
             expires_at: NOW + Duration::hours(1),
             revoked_at: None,
             disabled_at: None,

@@ -30,6 +30,7 @@ pub(super) struct Standing {
     pub(super) id: Uuid,
     pub(super) principal_id: Uuid,
     pub(super) tenant_id: Option<Uuid>,
+    pub(super) created_at: OffsetDateTime,
     pub(super) expires_at: OffsetDateTime,
     pub(super) revoked_at: Option<OffsetDateTime>,
     pub(super) disabled_at: Option<OffsetDateTime>,
@@ -113,7 +114,7 @@ pub(super) async fn standing(
     token_hash: &[u8; 32],
 ) -> Result<Option<Standing>, PgError> {
     let row = sqlx::query_as(
-        "select s.id, s.principal_id, s.tenant_id, s.expires_at, s.revoked_at, pr.disabled_at, \
+        "select s.id, s.principal_id, s.tenant_id, s.created_at, s.expires_at, s.revoked_at, pr.disabled_at, \
            p.system_administrator, t.state as tenant_state, m.role, \
            floor(extract(epoch from statement_timestamp()) * 1000)::bigint as read_ms \
          from platform.sessions s \
