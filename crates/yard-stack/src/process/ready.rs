@@ -1,6 +1,7 @@
 //! Probes that look at a process from outside.
 
 use std::fs;
+use std::io::{self, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -19,6 +20,8 @@ pub enum Ready {
     Tcp(SocketAddr),
     /// `GET path` answers 200.
     Http(SocketAddr, String),
+    /// Redis serves: it listens while it still reads its data. With the password.
+    Redis(SocketAddr, String),
     /// The command exits 0.
     Command(PathBuf, Vec<String>),
 }
@@ -28,6 +31,7 @@ impl Ready {
         match self {
             Self::Alive => true,
             Self::Tcp(addr) => TcpStream::connect_timeout(addr, CONNECT).is_ok(),
+            Self::Redis(addr, password) => redis_serves(*addr, password).unwrap_or(false),
             Self::Http(addr, path) => http::get(*addr, path).is_ok_and(|a| a.status == 200),
             Self::Command(program, args) => Command::new(program)
                 .args(args)
@@ -38,6 +42,16 @@ impl Ready {
                 .is_ok_and(|status| status.success()),
         }
     }
+}
+
+/// Asks in Redis' inline form; `-LOADING` comes while the data is being read.
+fn redis_serves(addr: SocketAddr, password: &str) -> io::Result<bool> {
+    let mut stream = TcpStream::connect_timeout(&addr, CONNECT)?;
+    stream.set_read_timeout(Some(CONNECT))?;
+    write!(stream, "AUTH {password}\r\nPING\r\nQUIT\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer.contains("+PONG"))
 }
 
 /// Memory that belongs to `pid` and its descendants. A single process: all that is resident. A

@@ -29,7 +29,7 @@ impl Redis {
         );
         let file = dir.join("redis.conf");
         private_file(home, &file, &config)?;
-        let ready = Ready::Tcp(port.addr());
+        let ready = Ready::Redis(port.addr(), password.clone());
         let mut spec = ProcessSpec::new("redis", &tools.redis_server, &dir, ready)
             .args([file.into_os_string()]);
         spec.run_as = home.run_as().cloned();

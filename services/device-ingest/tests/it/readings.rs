@@ -175,6 +175,7 @@ async fn poison_is_kept_aside_told_and_stalls_nobody() {
 #[tokio::test]
 async fn known_devices_are_served_while_the_database_is_away() {
     let world = World::start().await;
+    world.log.expect("query failed").expect("does not answer");
     world.log.expect("could not write down who was heard").expect("could not end overdue commands");
     let service = world.service().await;
     let contract = world.contract(&service).await;
