@@ -90,6 +90,20 @@ impl Setup {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn services_that_start_together_all_find_their_streams() {
+    let server = TestNats::start().await;
+    let mut starting = tokio::task::JoinSet::new();
+    for _ in 0..12 {
+        let config = NatsConfig::for_test(&server.url());
+        let runtime = Runtime::builder("sample", "0").build();
+        starting.spawn(async move { Nats::connect(&config, &runtime).await.map(drop) });
+    }
+    while let Some(started) = starting.join_next().await {
+        started.expect("no start panics").expect("the server has room for the streams once");
+    }
+}
+
 #[tokio::test]
 async fn message_is_handled_once_and_leaves_the_stream() {
     let setup = setup().await;
