@@ -23,14 +23,16 @@ pub struct Pg {
 struct Source {
     config: PostgresConfig,
     service: String,
+    statement_timeout: String,
 }
 
 impl Source {
     fn options(&self, url: &Secret) -> Result<PgConnectOptions, ConfigError> {
-        let timeout = format!("{}", self.config.statement_timeout.as_millis());
+        // Nothing but parameters that a pooler in transaction mode passes on: what else a
+        // transaction needs is set by the transaction.
         let options = PgConnectOptions::from_str(url.expose())
             .map_err(|e| ConfigError::new("postgres.url", e.to_string()))?;
-        Ok(options.application_name(&self.service).options([("statement_timeout", timeout)]))
+        Ok(options.application_name(&self.service).extra_float_digits(None))
     }
 }
 
@@ -40,7 +42,11 @@ impl Pg {
     /// # Errors
     /// When the URL cannot be used.
     pub fn open(config: &PostgresConfig, service: &str) -> Result<Self, ConfigError> {
-        let source = Source { config: config.clone(), service: service.to_owned() };
+        let source = Source {
+            config: config.clone(),
+            service: service.to_owned(),
+            statement_timeout: config.statement_timeout.as_millis().to_string(),
+        };
         let options = source.options(&config.resolve_url()?)?;
         let pool = PgPoolOptions::new()
             .max_connections(config.max_connections)
@@ -102,6 +108,11 @@ impl Pg {
         &self,
     ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, PgError> {
         Ok(self.pool.begin().await?)
+    }
+
+    /// Milliseconds after which the server cancels a statement, as PostgreSQL reads them.
+    pub(crate) fn statement_timeout(&self) -> &str {
+        &self.source.statement_timeout
     }
 
     /// Ends all connections.

@@ -48,17 +48,21 @@ impl fmt::Display for Actor {
 
 const SET_CONTEXT: &str = "select set_config('search_path', $1, true), \
      set_config('app.tenant_id', $2, true), set_config('app.actor', $3, true), \
-     set_config('app.platform', $4, true)";
+     set_config('app.platform', $4, true), set_config('statement_timeout', $5, true)";
+
+const SWITCH_TENANT: &str = "select set_config('search_path', $1, true), \
+     set_config('app.tenant_id', $2, true), set_config('app.actor', $3, true)";
 
 async fn set_context(
     tx: &mut Transaction<'static, Postgres>,
-    [search_path, tenant, actor, platform]: [&str; 4],
+    [search_path, tenant, actor, platform, statement_timeout]: [&str; 5],
 ) -> Result<(), PgError> {
     sqlx::query(SET_CONTEXT)
         .bind(search_path)
         .bind(tenant)
         .bind(actor)
         .bind(platform)
+        .bind(statement_timeout)
         .execute(&mut **tx)
         .await?;
     Ok(())
@@ -93,7 +97,7 @@ impl TenantTx {
         let span = span();
         let mut tx = pg.begin().await?;
         let (schema, id) = (tenant_schema(tenant), tenant.to_string());
-        set_context(&mut tx, [&schema, &id, &actor.0, ""]).await?;
+        set_context(&mut tx, [&schema, &id, &actor.0, "", pg.statement_timeout()]).await?;
         Ok(Self { tx, tenant, span })
     }
 
@@ -109,7 +113,12 @@ impl TenantTx {
     /// When the database does not answer.
     pub async fn switch_tenant(&mut self, tenant: TenantId, actor: &Actor) -> Result<(), PgError> {
         let (schema, id) = (tenant_schema(tenant), tenant.to_string());
-        set_context(&mut self.tx, [&schema, &id, &actor.0, ""]).await?;
+        sqlx::query(SWITCH_TENANT)
+            .bind(&schema)
+            .bind(&id)
+            .bind(&actor.0)
+            .execute(&mut *self.tx)
+            .await?;
         self.tenant = tenant;
         Ok(())
     }
@@ -141,7 +150,7 @@ impl PlatformTx {
     pub async fn begin(pg: &Pg, actor: &Actor) -> Result<Self, PgError> {
         let span = span();
         let mut tx = pg.begin().await?;
-        set_context(&mut tx, ["", "", &actor.0, "on"]).await?;
+        set_context(&mut tx, ["", "", &actor.0, "on", pg.statement_timeout()]).await?;
         Ok(Self { tx, span })
     }
 

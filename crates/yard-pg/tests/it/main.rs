@@ -48,6 +48,45 @@ async fn req_wifi_36_tenant_context_is_set_and_gone_with_the_transaction() {
 }
 
 #[tokio::test]
+async fn statement_that_takes_too_long_is_cancelled_and_the_limit_ends_with_the_transaction() {
+    let db = TestDb::create().await;
+    let mut config = db.config("yard_ingest");
+    config.max_connections = 1;
+    config.statement_timeout = Duration::from_millis(100);
+    let pg = yard_pg::Pg::open(&config, "test").unwrap();
+
+    let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
+    assert_eq!(setting(&mut tx, "statement_timeout").await, "100ms");
+    let slow = sqlx::query("select pg_sleep(60)").execute(&mut *tx).await.unwrap_err();
+    let code = slow.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned());
+    assert_eq!(code.as_deref(), Some("57014"), "{slow:?}");
+    drop(tx);
+
+    // The same connection, by another service behind a pooler: its own limit, not ours.
+    config.statement_timeout = Duration::from_secs(7);
+    let other = yard_pg::Pg::open(&config, "other").unwrap();
+    let mut tx = PlatformTx::begin(&other, &actor()).await.unwrap();
+    assert_eq!(setting(&mut tx, "statement_timeout").await, "7s");
+}
+
+#[tokio::test]
+async fn connection_asks_for_nothing_that_a_pooler_refuses() {
+    let db = TestDb::create().await;
+    let pg = db.pg("yard_ingest");
+    let mut tx = PlatformTx::begin(&pg, &actor()).await.unwrap();
+    // What came with the connection's start. PgBouncer passes these four on, and no others.
+    let asked: Vec<String> = sqlx::query_scalar(
+        "select name from pg_settings where source = 'client' order by lower(name)",
+    )
+    .fetch_all(&mut *tx)
+    .await
+    .unwrap();
+    let passed_on = ["application_name", "client_encoding", "DateStyle", "TimeZone"];
+    let foreign: Vec<_> = asked.iter().filter(|name| !passed_on.contains(&name.as_str())).collect();
+    assert!(foreign.is_empty(), "{foreign:?}");
+}
+
+#[tokio::test]
 async fn transaction_that_is_dropped_leaves_nothing() {
     let db = TestDb::create().await;
     let pg = db.pg("yard_ingest");
