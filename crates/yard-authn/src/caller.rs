@@ -82,6 +82,18 @@ impl Caller {
         self.0.as_ref().and_then(|c| c.api_token)
     }
 
+    /// The entry by which a system administrator is in the tenant, if it is one.
+    #[must_use]
+    pub fn break_glass(&self) -> Option<Uuid> {
+        self.0.as_ref().and_then(|c| c.break_glass)
+    }
+
+    /// When the token ends, Unix seconds; `None` for nobody.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<i64> {
+        self.0.as_ref().map(|c| c.exp)
+    }
+
     /// When the caller last proved who they are, Unix seconds; `None` for services.
     #[must_use]
     pub fn auth_time(&self) -> Option<i64> {

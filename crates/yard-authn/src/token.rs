@@ -51,6 +51,9 @@ pub struct Claims {
     /// The API token it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_token: Option<Uuid>,
+    /// The entry by which a system administrator is in the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_glass: Option<Uuid>,
     /// When what it says was looked up: milliseconds since 1970, by the database's clock, which
     /// revocations are timed by too. 0 when that was not told.
     #[serde(default)]

@@ -38,6 +38,8 @@ packages! {
     tenancy => "yard.tenancy.v1";
     /// Background jobs.
     job => "yard.job.v1";
+    /// Roles, departments, positions, and why somebody may do something.
+    rights => "yard.rights.v1";
     /// Who did what.
     audit => "yard.audit.v1";
 }

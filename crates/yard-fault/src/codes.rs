@@ -62,6 +62,8 @@ codes! {
     TenantUnknown = "tenant.unknown", NotFound, "There is no such tenant.";
     TenantStateConflict = "tenant.state_conflict", Conflict, "The tenant's state does not allow this.";
     TenantSuspended = "tenant.suspended", Forbidden, "The tenant is suspended.";
+    RightsBeyondOwn = "rights.beyond_own", Forbidden, "Nobody hands on what they do not hold, nor approves it for themselves.";
+    RightsInUse = "rights.in_use", Conflict, "It is still held, or something still stands in it.";
     ResourceNotFound = "resource.not_found", NotFound, "There is no such thing, or it is not yours.";
     ResourceExists = "resource.exists", Conflict, "Something of that name exists already.";
     ResourceStale = "resource.stale", Stale, "It was changed meanwhile; read it again.";

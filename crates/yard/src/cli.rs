@@ -16,6 +16,7 @@ use crate::keys::{self, KeysCommand};
 use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
 use crate::pki;
+use crate::rights::{self, BreakGlassCommand, RightsCommand, RolesCommand};
 use crate::session::{self, LoginArgs, ProfileFile};
 use crate::simulate::{self, SimulateArgs};
 use crate::tokens::{self, TokensCommand};
@@ -91,6 +92,19 @@ enum Command {
     Tokens {
         #[command(subcommand)]
         command: Option<TokensCommand>,
+    },
+    /// Roles of your tenant.
+    Roles {
+        #[command(subcommand)]
+        command: Option<RolesCommand>,
+    },
+    /// What people may do, and why.
+    #[command(subcommand)]
+    Rights(RightsCommand),
+    /// System administrators in tenants, for a limited time.
+    BreakGlass {
+        #[command(subcommand)]
+        command: Option<BreakGlassCommand>,
     },
     /// Checks that what a simulation was told is safe is stored, once.
     Verify(VerifyArgs),
@@ -171,6 +185,14 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         }
         Command::Tokens { command } => {
             tokens::run(&command.unwrap_or(TokensCommand::List), &api()?, out).await
+        }
+        Command::Roles { command } => {
+            rights::run_roles(&command.unwrap_or(RolesCommand::List), &api()?, out).await
+        }
+        Command::Rights(command) => rights::run_rights(&command, &api()?, out).await,
+        Command::BreakGlass { command } => {
+            let command = command.unwrap_or(BreakGlassCommand::List { all: false });
+            rights::run_break_glass(&command, &api()?, out).await
         }
         Command::Verify(args) => verify::run(&args, &api()?, out).await,
     }

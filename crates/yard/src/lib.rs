@@ -17,6 +17,7 @@ pub mod operations;
 pub mod output;
 pub mod pki;
 pub mod replay;
+pub mod rights;
 pub mod sequences;
 pub mod session;
 pub mod simulate;

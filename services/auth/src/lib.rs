@@ -2,7 +2,8 @@
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
 //! `device_certificates`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `bans`,
-//! `guard` and the audit trail; nobody else writes them.
+//! `guard`, `roles`, `departments`, `positions`, `position_roles`, `assignments`, `overrides`,
+//! `break_glass` and the audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -30,6 +31,7 @@ mod http;
 mod keys;
 mod people;
 mod revocation;
+mod rights;
 mod secrets;
 mod sessions;
 mod telemetry;
@@ -152,6 +154,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 
     let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })
         .max_decoding_message_size(LARGEST_REQUEST);
+    let told = nudge.clone();
     let sessions =
         SessionServiceServer::new(SessionsGrpc { login, exchange, tokens, lifetime, nudge })
             .max_decoding_message_size(LARGEST_REQUEST);
@@ -169,6 +172,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         .add_service(audit.max_decoding_message_size(LARGEST_REQUEST))
         .add_service(api_tokens);
     let routes = tenancy::serve(routes, &pg, &runtime);
+    let routes = rights::serve(routes, &pg, &told, &runtime);
     let routes = add_guard(routes, guarding);
     http::serve(&runtime, http, jwks, revocation);
     server::serve(&runtime, grpc, &verifier, &auditor, routes);

@@ -5,6 +5,7 @@ pub mod client;
 pub mod device;
 pub mod matrix;
 pub mod platform;
+pub mod rights;
 pub mod world;
 
 /// Trace id that a device of the world sends with its reading.

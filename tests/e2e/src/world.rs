@@ -9,6 +9,7 @@ use yard_testkit::eventually;
 
 use crate::client::Client;
 use crate::platform::{PASSWORD, Platform};
+use crate::rights::{self, Rights};
 
 /// One tenant's people and things.
 #[derive(Debug)]
@@ -39,6 +40,10 @@ pub struct Tenant {
     pub csr_pem: String,
     /// An API token of the owner's; ending it twice is ending it once.
     pub api_token_id: String,
+    /// Roles, departments and what goes with them.
+    pub rights: Rights,
+    /// A system administrator who entered the tenant with a viewer's permissions.
+    pub inside: Client,
     /// The device's private channel.
     pub channel: String,
     /// Texts that only this tenant may be shown.
@@ -125,6 +130,8 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let wish = json!({"name": "of the world", "abilities": ["devices.read"]});
     let made = owner.expect("POST", "/api/v1/me/api-tokens", Some(&wish)).await?;
     let api_token_id = text(made.get("token").context("token")?, "token_id")?;
+    let inside = Client::sign_in(&base, "ops@switchyard.test", PASSWORD).await?;
+    let rights = rights::build(&owner, &inside, &tenant_id, &viewer_id, &canary).await?;
     Ok(Tenant {
         channel: format!("private-organization.{tenant_id}.device.{device_id}"),
         tenant_id,
@@ -140,6 +147,8 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         serials,
         csr_pem: enrolled.csr_pem,
         api_token_id,
+        rights,
+        inside,
         canaries: vec![canary, format!("Owner of {slug}"), format!("Tenant {slug}")],
     })
 }

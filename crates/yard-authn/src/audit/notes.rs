@@ -1,3 +1,4 @@
+use std::mem;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use yard_contracts::audit::v1::{AuditKind, AuditRecord};
@@ -8,6 +9,9 @@ use yard_ids::{PrincipalId, TenantId};
 pub struct AuditNotes {
     /// It is a sign-in, or a step of one.
     pub sign_in: bool,
+    /// It is about a system administrator in a tenant: the entry stands in the platform's chain, and in
+    /// the tenant's.
+    pub break_glass: bool,
     /// Who turned out to call.
     pub actor: Option<String>,
     /// The role in which.
@@ -20,6 +24,14 @@ pub struct AuditNotes {
     pub object: Option<(String, String)>,
     /// A tenant that gets a copy in its own chain.
     pub copy_to: Option<TenantId>,
+}
+
+/// Has an entry stand in both chains.
+pub(super) fn break_glass(record: &mut AuditRecord) {
+    record.kind = AuditKind::BreakGlass.into();
+    if !record.tenant_id.is_empty() {
+        record.copy_to_tenant_id = mem::take(&mut record.tenant_id);
+    }
 }
 
 /// The notes of one call, shared by layer and handler.
@@ -54,5 +66,32 @@ impl Notes {
         if let Some(tenant) = notes.copy_to {
             record.copy_to_tenant_id = tenant.to_string();
         }
+        if notes.break_glass {
+            break_glass(record);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entry_of_break_glass_stands_in_both_chains_wherever_it_was_made() {
+        let tenant = "0190a6f2-7c2a-7b52-9c11-000000000001".to_owned();
+        let both = |tenant_id: &str, copy: &str| {
+            let mut record = AuditRecord {
+                tenant_id: tenant_id.to_owned(),
+                copy_to_tenant_id: copy.to_owned(),
+                ..AuditRecord::default()
+            };
+            let notes = Notes::default();
+            notes.change(|notes| notes.break_glass = true);
+            notes.apply(&mut record);
+            (record.kind(), record.tenant_id, record.copy_to_tenant_id)
+        };
+        let expected = (AuditKind::BreakGlass, String::new(), tenant.clone());
+        assert_eq!(both(&tenant, ""), expected, "by an owner, or inside");
+        assert_eq!(both("", &tenant), expected, "by the administrator who enters");
     }
 }

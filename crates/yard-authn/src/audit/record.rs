@@ -6,6 +6,7 @@ use yard_contracts::values::timestamp;
 use yard_fault::Code;
 use yard_runtime::trace;
 
+use super::notes::break_glass;
 use super::{Auditor, Denials, object};
 use crate::Caller;
 
@@ -95,7 +96,7 @@ impl Denials {
 
 fn record(caller: &Caller, path: &str, incident: &str, origin: Origin) -> AuditRecord {
     let subject = caller.person().ok().map(|id| id.to_string()).unwrap_or_default();
-    AuditRecord {
+    let mut record = AuditRecord {
         tenant_id: caller.tenant_opt().map(|id| id.to_string()).unwrap_or_default(),
         kind: AuditKind::Call.into(),
         actor: caller.subject().to_owned(),
@@ -109,7 +110,11 @@ fn record(caller: &Caller, path: &str, incident: &str, origin: Origin) -> AuditR
         subject_id: subject,
         repeats: 1,
         ..AuditRecord::default()
+    };
+    if caller.break_glass().is_some() {
+        break_glass(&mut record);
     }
+    record
 }
 
 #[cfg(test)]

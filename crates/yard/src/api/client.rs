@@ -83,6 +83,15 @@ impl Api {
         self.read(self.request(Method::PUT, path).json(body).timeout(ANSWER)).await
     }
 
+    /// `PATCH path`: what `body` names changes.
+    pub async fn patch<B: Serialize, T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &B,
+    ) -> Outcome<T> {
+        self.read(self.request(Method::PATCH, path).json(body).timeout(ANSWER)).await
+    }
+
     /// `DELETE path`, with its answer.
     pub async fn delete_read<T: DeserializeOwned>(&self, path: &str) -> Outcome<T> {
         self.read(self.request(Method::DELETE, path).timeout(ANSWER)).await

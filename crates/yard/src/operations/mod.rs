@@ -8,3 +8,4 @@ mod span;
 pub use bans::{BansCommand, run as run_bans};
 pub use maintenance::{MaintenanceCommand, run as run_maintenance};
 pub use origin::run as run_origin;
+pub(crate) use span::seconds;

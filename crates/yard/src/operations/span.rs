@@ -1,5 +1,5 @@
 /// Reads `90s`, `30m`, `12h`, `7d` as seconds.
-pub(super) fn seconds(text: &str) -> Result<i32, String> {
+pub(crate) fn seconds(text: &str) -> Result<i32, String> {
     let wrong = || format!("{text}: a span is a number with s, m, h or d, for example 12h");
     let unit = text.chars().last().ok_or_else(wrong)?;
     let factor = match unit {

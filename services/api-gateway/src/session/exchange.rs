@@ -31,6 +31,12 @@ pub(crate) struct Session {
     pub(crate) bearer: MetadataValue<Ascii>,
 }
 
+impl Session {
+    fn lives(&self, now: OffsetDateTime) -> bool {
+        self.caller.expires_at().is_some_and(|ends| ends > now.unix_timestamp())
+    }
+}
+
 type Outcome = Result<Arc<Session>, Arc<Fault>>;
 /// Requests of one session that come together share one question to auth.
 type Exchange = Shared<BoxFuture<'static, Outcome>>;
@@ -121,8 +127,9 @@ impl Sessions {
         };
         let known = self.known();
         let (since, exchange) = known.by_key.get(&key(token))?;
-        let outcome = exchange.peek().filter(|_| is_fresh(*since, self.clock.now()))?;
-        outcome.as_ref().ok().cloned()
+        let now = self.clock.now();
+        let outcome = exchange.peek().filter(|_| is_fresh(*since, now))?;
+        outcome.as_ref().ok().filter(|session| session.lives(now)).cloned()
     }
 
     /// Forgets a session that has just changed or ended.
@@ -140,7 +147,8 @@ impl Sessions {
             is_fresh(*since, now)
                 && match exchange.peek() {
                     None => true,
-                    Some(Ok(session)) => !self.refuses(session),
+                    // A token ends early when what it says will change by itself.
+                    Some(Ok(session)) => !self.refuses(session) && session.lives(now),
                     Some(Err(_)) => false,
                 }
         });

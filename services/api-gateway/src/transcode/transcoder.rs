@@ -59,6 +59,13 @@ pub(crate) struct Call<'c> {
     pub(crate) parts: &'c Parts,
 }
 
+const AUTHORIZATION: &str = "authorization";
+
+/// Whether a service refused a token that was good when it was made.
+fn is_of_another_time(status: &tonic::Status) -> bool {
+    matches!(Fault::from_status(status).code(), Code::AuthTokenRevoked | Code::AuthTokenInvalid)
+}
+
 impl Transcoder {
     /// Answers a call. `quota` gets the limits that it was held against. What is refused here for
     /// lack of right is told to the audit trail; what a service refuses, the service tells.
@@ -188,10 +195,20 @@ impl Transcoder {
         route: &Route,
         credential: &Credential,
         message: DynamicMessage,
-        metadata: MetadataMap,
+        mut metadata: MetadataMap,
     ) -> Result<Response, Refusal> {
         let deadline = self.limits.of(route.rpc.policy.rate()).deadline;
-        let answer = self.upstreams.unary(&route.rpc, message, metadata, deadline).await;
+        let sent = (message.clone(), metadata.clone());
+        let mut answer = self.upstreams.unary(&route.rpc, sent.0, sent.1, deadline).await;
+        if answer.as_ref().is_err_and(is_of_another_time) && metadata.contains_key(AUTHORIZATION) {
+            // What the caller may do has changed while the call was on its way, and the service knew
+            // first. It did nothing: a token of now decides.
+            self.sessions.forget(credential);
+            if let Some(session) = self.admit(route, credential).await? {
+                metadata.insert(AUTHORIZATION, session.bearer.clone());
+            }
+            answer = self.upstreams.unary(&route.rpc, message, metadata, deadline).await;
+        }
         let answer = answer.map_err(|status| Refusal::of_status(&status))?;
         let json = encode::message(answer.get_ref())?;
         let mut response = Response::new(Body::from(json.to_string()));
@@ -255,7 +272,7 @@ impl Transcoder {
         let (context, headers) = (call.context, &call.parts.headers);
         let mut metadata = MetadataMap::new();
         if let Some(session) = session {
-            metadata.insert("authorization", session.bearer.clone());
+            metadata.insert(AUTHORIZATION, session.bearer.clone());
         }
         if let Some(key) = headers.get(IDEMPOTENCY_KEY) {
             let key = key.to_str().ok().and_then(|text| text.parse().ok());

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
-use yard_authn::{AUDIENCE, Claims, permissions_of};
+use yard_authn::{AUDIENCE, Claims};
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource, SessionId, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
@@ -10,6 +10,7 @@ use yard_pg::{Actor, Pg, PlatformTx};
 use super::SessionToken;
 use super::store::{self, Standing};
 use crate::keys::Keys;
+use crate::rights::{self, BREAK_GLASS, Entered, Held};
 
 /// Seconds an access token lives.
 const LIFETIME: Duration = Duration::seconds(60);
@@ -40,9 +41,19 @@ impl Exchange {
         let expired = || Fault::new(Code::AuthSessionExpired);
         let token = SessionToken::parse(token).ok_or_else(expired)?;
         let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
+        let now = self.clock.now();
         let standing = store::standing(&mut tx, &token.hash()).await?.ok_or_else(expired)?;
+        // Read after the standing, so that its time is not later than what they say.
+        let held = rights::held(&mut tx, standing.tenant_id, standing.principal_id, now).await?;
+        let entered = match standing.tenant_id {
+            None => rights::entered(&mut tx, standing.id, now).await?,
+            Some(_) => None,
+        };
         tx.commit().await?;
-        let claims = claims(&standing, self.ids.uuid7(), self.clock.now())?;
+        let mut claims = claims(&standing, held, self.ids.uuid7(), now)?;
+        if let Some(entered) = entered {
+            enter(&mut claims, entered);
+        }
         let expires_at = OffsetDateTime::from_unix_timestamp(claims.exp)
             .map_err(|e| Fault::internal("time of an access token").with_source(e))?;
         Ok(Access { token: self.keys.sign(&claims)?, expires_at })
@@ -50,9 +61,15 @@ impl Exchange {
 }
 
 /// What the session allows at this moment.
-fn claims(standing: &Standing, jti: Uuid, now: OffsetDateTime) -> Result<Claims, Fault> {
+fn claims(
+    standing: &Standing,
+    held: Held,
+    jti: Uuid,
+    now: OffsetDateTime,
+) -> Result<Claims, Fault> {
     let expired = || Fault::new(Code::AuthSessionExpired);
     let expires_at = standing.expires_at.min(now + LIFETIME);
+    let expires_at = held.until.map_or(expires_at, |until| expires_at.min(until));
     let lives = expires_at.unix_timestamp() > now.unix_timestamp();
     if !lives || standing.revoked_at.is_some() || standing.disabled_at.is_some() {
         return Err(expired());
@@ -72,7 +89,7 @@ fn claims(standing: &Standing, jti: Uuid, now: OffsetDateTime) -> Result<Claims,
         jti,
         tenant: standing.tenant_id.map(TenantId::from_uuid),
         role: role.to_owned(),
-        permissions: permissions_of(role).iter().map(|&p| p.to_owned()).collect(),
+        permissions: held.permissions,
         sid: Some(SessionId::from_uuid(standing.id)),
         issued_ms: standing.read_ms,
         // A session begins with a password and proves nothing anew later.
@@ -83,9 +100,19 @@ fn claims(standing: &Standing, jti: Uuid, now: OffsetDateTime) -> Result<Claims,
     })
 }
 
+/// Puts a system administrator's token into the tenant that the session has entered.
+fn enter(claims: &mut Claims, entered: Entered) {
+    claims.tenant = Some(entered.tenant);
+    BREAK_GLASS.clone_into(&mut claims.role);
+    claims.permissions = entered.permissions;
+    claims.exp = claims.exp.min(entered.until.unix_timestamp());
+    claims.break_glass = Some(entered.id);
+}
+
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
+    use yard_authn::permissions_of;
 
     use super::*;
 
@@ -107,13 +134,18 @@ mod tests {
         }
     }
 
+    fn held(role: &str) -> Held {
+        let permissions = permissions_of(role).iter().map(|&name| name.to_owned()).collect();
+        Held { permissions, until: None }
+    }
+
     fn code(standing: &Standing) -> Option<Code> {
-        claims(standing, Uuid::nil(), NOW).err().map(|fault| fault.code())
+        claims(standing, held("operator"), Uuid::nil(), NOW).err().map(|fault| fault.code())
     }
 
     #[test]
     fn claims_of_a_member_hold_the_roles_permissions() {
-        let made = claims(&member(), Uuid::nil(), NOW).unwrap();
+        let made = claims(&member(), held("operator"), Uuid::nil(), NOW).unwrap();
         assert_eq!(made.exp - made.iat, 60);
         assert_eq!(made.permissions, permissions_of("operator"));
         assert_eq!(made.tenant, Some(TenantId::from_uuid(Uuid::from_u128(3))));
@@ -128,7 +160,7 @@ mod tests {
             system_administrator: true,
             ..member()
         };
-        let made = claims(&standing, Uuid::nil(), NOW).unwrap();
+        let made = claims(&standing, held(SYSTEM_ADMINISTRATOR), Uuid::nil(), NOW).unwrap();
         assert_eq!((made.tenant, made.role.as_str()), (None, SYSTEM_ADMINISTRATOR));
         let not_any_more = Standing { system_administrator: false, ..standing };
         assert_eq!(code(&not_any_more), Some(Code::AuthSessionExpired));
@@ -137,8 +169,51 @@ mod tests {
     #[test]
     fn token_never_outlives_its_session() {
         let short = Standing { expires_at: NOW + Duration::seconds(7), ..member() };
-        let made = claims(&short, Uuid::nil(), NOW).unwrap();
+        let made = claims(&short, held("operator"), Uuid::nil(), NOW).unwrap();
         assert_eq!(made.exp - made.iat, 7);
+    }
+
+    #[test]
+    fn token_never_outlives_the_next_change_of_what_it_says() {
+        let until =
+            |seconds| Held { until: Some(NOW + Duration::seconds(seconds)), ..held("viewer") };
+        let made = claims(&member(), until(9), Uuid::nil(), NOW).unwrap();
+        assert_eq!((made.exp - made.iat, made.permissions.len()), (9, 4));
+        let later = claims(&member(), until(90), Uuid::nil(), NOW).unwrap();
+        assert_eq!(later.exp - later.iat, 60);
+        // Also when the next change is less than a second away.
+        let late = NOW + Duration::milliseconds(8_999);
+        let made = claims(&member(), until(9), Uuid::nil(), late).unwrap();
+        assert_eq!(made.exp - made.iat, 1);
+    }
+
+    #[test]
+    fn administrator_in_a_tenant_has_what_was_stated_and_nothing_of_the_platform() {
+        let standing = Standing {
+            tenant_id: None,
+            tenant_state: None,
+            role: None,
+            system_administrator: true,
+            ..member()
+        };
+        let administrator = held(SYSTEM_ADMINISTRATOR);
+        let mut made = claims(&standing, administrator, Uuid::nil(), NOW).unwrap();
+        let tenant = TenantId::from_uuid(Uuid::from_u128(3));
+        let entered = Entered {
+            id: Uuid::from_u128(4),
+            tenant,
+            permissions: vec!["devices.read".to_owned()],
+            until: NOW + Duration::seconds(5),
+        };
+        enter(&mut made, entered);
+        assert_eq!(
+            (made.tenant, made.permissions.len(), made.exp - made.iat),
+            (Some(tenant), 1, 5)
+        );
+        assert_eq!(
+            (made.role.as_str(), made.break_glass),
+            ("break-glass", Some(Uuid::from_u128(4)))
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::net::IpAddr;
 use time::Duration;
 use tonic::metadata::{MetadataMap, MetadataValue};
 use tonic::{Request, Response, Status, async_trait};
-use yard_authn::{Call, Caller, RpcResult as _, permissions_of};
+use yard_authn::{Call, Caller, RpcResult as _};
 use yard_contracts::identity::v1::session_service_server::SessionService;
 use yard_contracts::identity::v1::{
     ExchangeSessionRequest, ExchangeSessionResponse, GetMeRequest, LoginRequest, LoginResponse,
@@ -17,6 +17,7 @@ use yard_pg::{Actor, PlatformTx};
 use super::login::{Credentials, Opened, Place};
 use super::{Exchange, Login, store};
 use crate::feed::Nudge;
+use crate::rights::{self, Held};
 use crate::telemetry;
 use crate::tokens::{TokenExchange, is_api_token};
 
@@ -107,17 +108,32 @@ impl SessionsGrpc {
         call.note(|notes| notes.sign_in = true);
         let (by_token, opened) = opened.await.rpc(call, "sign in")?.into_inner();
         note_opened(call, &opened);
+        let held = self.held(&opened).await.rpc(call, "sign in")?.into_inner();
         let token = opened.token.expose().to_owned();
         let cookie = format!("{token};{}", self.lifetime.whole_seconds());
         let mut response = Response::new(LoginResponse {
             expires_at: Some(timestamp(opened.expires_at)),
-            me: Some(me_of(opened)),
+            me: Some(me_of(opened, held)),
             session_token: if by_token { token } else { String::new() },
         });
         if !by_token {
             set_session(&mut response, &cookie);
         }
         Ok(response)
+    }
+
+    /// What the new session may do.
+    async fn held(&self, opened: &Opened) -> Result<Held, Fault> {
+        let Exchange { pg, clock, .. } = &self.exchange;
+        let tenant = match &opened.place {
+            Place::Tenant(membership) => Some(membership.tenant_id),
+            Place::Platform => None,
+        };
+        let mut tx = PlatformTx::begin(pg, &Actor::service("auth")).await?;
+        let person = opened.account.principal_id;
+        let held = rights::held(&mut tx, tenant, person, clock.now()).await?;
+        tx.commit().await?;
+        Ok(held)
     }
 
     async fn sign_out(&self, caller: &Caller) -> Result<(), Fault> {
@@ -166,7 +182,7 @@ fn note_opened(call: &Call, opened: &Opened) {
     });
 }
 
-fn me_of(opened: Opened) -> Me {
+fn me_of(opened: Opened, held: Held) -> Me {
     let role = opened.place.role().to_owned();
     let (tenant_id, tenant_slug, tenant_name) = match opened.place {
         Place::Tenant(m) => (m.tenant_id.as_hyphenated().to_string(), m.slug, m.name),
@@ -179,7 +195,7 @@ fn me_of(opened: Opened) -> Me {
         tenant_id,
         tenant_slug,
         tenant_name,
-        permissions: permissions_of(&role).iter().map(|&p| p.to_owned()).collect(),
+        permissions: held.permissions,
         role,
     }
 }

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use aws_lc_rs::constant_time;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
-use yard_authn::{AUDIENCE, Claims, permissions_of};
+use yard_authn::{AUDIENCE, Claims};
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
@@ -11,6 +11,7 @@ use yard_pg::{Actor, Pg, PlatformTx};
 use super::format::ApiTokenText;
 use super::store::{self, Standing};
 use crate::keys::Keys;
+use crate::rights::{self, Held};
 
 /// Seconds an access token lives.
 const LIFETIME: Duration = Duration::seconds(60);
@@ -40,7 +41,8 @@ impl TokenExchange {
         let standing = store::standing(&mut tx, token.id()).await?.ok_or_else(refused)?;
         constant_time::verify_slices_are_equal(&standing.token_hash, &token.hash())
             .map_err(|_e| refused())?;
-        let claims = claims(&standing, token.id(), self.ids.uuid7(), now)?;
+        let held = rights::held(&mut tx, standing.tenant_id, standing.principal_id, now).await?;
+        let claims = claims(&standing, &held, [token.id(), self.ids.uuid7()], now)?;
         if standing.last_used_at.is_none_or(|at| at + SAMPLE <= now) {
             store::touch(&mut tx, token.id(), now).await?;
         }
@@ -54,12 +56,13 @@ impl TokenExchange {
 /// What the token allows at this moment: its abilities, as far as its owner holds them now.
 fn claims(
     standing: &Standing,
-    token: Uuid,
-    jti: Uuid,
+    held: &Held,
+    [token, jti]: [Uuid; 2],
     now: OffsetDateTime,
 ) -> Result<Claims, Fault> {
     let refused = || Fault::new(Code::AuthApiTokenInvalid);
-    let ends = standing.expires_at.min(now + LIFETIME).unix_timestamp();
+    let ends = standing.expires_at.min(now + LIFETIME);
+    let ends = held.until.map_or(ends, |until| ends.min(until)).unix_timestamp();
     let lives = ends > now.unix_timestamp();
     if !lives || standing.revoked_at.is_some() || standing.disabled_at.is_some() {
         return Err(refused());
@@ -70,8 +73,7 @@ fn claims(
         (Some(_), Some("suspended")) => return Err(Code::TenantSuspended.into()),
         _ => return Err(refused()),
     };
-    let held = permissions_of(role);
-    let usable = standing.abilities.iter().filter(|ability| held.contains(&ability.as_str()));
+    let usable = standing.abilities.iter().filter(|ability| held.permissions.contains(ability));
     Ok(Claims {
         iss: "auth".to_owned(),
         sub: format!("person:{}", standing.principal_id.as_hyphenated()),
@@ -92,6 +94,7 @@ fn claims(
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
+    use yard_authn::permissions_of;
 
     use super::*;
 
@@ -115,7 +118,14 @@ mod tests {
     }
 
     fn made(standing: &Standing) -> Result<Claims, Code> {
-        claims(standing, Uuid::nil(), Uuid::nil(), NOW).map_err(|fault| fault.code())
+        made_until(standing, None)
+    }
+
+    fn made_until(standing: &Standing, until: Option<OffsetDateTime>) -> Result<Claims, Code> {
+        let role = standing.role.as_deref().unwrap_or_default();
+        let permissions = permissions_of(role).iter().map(|&name| name.to_owned()).collect();
+        let held = Held { permissions, until };
+        claims(standing, &held, [Uuid::nil(); 2], NOW).map_err(|fault| fault.code())
     }
 
     #[test]
@@ -133,6 +143,12 @@ mod tests {
         let claims = made(&short).unwrap();
         assert_eq!((claims.exp - claims.iat, claims.sid), (7, None));
         assert_eq!(claims.grant().api_token, Some(Uuid::nil()));
+    }
+
+    #[test]
+    fn access_token_never_outlives_the_next_change_of_its_owners_rights() {
+        let claims = made_until(&standing(), Some(NOW + Duration::seconds(3))).unwrap();
+        assert_eq!(claims.exp - claims.iat, 3);
     }
 
     #[test]

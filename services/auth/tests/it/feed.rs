@@ -61,7 +61,11 @@ async fn whatever_ends_a_right_reaches_other_services_without_being_told_to() {
                 "update platform.people set system_administrator = false where principal_id = {root}"
             ),
         ),
-        ("bob@example.org", "byte", "delete from platform.memberships".to_owned()),
+        (
+            "both@example.org",
+            "byte",
+            "delete from platform.memberships where role = 'viewer'".to_owned(),
+        ),
     ] {
         let token = auth.access(email, tenant).await;
         assert!(follower.verify(&token).is_ok(), "{change}");

@@ -3,12 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
 
 mod audit;
+mod break_glass;
 mod devices;
 mod enrolment;
 mod feed;
 mod guard;
 mod keys;
+mod overrides;
 mod people;
+mod rights_support;
+mod roles;
 mod sessions;
 mod support;
 mod tenancy;

@@ -13,6 +13,7 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let service = rpc.rsplit_once('.').map_or(rpc, |(_, name)| name);
     identity(service, tenant, turn)
         .or_else(|| platform(service, tenant, turn))
+        .or_else(|| rights(service, tenant, turn))
         .or_else(|| work(service, tenant, turn))
 }
 
@@ -58,6 +59,83 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "ApiTokenService/RevokeApiToken" => {
             json!({"token_id": tenant.api_token_id})
         }
+        _ => return None,
+    })
+}
+
+/// What people may do, and why.
+fn rights(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
+    let things = &tenant.rights;
+    let named = |name: &str| format!("{name} {turn}");
+    Some(match service {
+        "RoleService/ListPermissions"
+        | "RoleService/ListRoles"
+        | "DepartmentService/ListDepartments"
+        | "OverrideService/ListOverrides"
+        | "BreakGlassService/ListBreakGlass"
+        | "BreakGlassService/ListTenantBreakGlass"
+        | "BreakGlassService/LeaveTenant" => json!({}),
+        "RoleService/GetRole" => json!({"role": things.role}),
+        "RoleService/CreateRole" => json!({
+            "role": format!("matrix-{turn}"), "name": "Matrix", "permissions": ["devices.read"],
+        }),
+        "RoleService/UpdateRole" => json!({
+            "role": {"role": things.role, "name": named("Night")}, "update_mask": "name",
+        }),
+        "RoleService/DeleteRole" => json!({"role": things.spare_role}),
+        "DepartmentService/GetDepartment" | "DecisionService/ResolveRoute" => {
+            json!({"department_id": things.department_id})
+        }
+        "DepartmentService/CreateDepartment" => {
+            json!({"name": named("Matrix"), "parent_id": things.department_id})
+        }
+        "DepartmentService/UpdateDepartment" => json!({
+            "department": {"department_id": things.department_id, "parent_id": ""},
+            "update_mask": "parent_id",
+        }),
+        "DepartmentService/DeleteDepartment" => {
+            json!({"department_id": things.spare_department_id})
+        }
+        "PositionService/ListPositions" => json!({"department_id": things.department_id}),
+        "PositionService/GetPosition" => json!({"position_id": things.position_id}),
+        "PositionService/CreatePosition" => {
+            json!({"department_id": things.department_id, "title": named("Guard")})
+        }
+        "PositionService/UpdatePosition" => json!({
+            "position": {"position_id": things.position_id, "rank": 7}, "update_mask": "rank",
+        }),
+        "PositionService/DeletePosition" => json!({"position_id": things.spare_position_id}),
+        "PositionService/GrantPositionRole" => json!({
+            "position_id": things.position_id, "role": things.role,
+            "scope": "GRANT_SCOPE_SUBTREE",
+        }),
+        "PositionService/RevokePositionRole" => {
+            json!({"position_id": things.position_id, "role": things.role})
+        }
+        "PositionService/AssignPosition" => {
+            json!({"position_id": things.spare_position_id, "principal_id": tenant.viewer_id})
+        }
+        "PositionService/ListAssignments" => json!({"position_id": things.position_id}),
+        "PositionService/EndAssignment" => json!({"assignment_id": things.assignment_id}),
+        "OverrideService/RequestOverride" => json!({
+            "principal_id": tenant.viewer_id, "permission": "devices.control",
+            "effect": "OVERRIDE_EFFECT_DENY", "scope": "GRANT_SCOPE_OWN", "reason": "matrix",
+            "expires_at": things.tomorrow,
+        }),
+        "OverrideService/GetOverride" => json!({"override_id": things.overrides.first()}),
+        "OverrideService/ApproveOverride" => json!({"override_id": things.overrides.first()}),
+        "OverrideService/RefuseOverride" => {
+            json!({"override_id": things.overrides.get(1), "reason": "matrix"})
+        }
+        "OverrideService/EndOverride" => json!({"override_id": things.overrides.get(2)}),
+        "DecisionService/ExplainDecision" => json!({
+            "principal_id": tenant.viewer_id, "permission": "devices.read",
+            "department_id": things.department_id,
+        }),
+        "DecisionService/ExplainOwnDecision" => json!({"permission": "devices.read"}),
+        // Of no tenant: the callers' own sessions must stay where they are.
+        "BreakGlassService/EnterTenant" => json!({"tenant_id": NO_TENANT, "reason": "matrix"}),
+        "BreakGlassService/EndBreakGlass" => json!({"break_glass_id": things.break_glass_id}),
         _ => return None,
     })
 }

@@ -1,0 +1,4 @@
+//! A tenant's departments: a tree that never becomes a loop.
+
+mod grpc;
+mod store;

@@ -1,0 +1,4 @@
+//! Roles of a tenant's own, beside the built-in ones.
+
+mod grpc;
+mod store;
