@@ -76,7 +76,7 @@ impl Auditor {
             (record.object_type, record.object_id) = (named.kind, named.id);
         }
         // What an administrator does to a tenant, the tenant gets to see.
-        if record.tenant_id.is_empty() {
+        if record.tenant_id.is_empty() && record.copy_to_tenant_id.is_empty() {
             record.copy_to_tenant_id = about.tenant.unwrap_or_default();
         }
         record

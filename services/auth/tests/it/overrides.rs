@@ -70,7 +70,10 @@ async fn whoever_gets_an_allow_does_not_approve_it_also_by_a_position() {
     assert_eq!(refused, Some(Code::RightsBeyondOwn));
     let department = owner.department("Plant", "").await;
     let position = owner.position(&department, "Engineer", 1).await;
+    let follower = auth.follower().await;
     owner.assign(&position, &me, [Some(auth.in_seconds(30)), None]).await.unwrap();
+    eventually(SOON, || async { revoked(&follower, &second.token) }).await;
+    let second = Desk::of(&auth, "operator@example.org", "").await;
     let asked = owner.wish(["", &position], CONTROL, OverrideEffect::Allow, until).await.unwrap();
     let id = asked.into_inner().override_id;
     let refused = code(second.approve(&id).await);

@@ -132,10 +132,14 @@ async fn token_shrinks_with_its_owner_and_ends_with_the_membership() {
     let auth = Auth::start().await;
     let owner = auth.access("owner@example.org", "acme").await;
     let made = make(&auth, &owner, &["devices.read", "devices.manage"]).await;
-    auth.db.sql("update platform.memberships set role = 'viewer' where role = 'owner'").await;
+    // A tenant keeps an owner, so that another has to be one first.
+    let person = "principal_id = (select principal_id from platform.people \
+                  where email = 'owner@example.org')";
+    auth.db.sql("update platform.memberships set role = 'owner' where role = 'operator'").await;
+    auth.db.sql(&format!("update platform.memberships set role = 'viewer' where {person}")).await;
     let claims = auth.claims(&auth.exchange(&made.secret).await.unwrap());
     assert_eq!(claims.permissions, ["devices.read"]);
-    auth.db.sql("delete from platform.memberships").await;
+    auth.db.sql(&format!("delete from platform.memberships where {person}")).await;
     assert_eq!(fault(auth.exchange(&made.secret).await), Some(Code::AuthApiTokenInvalid));
     auth.finish().await;
 }
