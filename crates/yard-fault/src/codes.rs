@@ -72,11 +72,13 @@ codes! {
     IdempotencyKeyReused = "idempotency.key_reused", Conflict, "This idempotency key was used with another request.";
     EnrollmentCodeInvalid = "enrollment.code_invalid", Unauthenticated, "The claim code is unknown, used or expired.";
     EnrollmentCsrInvalid = "enrollment.csr_invalid", Invalid, "The certificate request is not acceptable.";
+    EnrollmentRenewalRefused = "enrollment.renewal_refused", Unauthenticated, "The certificate cannot be renewed.";
     KeyNotReady = "key.not_ready", Conflict, "The next key has not been published for long enough.";
     KeyRevoked = "key.revoked", Conflict, "The key is revoked already.";
     CertificateRevoked = "certificate.revoked", Conflict, "The certificate is revoked already.";
     DeviceUnknown = "device.unknown", NotFound, "There is no such device.";
     DeviceCertificateRefused = "device.certificate_refused", Unauthenticated, "The broker did not accept the certificate of a connection.";
+    DeviceQuarantined = "device.quarantined", Forbidden, "The device renewed its certificate too late; an operator has to approve it.";
     DeviceContractUnknown = "device.contract_unknown", Invalid, "There is no such contract.";
     ContractSchemaInvalid = "contract.schema_invalid", Invalid, "A schema of the contract is not a valid JSON Schema.";
     TelemetryMalformed = "telemetry.malformed", Malformed, "The message is not a JSON object.";

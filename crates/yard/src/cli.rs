@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::api::Api;
 use crate::audit;
 use crate::broker::{self, BrokerAgentArgs};
 use crate::commands::{self, SendArgs, TailArgs};
@@ -160,7 +161,11 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::Whoami => session::whoami(&profile()?, out).await,
         Command::Devices { command } => {
             let command = command.unwrap_or_else(|| DevicesCommand::List(ListArgs::default()));
-            devices::run(&command, &api()?, out).await
+            let api = match command.elsewhere() {
+                Some(url) => Api::anonymous(url)?,
+                None => api()?,
+            };
+            devices::run(&command, &api, out).await
         }
         Command::Contracts { command } => {
             let command = command.unwrap_or(ContractsCommand::List);

@@ -42,6 +42,8 @@ pub struct Config {
     pub audit: AuditConfig,
     /// `[device_ca]`
     pub device_ca: DeviceCaConfig,
+    /// `[est]`
+    pub est: EstConfig,
     /// `[mqtt]`
     pub mqtt: MqttConfig,
     /// `[sessions]`
@@ -186,6 +188,31 @@ impl DeviceCaConfig {
     }
 }
 
+/// The EST listener; without a certificate there is none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EstConfig {
+    /// Address and port; port 0 takes any.
+    pub listen: SocketAddr,
+    /// The listener's certificate and what stands above it, PEM; empty for no listener.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+}
+
+impl EstConfig {
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.cert_file.as_os_str().is_empty()
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        if self.is_wanted() == self.key_file.as_os_str().is_empty() {
+            return Err(ConfigError::new("est.key_file", "goes together with est.cert_file"));
+        }
+        Ok(())
+    }
+}
+
 /// The broker as devices reach it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -264,6 +291,7 @@ impl ServiceConfig for Config {
         self.keys.validate()?;
         self.audit.validate()?;
         self.device_ca.validate()?;
+        self.est.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));

@@ -1,9 +1,9 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
-//! `device_certificates`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `bans`,
-//! `guard`, `roles`, `departments`, `positions`, `position_roles`, `assignments`, `overrides`,
-//! `break_glass` and the audit trail; nobody else writes them.
+//! `device_certificates`, `device_standing`, `revocation_list`, `revocations`, `signing_keys`,
+//! `api_tokens`, `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`,
+//! `assignments`, `overrides`, `break_glass` and the audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -15,6 +15,8 @@
 //! - what ends anything is in the revocation feed within moments, also after a crash in between;
 //! - at every moment each token that has not expired, and that nobody withdrew, verifies: keys are
 //!   published before they sign and until their last token has expired;
+//! - a renewed certificate holds for a week beside its successor, and one that is renewed after its
+//!   expiry is given out only when device-ingest accepts nothing of the device any more;
 //! - the revocation list is signed again within seconds of a revocation and at least hourly, and a
 //!   revocation counts as enforced only when the broker had the list and ended the connections.
 //!
@@ -25,11 +27,13 @@ mod audit;
 mod ca;
 mod config;
 mod devices;
+mod est;
 mod feed;
 mod guard;
 mod http;
 mod keys;
 mod people;
+mod renewals;
 mod revocation;
 mod rights;
 mod secrets;
@@ -39,8 +43,8 @@ mod tenancy;
 mod tokens;
 
 pub use config::{
-    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig,
-    MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, IssuerConfig, KeysConfig,
+    ListenConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -58,6 +62,7 @@ use yard_contracts::guard::v1::guard_service_server::GuardServiceServer;
 use yard_contracts::guard::v1::maintenance_service_server::MaintenanceServiceServer;
 use yard_contracts::guard::v1::origin_service_server::OriginServiceServer;
 use yard_contracts::identity::v1::api_token_service_server::ApiTokenServiceServer;
+use yard_contracts::identity::v1::device_trust_service_server::DeviceTrustServiceServer;
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
 use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
@@ -71,11 +76,14 @@ use audit::grpc::AuditGrpc;
 use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
+use est::{Est, EstParts};
 use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
 use keys::{Keys, KeysParts};
 use people::grpc::PeopleGrpc;
+use renewals::grpc::DeviceTrustGrpc;
+use renewals::{Renewals, Standing};
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
 use sessions::{Exchange, Login, LoginParts, Passwords, Throttle};
@@ -149,7 +157,23 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
         lifetime,
     });
-    let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
+    let standing = Standing { pg: pg.clone(), nats: nats.clone() };
+    let soft = runtime.shutdown().soft().clone();
+    runtime.tasks().spawn(TaskKind::Critical, "standings", standing.clone().run(soft));
+    let (clock, authority) = (runtime.clock(), Arc::clone(&ca));
+    let renewals = Renewals { pg: pg.clone(), clock, ca: authority, standing };
+    let (door, enrolment) = (config.est, Enrolment { pg: pg.clone(), clock: runtime.clock(), ca });
+    if door.is_wanted() {
+        let listener = runtime.bind("est", door.listen).await?;
+        let est = Est::new(EstParts {
+            enrolment: enrolment.clone(),
+            renewals: renewals.clone(),
+            auditor: auditor.clone(),
+            clock: runtime.clock(),
+        });
+        est::serve(&runtime, listener, &door, est)?;
+    }
+    let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
     let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })
@@ -165,7 +189,9 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let audit = AuditServiceServer::new(AuditGrpc { desk });
     let api_tokens =
         ApiTokenServiceServer::new(api_tokens).max_decoding_message_size(LARGEST_REQUEST);
+    let trust = DeviceTrustServiceServer::new(trust).max_decoding_message_size(LARGEST_REQUEST);
     let routes = Routes::new(sessions)
+        .add_service(trust)
         .add_service(people)
         .add_service(keys)
         .add_service(devices)

@@ -47,6 +47,19 @@ pub(crate) fn certificate_issued() {
     metrics::counter!("yard_auth_certificates_issued_total").increment(1);
 }
 
+/// How a renewal ended.
+pub(crate) fn renewal(outcome: &'static str) {
+    metrics::counter!("yard_auth_renewals_total", "outcome" => outcome).increment(1);
+}
+
+/// Devices that wait for an operator, and standings that device-ingest does not know yet.
+pub(crate) fn standings(waiting: i64, untold: usize) {
+    let waiting = f64::from(u32::try_from(waiting).unwrap_or(u32::MAX));
+    metrics::gauge!("yard_auth_quarantined_devices").set(waiting);
+    let untold = f64::from(u32::try_from(untold).unwrap_or(u32::MAX));
+    metrics::gauge!("yard_auth_standings_pending").set(untold);
+}
+
 /// A device certificate was revoked.
 pub(crate) fn certificate_revoked() {
     metrics::counter!("yard_auth_certificates_revoked_total").increment(1);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use yard_ids::{IdSource as _, RandomIds};
 use yard_testkit::eventually;
 
 use crate::client::Client;
@@ -36,6 +37,8 @@ pub struct Tenant {
     pub cancellable: Vec<String>,
     /// Certificates that can be revoked, one for each try.
     pub serials: Vec<String>,
+    /// Devices that renewed too late: to be approved, and as many to be refused.
+    pub late_devices: Vec<String>,
     /// A request for a certificate.
     pub csr_pem: String,
     /// An API token of the owner's; ending it twice is ending it once.
@@ -79,7 +82,8 @@ impl World {
     }
 }
 
-const TRIES: usize = 6;
+/// Things of a kind that can be used up, for as many tries.
+pub const TRIES: usize = 6;
 
 async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let base = platform.base_url();
@@ -145,12 +149,33 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         command_id,
         cancellable: commands,
         serials,
+        late_devices: late_devices(platform, slug).await,
         csr_pem: enrolled.csr_pem,
         api_token_id,
         rights,
         inside,
         canaries: vec![canary, format!("Owner of {slug}"), format!("Tenant {slug}")],
     })
+}
+
+/// As auth would have them after a renewal that came too late; nobody waits 90 days here.
+async fn late_devices(platform: &Platform, slug: &str) -> Vec<String> {
+    let mut devices = Vec::new();
+    for _ in 0..2 * TRIES {
+        let id = RandomIds.uuid7().to_string();
+        let principal = format!(
+            "insert into platform.principals (id, kind, tenant_id, display_name) \
+             select '{id}', 'device', id, 'late' from platform.tenants where slug = '{slug}'"
+        );
+        let standing = format!(
+            "insert into platform.device_standing (device_id, tenant_id, state, since, told) \
+             select '{id}', id, 'waiting', now(), 1 from platform.tenants where slug = '{slug}'"
+        );
+        platform.db().sql(&principal).await;
+        platform.db().sql(&standing).await;
+        devices.push(id);
+    }
+    devices
 }
 
 async fn send_command(owner: &Client, device: &str, canary: &str) -> anyhow::Result<String> {

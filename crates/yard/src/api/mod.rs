@@ -11,6 +11,6 @@ pub use sse::{Event, EventStream};
 pub use types::{
     Ban, BanPage, Certificate, ClaimCode, Command, CommandEvent, CommandKind, Contract,
     ContractDraft, ContractPage, Device, DeviceDraft, DevicePage, Enrolled, LoginAnswer,
-    Maintenance, Me, Metric, Origin, PresenceCounts, Reading, ReadingPage, SequenceGap,
-    SequenceReport,
+    Maintenance, Me, Metric, Origin, PresenceCounts, QuarantinedDevice, Reading, ReadingPage,
+    Renewed, SequenceGap, SequenceReport,
 };

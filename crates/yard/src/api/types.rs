@@ -67,6 +67,8 @@ pub struct Certificate {
     pub revoked_at: Option<String>,
     #[serde(default)]
     pub enforced_at: Option<String>,
+    #[serde(default)]
+    pub superseded_at: Option<String>,
 }
 
 /// A page of certificates.
@@ -181,8 +183,43 @@ pub struct Enrolled {
     pub ca_pem: String,
     #[serde(default)]
     pub not_after: Option<String>,
+    #[serde(default)]
+    pub renew_after: Option<String>,
     pub mqtt_host: String,
     pub mqtt_port: u16,
+}
+
+/// Answer of a renewal.
+#[derive(Debug, Deserialize)]
+pub struct Renewed {
+    pub certificate_pem: String,
+    pub ca_pem: String,
+    #[serde(default)]
+    pub not_after: Option<String>,
+    #[serde(default)]
+    pub renew_after: Option<String>,
+    #[serde(default)]
+    pub quarantined: bool,
+}
+
+/// A device that renewed too late.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QuarantinedDevice {
+    pub device_id: Uuid,
+    #[serde(default)]
+    pub display_name: String,
+    #[serde(default)]
+    pub state: String,
+    #[serde(default)]
+    pub since: Option<String>,
+}
+
+/// A page of devices in quarantine.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct QuarantinedPage {
+    pub(super) devices: Vec<QuarantinedDevice>,
+    pub(super) next_page_token: String,
 }
 
 /// A command with its history.

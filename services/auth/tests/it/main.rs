@@ -4,8 +4,10 @@
 
 mod audit;
 mod break_glass;
+mod damage;
 mod devices;
 mod enrolment;
+mod est;
 mod feed;
 mod guard;
 mod keys;
@@ -13,6 +15,7 @@ mod overrides;
 mod people;
 mod rights_support;
 mod roles;
+mod renewals;
 mod sessions;
 mod support;
 mod tenancy;

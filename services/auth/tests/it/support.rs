@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{
-    AuditConfig, Config, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig, MqttConfig,
-    RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    AuditConfig, Config, DeviceCaConfig, EstConfig, IssuerConfig, KeysConfig, ListenConfig,
+    MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
 };
 use time::OffsetDateTime;
@@ -24,6 +24,7 @@ use yard_contracts::guard::v1::ban_service_client::BanServiceClient;
 use yard_contracts::guard::v1::guard_service_client::GuardServiceClient;
 use yard_contracts::guard::v1::maintenance_service_client::MaintenanceServiceClient;
 use yard_contracts::identity::v1::api_token_service_client::ApiTokenServiceClient;
+use yard_contracts::identity::v1::device_trust_service_client::DeviceTrustServiceClient;
 use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
 use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
@@ -141,8 +142,18 @@ impl Auth {
         EnrollmentServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn trust(&self) -> DeviceTrustServiceClient<Channel> {
+        DeviceTrustServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn http(&self, path: &str) -> String {
         format!("http://{}{path}", self.runtime.address("http").unwrap())
+    }
+
+    /// The EST listener, under the name in its certificate.
+    pub(crate) fn est(&self, operation: &str) -> String {
+        let port = self.runtime.address("est").unwrap().port();
+        format!("https://localhost:{port}/.well-known/est/{operation}")
     }
 
     pub(crate) async fn get(&self, path: &str) -> String {
@@ -273,6 +284,11 @@ fn make_keys(folder: &Path) {
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     write("device-ca.pem", ca.self_signed(&key).unwrap().pem());
+    let listener = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let names = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let issuer = Issuer::from_params(&ca, &key);
+    write("est.pem", names.signed_by(&listener, &issuer).unwrap().pem());
+    write("est.key", listener.serialize_pem());
     write("device-ca.key", key.serialize_pem());
 }
 
@@ -305,6 +321,11 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
             crl_file: file("crl.pem"),
             trust_domain: "switchyard".to_owned(),
             crl_url: String::new(),
+        },
+        est: EstConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            cert_file: file("est.pem"),
+            key_file: file("est.key"),
         },
         mqtt: MqttConfig { host: "broker.test".to_owned(), port: 18_883 },
         sessions: SessionsConfig {

@@ -15,7 +15,7 @@ use super::rules::{checked_external_id, checked_labels, checked_name};
 use super::store::{self, New, Row};
 use crate::contracts::CompiledContract;
 use crate::idempotency::{self, Claim, Key};
-use crate::registry::Registry;
+use crate::registry::{DeviceStanding, Registry};
 
 /// Registers devices: here, with auth, and in every instance's memory.
 #[derive(Clone)]
@@ -51,7 +51,7 @@ impl Registrar {
         // other way round only leaves a name that nobody uses.
         self.make_known(&tx, &new).await?;
         tx.commit().await?;
-        self.registry.remember(new.id, tenant, contract);
+        self.registry.remember(new.id, tenant, contract, DeviceStanding::default());
         self.announce(new.id).await;
         row.ok_or_else(|| Fault::internal("a new device cannot be read"))
     }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::Tenant;
+use crate::world::{TRIES, Tenant};
 
 const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
 
@@ -51,6 +51,18 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         }
         "EnrollmentService/RegisterDevice" => {
             json!({"tenant_id": tenant.tenant_id, "device_id": device, "display_name": "x"})
+        }
+        // Nobody has the key that would have signed this.
+        "DeviceTrustService/RenewCertificate" => json!({
+            "serial": tenant.serials.get(turn % tenant.serials.len().max(1)),
+            "csr_pem": tenant.csr_pem, "signature": "MAYCAQECAQE=",
+        }),
+        "DeviceTrustService/ListQuarantinedDevices" => json!({"page_size": 50}),
+        "DeviceTrustService/ApproveDevice" => {
+            json!({"device_id": tenant.late_devices.get(turn % TRIES)})
+        }
+        "DeviceTrustService/RefuseDevice" => {
+            json!({"device_id": tenant.late_devices.get(TRIES + turn % TRIES)})
         }
         "ApiTokenService/CreateApiToken" => {
             json!({"name": format!("matrix {turn}"), "abilities": ["devices.read"]})

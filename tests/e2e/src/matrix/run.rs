@@ -144,8 +144,8 @@ fn judge(report: &mut Report, path: &str, policy: &Policy, caller: &Caller<'_>, 
     let line = || format!("{path} as {}: {} {}", caller.name, answer.status, answer.bytes);
     let let_in = !matches!(answer.status, 401 | 403);
     let allowed = may(policy, caller.role);
-    // A wrong claim code is refused as a credential, whoever shows it.
-    let by_credential = path.ends_with("/EnrollDevice");
+    // A wrong claim code or signature is refused as a credential, whoever shows it.
+    let by_credential = path.ends_with("/EnrollDevice") || path.ends_with("/RenewCertificate");
     if let_in && !allowed {
         report.leaks.push(line());
     }
