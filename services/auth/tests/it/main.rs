@@ -8,6 +8,7 @@ mod enrolment;
 mod feed;
 mod guard;
 mod keys;
+mod oauth;
 mod people;
 mod sessions;
 mod support;
