@@ -94,6 +94,12 @@ impl Caller {
         self.0.as_ref().map(|c| c.exp)
     }
 
+    /// The OAuth client that acts for the caller, if one does.
+    #[must_use]
+    pub fn client(&self) -> Option<Uuid> {
+        self.0.as_ref().and_then(|c| c.client)
+    }
+
     /// When the caller last proved who they are, Unix seconds; `None` for services.
     #[must_use]
     pub fn auth_time(&self) -> Option<i64> {
@@ -134,7 +140,10 @@ impl Caller {
                 self.has(&policy.permission)
             }
             Scope::Platform => claims.tenant.is_none() && self.has(&policy.permission),
-            Scope::Self_ if claims.api_token.is_some() && !policy.api_tokens => {
+            Scope::Self_
+                if !policy.api_tokens
+                    && (claims.api_token.is_some() || claims.client.is_some()) =>
+            {
                 return Err(Code::AuthSessionRequired.into());
             }
             Scope::Self_ => service.is_none(),

@@ -50,6 +50,7 @@ codes! {
     AuthSessionExpired = "auth.session_expired", Unauthenticated, "The session has ended; sign in again.";
     AuthTokenInvalid = "auth.token_invalid", Unauthenticated, "The token is not valid.";
     AuthTokenRevoked = "auth.token_revoked", Unauthenticated, "What the token stands for has ended or changed.";
+    AuthRefreshReuse = "auth.refresh_reuse", Unauthenticated, "A refresh token or an authorization code was used again; what came of it has ended.";
     AuthApiTokenInvalid = "auth.api_token_invalid", Unauthenticated, "The API token is unknown, expired or revoked.";
     AuthSessionRequired = "auth.session_required", Forbidden, "This needs a person's session; an API token is not enough.";
     AuthThrottled = "auth.throttled", RateLimited, "Too many attempts; wait before the next.";

@@ -13,6 +13,7 @@ use crate::commands::{self, SendArgs, TailArgs};
 use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
 use crate::enrollment::{self, EnrollArgs};
 use crate::failure::{Failure, Outcome, REFUSED, USAGE};
+use crate::federation::{self, ClientsCommand};
 use crate::keys::{self, KeysCommand};
 use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
@@ -88,6 +89,11 @@ enum Command {
     Keys {
         #[command(subcommand)]
         command: Option<KeysCommand>,
+    },
+    /// OAuth clients of your tenant.
+    OauthClients {
+        #[command(subcommand)]
+        command: Option<ClientsCommand>,
     },
     /// Your API tokens.
     Tokens {
@@ -187,6 +193,9 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::Origin => operations::run_origin(&api()?, out).await,
         Command::Keys { command } => {
             keys::run(&command.unwrap_or(KeysCommand::List), &api()?, out).await
+        }
+        Command::OauthClients { command } => {
+            federation::run_clients(&command.unwrap_or(ClientsCommand::List), &api()?, out).await
         }
         Command::Tokens { command } => {
             tokens::run(&command.unwrap_or(TokensCommand::List), &api()?, out).await

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod devices;
 pub mod enrollment;
 pub mod failure;
+pub mod federation;
 pub mod keys;
 pub mod ledger;
 pub mod operations;

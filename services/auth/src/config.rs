@@ -68,12 +68,33 @@ pub struct SealingConfig {
     pub key_file: PathBuf,
 }
 
-/// The first key of people's access tokens.
+/// The issuer of people's access tokens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerConfig {
-    /// Ed25519, PKCS#8 PEM.
+    /// The first key: Ed25519, PKCS#8 PEM.
     pub key_file: PathBuf,
+    /// The platform's public address, for OAuth clients; empty serves none.
+    pub public_url: String,
+}
+
+impl IssuerConfig {
+    /// Without a slash at its end.
+    pub(crate) fn url(&self) -> Result<String, ConfigError> {
+        let url = self.public_url.as_str();
+        let bare = |rest: &str| !rest.is_empty() && !rest.contains(['/', '?', '#', '@']);
+        let secure = url.strip_prefix("https://").is_some_and(bare);
+        // Tests and a developer's machine.
+        let loopback = url.strip_prefix("http://").filter(|rest| bare(rest)).is_some_and(|rest| {
+            let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+            ["127.0.0.1", "[::1]", "localhost"].contains(&host)
+        });
+        if url.is_empty() || secure || loopback {
+            return Ok(url.to_owned());
+        }
+        let problem = "has to be https://host[:port] without a path, or empty";
+        Err(ConfigError::new("issuer.public_url", problem))
+    }
 }
 
 /// The life of signing keys.
@@ -289,6 +310,7 @@ impl ServiceConfig for Config {
         self.nats.validate()?;
         self.throttle.validate()?;
         self.keys.validate()?;
+        self.issuer.url()?;
         self.audit.validate()?;
         self.device_ca.validate()?;
         self.est.validate()?;
@@ -344,6 +366,11 @@ mod tests {
         assert!(domain.contains("device_ca.trust_domain"), "{domain}");
         let list = refused(&complete().replace("crl_url = \"\"", "crl_url = \"ldap://x\""));
         assert!(list.contains("device_ca.crl_url"), "{list}");
+        for url in ["http://yard.example", "https://yard.example/", "https://a@b", "yard.example"] {
+            let url = format!("public_url = \"{url}\"");
+            let issuer = refused(&complete().replace("public_url = \"\"", &url));
+            assert!(issuer.contains("issuer.public_url"), "{issuer}");
+        }
         let short = refused(&complete().replace("\"400d\"", "\"7d\""));
         assert!(short.contains("audit.retention"), "{short}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));

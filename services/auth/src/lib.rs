@@ -2,8 +2,9 @@
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
 //! `device_certificates`, `device_standing`, `revocation_list`, `revocations`, `signing_keys`,
-//! `api_tokens`, `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`,
-//! `assignments`, `overrides`, `break_glass` and the audit trail; nobody else writes them.
+//! `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`, `bans`, `guard`, `roles`,
+//! `departments`, `positions`, `position_roles`, `assignments`, `overrides`, `break_glass` and the
+//! audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -32,6 +33,7 @@ mod feed;
 mod guard;
 mod http;
 mod keys;
+mod oauth;
 mod people;
 mod renewals;
 mod revocation;
@@ -81,6 +83,7 @@ use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
 use keys::{Keys, KeysParts};
+use oauth::{Issuer, IssuerParts};
 use people::grpc::PeopleGrpc;
 use renewals::grpc::DeviceTrustGrpc;
 use renewals::{Renewals, Standing};
@@ -115,10 +118,11 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let trail = desk.start(&config.audit, &runtime, &nats);
     let auditor = Auditor::start(&runtime, trail.publish());
     let nudge = Nudge::default();
+    let issuer_url = config.issuer.url()?;
     let parts = KeysParts {
         pg: pg.clone(),
         clock: runtime.clock(),
-        sealer,
+        sealer: sealer.clone(),
         identity: identity.clone(),
         first: config.issuer,
         rules: config.keys.rules()?,
@@ -176,12 +180,29 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
+    let issuer = Issuer::new(IssuerParts {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        keys: keys.clone(),
+        sealer,
+        nudge: nudge.clone(),
+        auditor: auditor.clone(),
+        url: issuer_url,
+    });
+
     let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })
         .max_decoding_message_size(LARGEST_REQUEST);
     let told = nudge.clone();
-    let sessions =
-        SessionServiceServer::new(SessionsGrpc { login, exchange, tokens, lifetime, nudge })
-            .max_decoding_message_size(LARGEST_REQUEST);
+    let sessions = SessionServiceServer::new(SessionsGrpc {
+        login,
+        exchange,
+        tokens,
+        issuer: issuer.clone(),
+        lifetime,
+        nudge,
+    })
+    .max_decoding_message_size(LARGEST_REQUEST);
     let jwks = keys.clone();
     let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
     let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
@@ -200,7 +221,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let routes = tenancy::serve(routes, &pg, &runtime);
     let routes = rights::serve(routes, &pg, &told, &runtime);
     let routes = add_guard(routes, guarding);
-    http::serve(&runtime, http, jwks, revocation);
+    let routes = issuer.serve(routes);
+    http::serve(&runtime, http, jwks, revocation, issuer.router());
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())
 }

@@ -22,6 +22,11 @@ pub(crate) fn exchange(outcome: &'static str) {
     metrics::counter!("yard_auth_session_exchanges_total", "outcome" => outcome).increment(1);
 }
 
+/// What became of a grant to an OAuth client.
+pub(crate) fn grant(outcome: &'static str) {
+    metrics::counter!("yard_auth_oauth_grants_total", "outcome" => outcome).increment(1);
+}
+
 /// How an enrolment ended.
 pub(crate) fn enrolment(outcome: &'static str) {
     metrics::counter!("yard_auth_enrolments_total", "outcome" => outcome).increment(1);

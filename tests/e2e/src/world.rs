@@ -47,6 +47,10 @@ pub struct Tenant {
     pub rights: Rights,
     /// A system administrator who entered the tenant with a viewer's permissions.
     pub inside: Client,
+    /// An OAuth client; deleting it twice is deleting it once.
+    pub oauth_client_id: String,
+    /// What such a client asks for, by a client that nobody deletes.
+    pub authorization_query: String,
     /// The device's private channel.
     pub channel: String,
     /// Texts that only this tenant may be shown.
@@ -136,7 +140,11 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let api_token_id = text(made.get("token").context("token")?, "token_id")?;
     let inside = Client::sign_in(&base, "ops@switchyard.test", PASSWORD).await?;
     let rights = rights::build(&owner, &inside, &tenant_id, &viewer_id, &canary).await?;
+    let oauth_client_id = oauth_client(&owner, &canary).await?;
+    let authorization_query = authorization_query(&oauth_client(&owner, &canary).await?);
     Ok(Tenant {
+        oauth_client_id,
+        authorization_query,
         channel: format!("private-organization.{tenant_id}.device.{device_id}"),
         tenant_id,
         owner,
@@ -176,6 +184,26 @@ async fn late_devices(platform: &Platform, slug: &str) -> Vec<String> {
         devices.push(id);
     }
     devices
+}
+
+/// Registers a client that may read devices.
+///
+/// # Errors
+/// When it is refused.
+pub async fn oauth_client(owner: &Client, name: &str) -> anyhow::Result<String> {
+    let wish = json!({
+        "name": name, "redirect_uris": ["http://127.0.0.1/cb"], "abilities": ["devices.read"],
+    });
+    text(&owner.expect("POST", "/api/v1/oauth-clients", Some(&wish)).await?, "client_id")
+}
+
+/// With the challenge of RFC 7636 appendix B.
+fn authorization_query(client: &str) -> String {
+    format!(
+        "response_type=code&client_id={client}&redirect_uri=http%3A%2F%2F127.0.0.1%2Fcb\
+         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\
+         &scope=openid%20devices.read"
+    )
 }
 
 async fn send_command(owner: &Client, device: &str, canary: &str) -> anyhow::Result<String> {

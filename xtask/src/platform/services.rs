@@ -99,6 +99,7 @@ fn auth(edge: &Edge) -> Service {
         .path("sealing.key_file", &pki.join("sealing.key"))
         .path("audit.root_key_file", &pki.join("audit-root.key"))
         .path("issuer.key_file", &pki.join("auth-issuer.key"))
+        .set("issuer.public_url", url(edge.gateway.addr()))
         .path("device_ca.cert_file", &pki.join("device-ca.pem"))
         .path("device_ca.key_file", &pki.join("device-ca.key"))
         .path("device_ca.crl_file", &pki.join("device-crl.pem"))
@@ -170,6 +171,7 @@ fn api_gateway(edge: &Edge, workspace: &Workspace) -> Service {
         .set("upstreams.scheduler", url(edge.scheduler_grpc.addr()))
         .set("upstreams.worker", url(edge.worker_grpc.addr()))
         .set("upstreams.socket", edge.comms_socket.addr())
+        .set("pass_through.upstream", edge.auth_http.addr())
         .nats(edge)
         .redis(edge)
         // A fleet of simulated devices enrols from one address, and tests know no patience.

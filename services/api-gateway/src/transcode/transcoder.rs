@@ -40,7 +40,7 @@ pub(crate) struct Transcoder {
     pub(crate) upstreams: Upstreams,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) origins: Origins,
-    pub(crate) rates: Rates,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) places: Places,
     pub(crate) limits: LimitsConfig,
     pub(crate) caps: CapsConfig,

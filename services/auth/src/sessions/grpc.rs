@@ -17,6 +17,7 @@ use yard_pg::{Actor, PlatformTx};
 use super::login::{Credentials, Opened, Place};
 use super::{Exchange, Login, store};
 use crate::feed::Nudge;
+use crate::oauth::Issuer;
 use crate::rights::{self, Held};
 use crate::telemetry;
 use crate::tokens::{TokenExchange, is_api_token};
@@ -31,6 +32,7 @@ pub(crate) struct SessionsGrpc {
     pub(crate) login: Login,
     pub(crate) exchange: Exchange,
     pub(crate) tokens: TokenExchange,
+    pub(crate) issuer: Issuer,
     pub(crate) lifetime: Duration,
     pub(crate) nudge: Nudge,
 }
@@ -70,6 +72,8 @@ impl SessionService for SessionsGrpc {
         let credential = request.into_inner().session_token;
         let done = if is_api_token(&credential) {
             self.tokens.exchange(&credential).await
+        } else if Issuer::is_access_token(&credential) {
+            self.issuer.exchange(&credential).await
         } else {
             self.exchange
                 .exchange(&credential)

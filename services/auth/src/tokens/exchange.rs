@@ -8,7 +8,7 @@ use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
 
-use super::format::ApiTokenText;
+use super::format::{self, TokenText};
 use super::store::{self, Standing};
 use crate::keys::Keys;
 use crate::rights::{self, Held};
@@ -35,7 +35,7 @@ impl TokenExchange {
     /// `auth.api_token_invalid` for whatever ended it, `tenant.suspended`.
     pub(crate) async fn exchange(&self, text: &str) -> Result<(String, OffsetDateTime), Fault> {
         let refused = || Fault::new(Code::AuthApiTokenInvalid);
-        let token = ApiTokenText::parse(text).ok_or_else(refused)?;
+        let token = TokenText::parse(format::API_TOKEN, text).ok_or_else(refused)?;
         let now = self.clock.now();
         let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
         let standing = store::standing(&mut tx, token.id()).await?.ok_or_else(refused)?;

@@ -15,7 +15,7 @@ use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx, page};
 
-use super::format::ApiTokenText;
+use super::format::{self, TokenText};
 use super::store::{self, Owner, Row};
 use crate::feed::Nudge;
 
@@ -82,7 +82,7 @@ impl TokensGrpc {
             last_used_at: None,
             revoked_at: None,
         };
-        let token = ApiTokenText::generate(row.id)?;
+        let token = TokenText::generate(format::API_TOKEN, row.id)?;
         let mut tx = PlatformTx::begin(&self.pg, &Actor::of_subject(caller.subject())).await?;
         if store::in_force(&mut tx, owner, now).await? >= MOST_TOKENS {
             let text = format!("you have {MOST_TOKENS} tokens; revoke one first");

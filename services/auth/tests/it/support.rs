@@ -39,6 +39,8 @@ use yard_testkit::{TestDb, TestNats, TestRedis};
 
 pub(crate) const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 pub(crate) const PASSWORD: &str = "correct horse battery";
+/// Where the platform is reached, as OAuth clients know it.
+pub(crate) const ISSUER: &str = "https://yard.example";
 const KEYS: [&str; 4] = ["auth", "api-gateway", "device-ingest", "issuer"];
 
 /// A running auth with two tenants: acme (owner, operator, viewer) and byte (owner); `both` is in
@@ -309,7 +311,7 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
             root_interval: Duration::from_millis(200),
             retention: Duration::ZERO,
         },
-        issuer: IssuerConfig { key_file: file("issuer.key") },
+        issuer: IssuerConfig { key_file: file("issuer.key"), public_url: ISSUER.to_owned() },
         keys: KeysConfig {
             rotate_every: Duration::from_secs(30 * 86_400),
             publish_for: Duration::from_secs(1_200),

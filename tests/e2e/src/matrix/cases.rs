@@ -12,6 +12,7 @@ const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
 pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let service = rpc.rsplit_once('.').map_or(rpc, |(_, name)| name);
     identity(service, tenant, turn)
+        .or_else(|| federation(service, tenant))
         .or_else(|| platform(service, tenant, turn))
         .or_else(|| rights(service, tenant, turn))
         .or_else(|| work(service, tenant, turn))
@@ -148,6 +149,24 @@ fn rights(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         // Of no tenant: the callers' own sessions must stay where they are.
         "BreakGlassService/EnterTenant" => json!({"tenant_id": NO_TENANT, "reason": "matrix"}),
         "BreakGlassService/EndBreakGlass" => json!({"break_glass_id": things.break_glass_id}),
+        _ => return None,
+    })
+}
+
+/// Who else speaks for people.
+fn federation(service: &str, tenant: &Tenant) -> Option<Value> {
+    Some(match service {
+        "OauthClientService/CreateOauthClient" => json!({
+            "name": "matrix", "redirect_uris": ["https://app.example/cb"],
+        }),
+        "OauthClientService/ListOauthClients" => json!({"page_size": 50}),
+        "OauthClientService/DeleteOauthClient" => json!({"client_id": tenant.oauth_client_id}),
+        "AuthorizationService/DescribeAuthorization" => {
+            json!({"query": tenant.authorization_query})
+        }
+        "AuthorizationService/DecideAuthorization" => {
+            json!({"query": tenant.authorization_query, "approve": true})
+        }
         _ => return None,
     })
 }
