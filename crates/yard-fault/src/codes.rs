@@ -62,6 +62,8 @@ codes! {
     TenantUnknown = "tenant.unknown", NotFound, "There is no such tenant.";
     TenantStateConflict = "tenant.state_conflict", Conflict, "The tenant's state does not allow this.";
     TenantSuspended = "tenant.suspended", Forbidden, "The tenant is suspended.";
+    TenantExportMissing = "tenant.export_missing", Conflict, "Closing a tenant needs a finished export of it that is not older than a day.";
+    LimitReached = "limit.reached", Conflict, "The tenant has as many as it may have.";
     ResourceNotFound = "resource.not_found", NotFound, "There is no such thing, or it is not yours.";
     ResourceExists = "resource.exists", Conflict, "Something of that name exists already.";
     ResourceStale = "resource.stale", Stale, "It was changed meanwhile; read it again.";

@@ -8,6 +8,7 @@
 mod config;
 mod error;
 mod leader;
+pub mod limit;
 pub mod outbox;
 pub mod page;
 mod pool;

@@ -143,6 +143,20 @@ pub struct PlatformTx {
 }
 
 impl PlatformTx {
+    /// Begins one that only reads, and sees everything as it is now until it ends.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_snapshot(pg: &Pg, actor: &Actor) -> Result<Self, PgError> {
+        let span = span();
+        let mut tx = pg.begin().await?;
+        sqlx::query("set transaction isolation level repeatable read, read only")
+            .execute(&mut *tx)
+            .await?;
+        set_context(&mut tx, ["", "", &actor.0, "on"]).await?;
+        Ok(Self { tx, span })
+    }
+
     /// Begins, and opens the `platform` tables for this transaction only.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ use crate::output::Output;
 use crate::pki;
 use crate::session::{self, LoginArgs, ProfileFile};
 use crate::simulate::{self, SimulateArgs};
+use crate::tenants::{self, TenantsCommand};
 use crate::tokens::{self, TokensCommand};
 use crate::verify::{self, VerifyArgs};
 
@@ -87,6 +88,9 @@ enum Command {
         #[command(subcommand)]
         command: Option<KeysCommand>,
     },
+    /// The export of a tenant: take it, and check one without asking anyone.
+    #[command(subcommand)]
+    Tenants(TenantsCommand),
     /// Your API tokens.
     Tokens {
         #[command(subcommand)]
@@ -169,6 +173,8 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::Keys { command } => {
             keys::run(&command.unwrap_or(KeysCommand::List), &api()?, out).await
         }
+        Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
+        Command::Tenants(command) => tenants::run(&command, &api()?, out).await,
         Command::Tokens { command } => {
             tokens::run(&command.unwrap_or(TokensCommand::List), &api()?, out).await
         }

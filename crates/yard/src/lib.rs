@@ -20,6 +20,7 @@ pub mod replay;
 pub mod sequences;
 pub mod session;
 pub mod simulate;
+pub mod tenants;
 #[cfg(test)]
 mod testing;
 pub mod tokens;

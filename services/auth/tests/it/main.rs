@@ -5,9 +5,11 @@
 mod audit;
 mod devices;
 mod enrolment;
+mod export;
 mod feed;
 mod guard;
 mod keys;
+mod limits;
 mod people;
 mod sessions;
 mod support;
