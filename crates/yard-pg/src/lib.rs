@@ -12,6 +12,7 @@ pub mod limit;
 pub mod outbox;
 pub mod page;
 mod pool;
+mod reader;
 mod tx;
 
 pub use config::PostgresConfig;

@@ -12,6 +12,7 @@ pub mod logs;
 mod nats;
 mod redis;
 mod redis_cluster;
+mod replica;
 mod stack;
 
 pub use broker::TestBroker;
@@ -20,5 +21,6 @@ pub use eventually::{Settled, eventually};
 pub use nats::TestNats;
 pub use redis::TestRedis;
 pub use redis_cluster::TestRedisCluster;
+pub use replica::TestReplica;
 pub use stack::TestStack;
 pub use yard_stack::proxy::ChaosProxy;
