@@ -65,6 +65,8 @@ codes! {
     TenantSuspended = "tenant.suspended", Forbidden, "The tenant is suspended.";
     RightsBeyondOwn = "rights.beyond_own", Forbidden, "Nobody hands on what they do not hold, nor approves it for themselves.";
     RightsInUse = "rights.in_use", Conflict, "It is still held, or something still stands in it.";
+    TenantExportMissing = "tenant.export_missing", Conflict, "Closing a tenant needs a finished export of it that is not older than a day.";
+    LimitReached = "limit.reached", Conflict, "The tenant has as many as it may have.";
     ResourceNotFound = "resource.not_found", NotFound, "There is no such thing, or it is not yours.";
     ResourceExists = "resource.exists", Conflict, "Something of that name exists already.";
     ResourceStale = "resource.stale", Stale, "It was changed meanwhile; read it again.";

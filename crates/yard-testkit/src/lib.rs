@@ -13,6 +13,7 @@ mod mutate;
 mod nats;
 mod redis;
 mod redis_cluster;
+mod replica;
 mod stack;
 
 pub use broker::TestBroker;
@@ -22,5 +23,6 @@ pub use mutate::{Mutator, hammer};
 pub use nats::TestNats;
 pub use redis::TestRedis;
 pub use redis_cluster::TestRedisCluster;
+pub use replica::TestReplica;
 pub use stack::TestStack;
 pub use yard_stack::proxy::ChaosProxy;

@@ -21,6 +21,7 @@ use crate::pki;
 use crate::rights::{self, BreakGlassCommand, RightsCommand, RolesCommand};
 use crate::session::{self, LoginArgs, ProfileFile};
 use crate::simulate::{self, SimulateArgs};
+use crate::tenants::{self, TenantsCommand};
 use crate::tokens::{self, TokensCommand};
 use crate::verify::{self, VerifyArgs};
 
@@ -95,6 +96,9 @@ enum Command {
         #[command(subcommand)]
         command: Option<ClientsCommand>,
     },
+    /// The export of a tenant: take it, and check one without asking anyone.
+    #[command(subcommand)]
+    Tenants(TenantsCommand),
     /// Your API tokens.
     Tokens {
         #[command(subcommand)]
@@ -197,6 +201,8 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::OauthClients { command } => {
             federation::run_clients(&command.unwrap_or(ClientsCommand::List), &api()?, out).await
         }
+        Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
+        Command::Tenants(command) => tenants::run(&command, &api()?, out).await,
         Command::Tokens { command } => {
             tokens::run(&command.unwrap_or(TokensCommand::List), &api()?, out).await
         }

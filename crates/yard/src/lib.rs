@@ -22,6 +22,7 @@ pub mod rights;
 pub mod sequences;
 pub mod session;
 pub mod simulate;
+pub mod tenants;
 #[cfg(test)]
 mod testing;
 pub mod tokens;

@@ -305,7 +305,7 @@ impl ServiceConfig for Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        self.postgres.validate()?;
+        self.postgres.validate_with_reader()?;
         self.redis.resolve_url()?;
         self.nats.validate()?;
         self.throttle.validate()?;

@@ -1,14 +1,18 @@
 //! A tenant as its own people see it.
 
+use std::sync::Arc;
+
+use futures::stream::{BoxStream, StreamExt as _};
 use tonic::{Request, Response, Status, async_trait};
 use yard_authn::{Call, Caller, RpcResult as _};
 use yard_contracts::tenancy::v1 as wire;
 use yard_contracts::tenancy::v1::organization_service_server::OrganizationService;
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
-use yard_ids::TenantId;
+use yard_ids::{Clock, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
 
+use super::export::Exports;
 use super::grpc::not_changeable;
 use super::store::{self, Changes};
 use super::{limits, names};
@@ -16,16 +20,38 @@ use super::{limits, names};
 /// Serves `OrganizationService`.
 pub(crate) struct OrganizationGrpc {
     pub(crate) pg: Pg,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(super) exports: Exports,
 }
+
+type Chunks = BoxStream<'static, Result<wire::ExportChunk, Status>>;
 
 #[async_trait]
 impl OrganizationService for OrganizationGrpc {
+    type ExportOrganizationStream = Chunks;
+
     async fn get_organization(
         &self,
         request: Request<wire::GetOrganizationRequest>,
     ) -> Result<Response<wire::Organization>, Status> {
         let call = Call::of(&request);
         self.get(&call.caller).await.rpc(&call, "show the organization")
+    }
+
+    async fn get_limits(
+        &self,
+        request: Request<wire::GetLimitsRequest>,
+    ) -> Result<Response<wire::TenantLimits>, Status> {
+        let call = Call::of(&request);
+        self.limits(&call.caller).await.rpc(&call, "show the organization's limits")
+    }
+
+    async fn export_organization(
+        &self,
+        request: Request<wire::ExportOrganizationRequest>,
+    ) -> Result<Response<Chunks>, Status> {
+        let call = Call::of(&request);
+        self.export(&call).await.rpc(&call, "export the organization")
     }
 
     async fn update_organization(
@@ -48,6 +74,25 @@ impl OrganizationGrpc {
         let found = own(&mut tx, tenant).await?;
         tx.commit().await?;
         Ok(found)
+    }
+
+    async fn limits(&self, caller: &Caller) -> Result<wire::TenantLimits, Fault> {
+        let tenant = caller.tenant()?;
+        let mut tx = self.begin(caller).await?;
+        let limits = limits::in_use(&mut tx, tenant.uuid(), self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(limits)
+    }
+
+    async fn export(&self, call: &Call) -> Result<Chunks, Fault> {
+        let actor = Actor::of_subject(call.caller.subject());
+        let chunks = self.exports.begin(call.caller.tenant()?, actor).await?;
+        let incident = call.incident.clone();
+        let told = move |fault: Fault| {
+            fault.log(&incident, "export the organization");
+            fault.to_status(&incident)
+        };
+        Ok(chunks.map(move |chunk| chunk.map_err(&told)).boxed())
     }
 
     async fn update(

@@ -30,6 +30,7 @@ pub(super) struct ClosureRow {
     pub(super) slug: String,
     pub(super) closed_at: OffsetDateTime,
     pub(super) closed_by: String,
+    pub(super) export_digest: String,
     pub(super) relations: Value,
 }
 
@@ -116,6 +117,20 @@ pub(super) async fn step(tx: &mut PlatformTx, id: Uuid, step: &Step<'_>) -> Resu
     Ok(done.rows_affected() == 1)
 }
 
+/// Keeps what the closing goes by.
+pub(super) async fn set_closing_export(
+    tx: &mut PlatformTx,
+    id: Uuid,
+    export: &str,
+) -> Result<(), PgError> {
+    sqlx::query("update platform.tenants set closing_export = $2 where id = $1")
+        .bind(id)
+        .bind(export)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// What `None` stands for stays.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -148,6 +163,40 @@ pub(super) async fn change(
     Ok(done.rows_affected() == 1)
 }
 
+/// Name of the plan, the tenant's own numbers, the plan's.
+pub(super) async fn limits(
+    tx: &mut PlatformTx,
+    id: Uuid,
+) -> Result<Option<(String, Value, Value)>, PgError> {
+    let row = sqlx::query_as(
+        "select t.plan, t.limits, p.limits from platform.tenants t \
+         join platform.plans p on p.name = t.plan where t.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row)
+}
+
+/// How much of each limit is in use.
+pub(super) async fn uses(
+    tx: &mut PlatformTx,
+    id: Uuid,
+    limits: &[&str],
+    now: OffsetDateTime,
+) -> Result<Vec<(String, i64)>, PgError> {
+    let rows = sqlx::query_as(
+        "select l.name, coalesce(platform.tenant_use($1, l.name, $3, null), 0) \
+         from unnest($2::text[]) as l(name)",
+    )
+    .bind(id)
+    .bind(limits)
+    .bind(now)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
 /// Tenants that wait for their schema or for their end, oldest first.
 pub(super) async fn waiting(tx: &mut PlatformTx) -> Result<Vec<(Uuid, String)>, PgError> {
     let rows = sqlx::query_as(
@@ -159,16 +208,16 @@ pub(super) async fn waiting(tx: &mut PlatformTx) -> Result<Vec<(Uuid, String)>, 
     Ok(rows)
 }
 
-/// Who is closing it and why, and keeps the row for this transaction; `None` when nobody is, or
+/// Who is closing it, why and by which export, and keeps the row for this transaction; `None` when nobody is, or
 /// another instance is at it.
 pub(super) async fn being_closed(
     tx: &mut PlatformTx,
     id: Uuid,
-) -> Result<Option<(String, String)>, PgError> {
+) -> Result<Option<(String, String, String)>, PgError> {
     // Deleting what a large tenant stored takes longer than any request may.
     sqlx::query("set local statement_timeout = '1h'").execute(&mut **tx).await?;
     let row = sqlx::query_as(
-        "select state_changed_by, state_reason from platform.tenants \
+        "select state_changed_by, state_reason, closing_export from platform.tenants \
          where id = $1 and state = 'closing' for update skip locked",
     )
     .bind(id)
@@ -201,17 +250,18 @@ pub(super) async fn drop_data(
 pub(super) async fn insert_closure(
     tx: &mut PlatformTx,
     id: Uuid,
-    by: &str,
+    (by, export): (&str, &str),
     relations: &Value,
     now: OffsetDateTime,
 ) -> Result<(), PgError> {
     sqlx::query(
-        "insert into platform.tenant_closures (tenant_id, closed_at, closed_by, relations) \
-         values ($1, $2, $3, $4)",
+        "insert into platform.tenant_closures (tenant_id, closed_at, closed_by, export_digest, relations) \
+         values ($1, $2, $3, $4, $5)",
     )
     .bind(id)
     .bind(now)
     .bind(by)
+    .bind(export)
     .bind(relations)
     .execute(&mut **tx)
     .await?;
@@ -220,7 +270,7 @@ pub(super) async fn insert_closure(
 
 pub(super) async fn closure(tx: &mut PlatformTx, id: Uuid) -> Result<Option<ClosureRow>, PgError> {
     let row = sqlx::query_as(
-        "select t.slug, c.closed_at, c.closed_by, c.relations \
+        "select t.slug, c.closed_at, c.closed_by, c.export_digest, c.relations \
          from platform.tenant_closures c join platform.tenants t on t.id = c.tenant_id \
          where c.tenant_id = $1",
     )

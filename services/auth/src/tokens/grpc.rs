@@ -13,6 +13,7 @@ use yard_contracts::identity::v1::{
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource, TenantId};
+use yard_pg::limit::{self, Limit};
 use yard_pg::{Actor, Pg, PlatformTx, page};
 
 use super::format::{self, TokenText};
@@ -87,6 +88,9 @@ impl TokensGrpc {
         if store::in_force(&mut tx, owner, now).await? >= MOST_TOKENS {
             let text = format!("you have {MOST_TOKENS} tokens; revoke one first");
             return Err(Fault::invalid(text));
+        }
+        if let Some(tenant) = caller.tenant_opt() {
+            limit::hold(&mut tx, tenant, Limit::ApiTokens, now).await?;
         }
         store::insert(&mut tx, owner, &row, &token.hash()).await?;
         tx.commit().await?;

@@ -9,6 +9,7 @@ use yard_contracts::subjects;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, ContractId, DeviceId, IdSource};
 use yard_messaging::Nats;
+use yard_pg::limit::{self, Limit};
 use yard_pg::{Actor, Pg, PgError, TenantTx};
 
 use super::rules::{checked_external_id, checked_labels, checked_name};
@@ -44,6 +45,7 @@ impl Registrar {
         if let Claim::Again(first) = claim {
             return first_answer(&mut tx, DeviceId::from_uuid(first)).await;
         }
+        limit::hold(&mut tx, tenant, Limit::Devices, new.now).await?;
         store::insert(&mut tx, &new).await.map_err(taken)?;
         store::insert_directory_entry(&mut tx, &new).await?;
         let row = store::get(&mut tx, new.id).await?;

@@ -178,6 +178,7 @@ fn platform(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "TenantService/CreateTenant" => json!({"slug": format!("matrix-{turn}"), "name": "Matrix"}),
         "TenantService/ListTenants" => json!({"page_size": 50}),
         "TenantService/GetTenant"
+        | "TenantService/GetTenantLimits"
         | "TenantService/ResumeTenant"
         | "TenantService/GetTenantClosure" => {
             json!({"tenant_id": tenant.tenant_id})
@@ -190,7 +191,11 @@ fn platform(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "TenantService/CloseTenant" => {
             json!({"tenant_id": NO_TENANT, "slug": "none", "reason": "matrix"})
         }
-        "OrganizationService/GetOrganization" => json!({}),
+        "TenantService/PutPlan" => json!({"plan": {"name": "matrix", "limits": {"devices": "5"}}}),
+        "OrganizationService/GetOrganization"
+        | "OrganizationService/GetLimits"
+        | "OrganizationService/ExportOrganization"
+        | "TenantService/ListPlans" => json!({}),
         "OrganizationService/UpdateOrganization" => json!({
             "organization": {"locale": "en"}, "update_mask": "locale",
         }),
