@@ -32,7 +32,7 @@ pub struct Platform {
     broker: TestBroker,
     // Held so that they outlive the services.
     db: TestDb,
-    _nats: TestNats,
+    nats: TestNats,
     _redis: TestRedis,
     _folder: Arc<tempfile::TempDir>,
 }
@@ -71,8 +71,7 @@ impl Platform {
         let mut runtimes = start_services(&places).await?;
         runtimes.push(("broker-agent", start_agent(&places, &runtimes)?));
         let Places { db, nats, redis, broker, folder, pki, .. } = places;
-        let platform =
-            Self { runtimes, pki, broker, db, _nats: nats, _redis: redis, _folder: folder };
+        let platform = Self { runtimes, pki, broker, db, nats, _redis: redis, _folder: folder };
         platform.await_answer().await?;
         Ok(platform)
     }
@@ -100,6 +99,12 @@ impl Platform {
     #[must_use]
     pub fn pki(&self, name: &str) -> PathBuf {
         self.pki.join(name)
+    }
+
+    /// The bus between the services.
+    #[must_use]
+    pub const fn nats(&self) -> &TestNats {
+        &self.nats
     }
 
     /// The database behind it.
