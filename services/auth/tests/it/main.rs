@@ -5,10 +5,14 @@
 mod audit;
 mod devices;
 mod enrolment;
+mod factor_support;
+mod factors;
 mod feed;
 mod guard;
 mod keys;
 mod people;
+mod required_factor;
+mod second_factor;
 mod sessions;
 mod support;
 mod tenancy;
