@@ -1,12 +1,14 @@
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
-use yard_authn::{AUDIENCE, Claims, PublicClaims, permissions_of};
+use yard_authn::{AUDIENCE, Claims, PublicClaims};
 use yard_fault::{Code, Fault};
 use yard_ids::{SessionId, TenantId};
 use yard_pg::{Actor, PlatformTx};
 
 use super::store::{self, Standing};
 use super::{Issuer, scope};
+use crate::rights::{self, Held};
+use crate::sessions::lacks_factor;
 
 /// How long the token inside the platform lives.
 const LIFETIME: Duration = Duration::seconds(60);
@@ -22,9 +24,12 @@ impl Issuer {
         let shown = self.read_access(token, now)?;
         let mut tx = PlatformTx::begin(&self.0.pg, &Actor::service("auth")).await?;
         let standing = store::standing(&mut tx, shown.sid.uuid()).await?;
-        tx.commit().await?;
         let standing = standing.ok_or_else(|| Fault::new(Code::AuthSessionExpired))?;
-        let claims = claims(&standing, &shown, self.0.ids.uuid7(), now)?;
+        // Read after the standing, so that its time is not later than what they say.
+        let (tenant, person) = (Some(standing.tenant_id), standing.principal_id);
+        let held = rights::held(&mut tx, tenant, person, now).await?;
+        tx.commit().await?;
+        let claims = claims(&standing, &held, &shown, self.0.ids.uuid7(), now)?;
         let ends = OffsetDateTime::from_unix_timestamp(claims.exp)
             .map_err(|e| Fault::internal("time of an access token").with_source(e))?;
         Ok((self.0.keys.sign(&claims)?, ends))
@@ -34,6 +39,7 @@ impl Issuer {
 /// What the client may do now: what it was granted, as far as the person holds it.
 fn claims(
     standing: &Standing,
+    held: &Held,
     shown: &PublicClaims,
     jti: Uuid,
     now: OffsetDateTime,
@@ -42,11 +48,14 @@ fn claims(
     if standing.client_id != shown.client_id {
         return Err(Code::AuthTokenInvalid.into());
     }
-    let held = permissions_of(role);
+    if lacks_factor(standing.second_factor_required, &standing.amr) {
+        return Err(Code::AuthSecondFactorRequired.into());
+    }
+    let holds = |ability: &str| held.permissions.iter().any(|permission| permission == ability);
     let granted = scope::abilities(shown.scope.split(' '));
-    let usable =
-        granted.filter(|ability| held.contains(ability) && scope::has(&standing.scopes, ability));
-    let ends = shown.exp.min(standing.expires_at.unix_timestamp());
+    let usable = granted.filter(|ability| holds(ability) && scope::has(&standing.scopes, ability));
+    let ends = held.until.map_or(standing.expires_at, |until| standing.expires_at.min(until));
+    let ends = shown.exp.min(ends.unix_timestamp());
     Ok(Claims {
         iss: "auth".to_owned(),
         sub: format!("person:{}", standing.principal_id.as_hyphenated()),
@@ -70,6 +79,7 @@ fn claims(
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
+    use yard_authn::permissions_of;
 
     use super::*;
 
@@ -90,6 +100,7 @@ mod tests {
             client_deleted_at: None,
             tenant_state: "ready".to_owned(),
             role: Some("owner".to_owned()),
+            second_factor_required: false,
             email: String::new(),
             display_name: String::new(),
             read_ms: 1,
@@ -112,7 +123,10 @@ mod tests {
     }
 
     fn made(standing: &Standing, shown: &PublicClaims) -> Result<Claims, Code> {
-        claims(standing, shown, Uuid::nil(), NOW).map_err(|fault| fault.code())
+        let role = standing.role.as_deref().unwrap_or_default();
+        let permissions = permissions_of(role).iter().map(|&p| p.to_owned()).collect();
+        let held = Held { permissions, until: None };
+        claims(standing, &held, shown, Uuid::nil(), NOW).map_err(|fault| fault.code())
     }
 
     #[test]
@@ -136,6 +150,22 @@ mod tests {
         let short = Standing { expires_at: NOW + Duration::seconds(3), ..standing() };
         let claims = made(&short, &shown("openid")).unwrap();
         assert_eq!(claims.exp - claims.iat, 3);
+    }
+
+    #[test]
+    fn grant_without_the_second_factor_that_its_tenant_requires_is_refused() {
+        let strict = Standing { second_factor_required: true, ..standing() };
+        let refused = made(&strict, &shown("openid")).err();
+        assert_eq!(refused, Some(Code::AuthSecondFactorRequired));
+        let amr = ["pwd", "otp", "mfa"].map(str::to_owned).to_vec();
+        assert!(made(&Standing { amr, ..strict }, &shown("openid")).is_ok());
+    }
+
+    #[test]
+    fn token_inside_ends_when_what_the_person_holds_changes() {
+        let held = Held { permissions: Vec::new(), until: Some(NOW + Duration::seconds(5)) };
+        let claims = claims(&standing(), &held, &shown("openid"), Uuid::nil(), NOW).unwrap();
+        assert_eq!(claims.exp - claims.iat, 5);
     }
 
     #[test]
