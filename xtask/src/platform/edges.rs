@@ -78,12 +78,6 @@ impl Edge {
         self.mqtt_port
     }
 
-    /// The file with a service's database URL.
-    pub(crate) fn postgres_url(&self, service: &str) -> Result<&PathBuf> {
-        let found = self.postgres_urls.iter().find(|(name, _)| *name == service);
-        found.map(|(_, file)| file).with_context(|| format!("{service} has no database"))
-    }
-
     /// The file with the Redis URL.
     pub(crate) fn redis_url(&self) -> &PathBuf {
         &self.redis_url

@@ -24,8 +24,8 @@ use yard_contracts::guard::v1::{
 };
 use yard_contracts::identity::v1::session_service_server::SessionService;
 use yard_contracts::identity::v1::{
-    ExchangeSessionRequest, ExchangeSessionResponse, GetMeRequest, LoginRequest, LoginResponse,
-    LogoutRequest, LogoutResponse, Me,
+    CompleteLoginRequest, ExchangeSessionRequest, ExchangeSessionResponse, GetMeRequest,
+    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, Me,
 };
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeService;
 use yard_contracts::realtime::v1::{
@@ -173,6 +173,7 @@ scripted! { DeviceService {
 
 scripted! { SessionService {
     login: LoginRequest => LoginResponse;
+    complete_login: CompleteLoginRequest => LoginResponse;
     logout: LogoutRequest => LogoutResponse;
     get_me: GetMeRequest => Me;
 }
