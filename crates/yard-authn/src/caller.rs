@@ -94,6 +94,12 @@ impl Caller {
         self.0.as_ref().map(|c| c.exp)
     }
 
+    /// The OAuth client that acts for the caller, if one does.
+    #[must_use]
+    pub fn client(&self) -> Option<Uuid> {
+        self.0.as_ref().and_then(|c| c.client)
+    }
+
     /// When the caller last proved who they are, Unix seconds; `None` for services.
     #[must_use]
     pub fn auth_time(&self) -> Option<i64> {
@@ -104,6 +110,12 @@ impl Caller {
     #[must_use]
     pub fn amr(&self) -> &[String] {
         self.0.as_ref().map_or(&[], |c| c.amr.as_slice())
+    }
+
+    /// Whether the caller still has to show the second factor that the tenant requires.
+    #[must_use]
+    pub fn lacks_factor(&self) -> bool {
+        self.0.as_ref().is_some_and(|c| c.lacks_factor)
     }
 
     /// What the caller may do.
@@ -121,12 +133,16 @@ impl Caller {
     /// Whether a policy lets this caller in.
     ///
     /// # Errors
-    /// `auth.required`, `auth.tenant_required`, `auth.session_required` or `auth.forbidden`.
+    /// `auth.required`, `auth.tenant_required`, `auth.session_required`,
+    /// `auth.second_factor_required` or `auth.forbidden`.
     pub fn admit(&self, policy: &Policy) -> Result<(), Fault> {
         if policy.scope() == Scope::Public {
             return Ok(());
         }
         let claims = self.0.as_ref().ok_or_else(|| Fault::new(Code::AuthRequired))?;
+        if claims.lacks_factor && !policy.before_second_factor {
+            return Err(Code::AuthSecondFactorRequired.into());
+        }
         let service = claims.sub.strip_prefix("service:");
         let allowed = match policy.scope() {
             Scope::Tenant => {
@@ -134,7 +150,10 @@ impl Caller {
                 self.has(&policy.permission)
             }
             Scope::Platform => claims.tenant.is_none() && self.has(&policy.permission),
-            Scope::Self_ if claims.api_token.is_some() && !policy.api_tokens => {
+            Scope::Self_
+                if !policy.api_tokens
+                    && (claims.api_token.is_some() || claims.client.is_some()) =>
+            {
                 return Err(Code::AuthSessionRequired.into());
             }
             Scope::Self_ => service.is_none(),

@@ -45,15 +45,21 @@ pub struct Claims {
     /// When the person last proved who they are, Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
-    /// How (RFC 8176): `pwd`, `otp`, `pop`, `user`, `mfa`; `recovery` is ours.
+    /// How (RFC 8176): `pwd`, `otp`, `hwk`, `swk`, `user`, `mfa`; `recovery` is ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
+    /// The tenant requires a second factor, and none was shown: good for getting one only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_factor: bool,
     /// The API token it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_token: Option<Uuid>,
     /// The entry by which a system administrator is in the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub break_glass: Option<Uuid>,
+    /// The OAuth client that acts for the person, if one does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Uuid>,
     /// When what it says was looked up: milliseconds since 1970, by the database's clock, which
     /// revocations are timed by too. 0 when that was not told.
     #[serde(default)]
@@ -198,11 +204,10 @@ impl Signer {
     }
 
     /// Signs anything that is not an access token, under a `typ` of its own.
-    pub(crate) fn sign_any<T: Serialize>(
-        &self,
-        typ: &str,
-        claims: &T,
-    ) -> Result<String, TokenError> {
+    ///
+    /// # Errors
+    /// When the key cannot sign, which a key that was read can.
+    pub fn sign_any<T: Serialize>(&self, typ: &str, claims: &T) -> Result<String, TokenError> {
         let mut header = Header::new(Algorithm::EdDSA);
         header.typ = Some(typ.to_owned());
         header.kid = Some(self.kid.clone());

@@ -14,12 +14,12 @@ use crate::keyset::{IssuerKeys, Refused};
 use crate::token::{AUDIENCE, Claims, TokenError};
 
 /// Longest token that is looked at, bytes. Ours have a quarter of it.
-const LARGEST: usize = 4_096;
+pub(crate) const LARGEST: usize = 4_096;
 /// `typ` of access tokens (RFC 9068): a signature over anything else of ours is not one.
 pub(crate) const ACCESS_TOKEN: &str = "at+jwt";
 /// Longest wait for the key set to be read again.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
-/// Longest life of any token we accept, seconds. (Mobile tokens of five minutes are coming.)
+/// Longest life of any token we accept, seconds.
 const LONGEST: i64 = 300;
 /// How far two machines' clocks may be apart, seconds.
 const LEEWAY: i64 = 5;
@@ -62,10 +62,10 @@ pub enum TrustError {
 /// `zip` or `b64` it is not ours.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Header {
+pub(crate) struct Header {
     alg: String,
     typ: String,
-    kid: String,
+    pub(crate) kid: String,
 }
 
 /// Checks tokens against the trust file, the issuer's stated keys and the revocation feed. Cheap
@@ -233,7 +233,7 @@ pub(crate) fn decoding_keys(
 }
 
 /// Reads the first of exactly three parts.
-fn header(token: &str) -> Result<Header, TokenError> {
+pub(crate) fn header(token: &str) -> Result<Header, TokenError> {
     let mut parts = token.split('.');
     let (Some(head), Some(_), Some(_), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())

@@ -22,6 +22,8 @@ packages! {
     access => "yard.access.v1";
     /// Sign-in, people, keys, device certificates.
     identity => "yard.identity.v1";
+    /// OAuth clients, and identity providers of tenants.
+    federation => "yard.federation.v1";
     /// Devices and their contracts.
     device => "yard.device.v1";
     /// Commands to devices.

@@ -111,6 +111,10 @@ pub const SETTLE: &str = "settle.v1";
 /// the broker has a revocation list in force.
 pub const BROKER_CUT: &str = "brk.v1.cut";
 
+/// A request of auth, answered by one instance of device-ingest: take or keep a device out of
+/// quarantine.
+pub const DEVICE_STANDING: &str = "dev.v1.standing";
+
 /// Changes of any device.
 pub const DIRECTORY_CHANGES: &str = "dir.v1.device.*";
 
@@ -169,6 +173,7 @@ mod tests {
         for (made, expected) in golden {
             assert_eq!(made, expected);
         }
+        assert_eq!((BROKER_CUT, DEVICE_STANDING), ("brk.v1.cut", "dev.v1.standing"));
     }
 
     #[test]

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
 use async_nats::jetstream::context::{CreateStreamError, CreateStreamErrorKind};
-use async_nats::jetstream::{Context, ErrorCode};
 use async_nats::jetstream::kv::{self, Store};
 use async_nats::jetstream::stream::{Config, DiscardPolicy, RetentionPolicy, StorageType};
+use async_nats::jetstream::{Context, ErrorCode};
 use yard_contracts::streams::{ALL, BucketSpec, Retention, StreamSpec};
 
 use crate::MessagingError;

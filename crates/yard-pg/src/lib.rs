@@ -8,9 +8,11 @@
 mod config;
 mod error;
 mod leader;
+pub mod limit;
 pub mod outbox;
 pub mod page;
 mod pool;
+mod reader;
 mod tx;
 
 pub use config::PostgresConfig;

@@ -6,6 +6,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 use yard_runtime::{Check, ConfigError, Runtime, Secret, TaskKind};
 
+use crate::reader::{self, Reader};
 use crate::{PgError, PostgresConfig};
 
 /// How often the file with the URL is read again.
@@ -15,6 +16,7 @@ const LOOK: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Pg {
     pool: PgPool,
+    reader: Option<Arc<Reader>>,
     source: Arc<Source>,
 }
 
@@ -48,21 +50,34 @@ impl Pg {
             statement_timeout: config.statement_timeout.as_millis().to_string(),
         };
         let options = source.options(&config.resolve_url()?)?;
-        let pool = PgPoolOptions::new()
-            .max_connections(config.max_connections)
-            .acquire_timeout(config.acquire_timeout)
-            .test_before_acquire(true)
-            .connect_lazy_with(options);
-        Ok(Self { pool, source: Arc::new(source) })
+        let lazy = |options: PgConnectOptions| {
+            PgPoolOptions::new()
+                .max_connections(config.max_connections)
+                .acquire_timeout(config.acquire_timeout)
+                .test_before_acquire(true)
+                .connect_lazy_with(options)
+        };
+        let reader = match config.resolve_reader_url()? {
+            None => None,
+            Some(url) => Some(Reader::new(lazy(source.options(&url)?), config.max_reader_lag)),
+        };
+        Ok(Self { pool: lazy(options), reader, source: Arc::new(source) })
     }
 
     /// Adds the readiness check `postgres` and the pool's gauges, and follows `url_file`: new
     /// connections are made with what it holds then, so that a password can be changed while the
-    /// service runs.
+    /// service runs. With a replica it also begins to look how far behind that is; until then
+    /// nothing is read from it.
     pub fn watch(&self, runtime: &Runtime) {
+        let stop = runtime.shutdown().soft();
         if !self.source.config.url_file.as_os_str().is_empty() {
-            let follow = self.clone().follow_file(runtime.shutdown().soft().clone());
+            let url = |config: &PostgresConfig| config.resolve_url();
+            let follow =
+                follow_file(Arc::clone(&self.source), self.pool.clone(), url, stop.clone());
             runtime.tasks().spawn(TaskKind::Background, "postgres secret", follow);
+        }
+        if let Some(reader) = &self.reader {
+            self.watch_reader(reader, runtime);
         }
         let this = self.clone();
         runtime.health().register(Check::new("postgres", move || {
@@ -71,26 +86,20 @@ impl Pg {
         }));
     }
 
-    async fn follow_file(self, stop: CancellationToken) -> anyhow::Result<()> {
-        let mut known = self.source.config.resolve_url().ok();
-        while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
-            match self.source.config.resolve_url() {
-                // A file that is being replaced; the next look sees it.
-                Err(_) => {}
-                Ok(url) if known.as_ref() == Some(&url) => {}
-                Ok(url) => {
-                    match self.source.options(&url) {
-                        Ok(options) => {
-                            self.pool.set_connect_options(options);
-                            tracing::info!("new database connections take the changed url_file");
-                        }
-                        Err(error) => tracing::warn!(error = %error, "url_file was not taken"),
-                    }
-                    known = Some(url);
-                }
-            }
+    fn watch_reader(&self, reader: &Arc<Reader>, runtime: &Runtime) {
+        let stop = runtime.shutdown().soft();
+        if !self.source.config.reader_url_file.as_os_str().is_empty() {
+            let (source, pool) = (Arc::clone(&self.source), reader.pool().clone());
+            let url =
+                |config: &PostgresConfig| Ok(config.resolve_reader_url()?.unwrap_or_default());
+            let follow = follow_file(source, pool, url, stop.clone());
+            runtime.tasks().spawn(TaskKind::Background, "postgres reader's secret", follow);
         }
-        Ok(())
+        let watch = Arc::clone(reader).watch(self.pool.clone(), stop.clone());
+        runtime.tasks().spawn(TaskKind::Background, "postgres reader", async move {
+            watch.await;
+            Ok(())
+        });
     }
 
     /// One round trip.
@@ -115,8 +124,54 @@ impl Pg {
         &self.source.statement_timeout
     }
 
+    /// On the replica if there is one and it is current enough, else on the writer; either way for
+    /// reading only.
+    pub(crate) async fn begin_reading(
+        &self,
+    ) -> Result<sqlx::Transaction<'static, sqlx::Postgres>, PgError> {
+        if let Some(reader) = &self.reader
+            && let Some(tx) = reader.begin().await
+        {
+            return Ok(tx);
+        }
+        let mut tx = self.begin().await?;
+        reader::read_only(&mut tx).await?;
+        Ok(tx)
+    }
+
     /// Ends all connections.
     pub async fn close(&self) {
+        if let Some(reader) = &self.reader {
+            reader.pool().close().await;
+        }
         self.pool.close().await;
     }
+}
+
+/// Gives the pool what the file holds whenever that changes.
+async fn follow_file(
+    source: Arc<Source>,
+    pool: PgPool,
+    url: fn(&PostgresConfig) -> Result<Secret, ConfigError>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut known = url(&source.config).ok();
+    while stop.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_some() {
+        match url(&source.config) {
+            // A file that is being replaced; the next look sees it.
+            Err(_) => {}
+            Ok(url) if known.as_ref() == Some(&url) => {}
+            Ok(url) => {
+                match source.options(&url) {
+                    Ok(options) => {
+                        pool.set_connect_options(options);
+                        tracing::info!("new database connections take the changed url_file");
+                    }
+                    Err(error) => tracing::warn!(error = %error, "url_file was not taken"),
+                }
+                known = Some(url);
+            }
+        }
+    }
+    Ok(())
 }

@@ -101,6 +101,19 @@ impl TenantTx {
         Ok(Self { tx, tenant, span })
     }
 
+    /// Begins one that only reads, on the replica if the service has one and it is within its bound
+    /// of staleness, else on the writer. What was just written may not be there yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_reader(pg: &Pg, tenant: TenantId, actor: &Actor) -> Result<Self, PgError> {
+        let span = span();
+        let mut tx = pg.begin_reading().await?;
+        let (schema, id) = (tenant_schema(tenant), tenant.to_string());
+        set_context(&mut tx, [&schema, &id, &actor.0, "", pg.statement_timeout()]).await?;
+        Ok(Self { tx, tenant, span })
+    }
+
     /// The tenant it works for.
     #[must_use]
     pub const fn tenant(&self) -> TenantId {
@@ -143,6 +156,31 @@ pub struct PlatformTx {
 }
 
 impl PlatformTx {
+    /// As [`TenantTx::begin_reader`].
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_reader(pg: &Pg, actor: &Actor) -> Result<Self, PgError> {
+        let span = span();
+        let mut tx = pg.begin_reading().await?;
+        set_context(&mut tx, ["", "", &actor.0, "on", pg.statement_timeout()]).await?;
+        Ok(Self { tx, span })
+    }
+
+    /// Begins one that only reads, and sees everything as it is now until it ends.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn begin_snapshot(pg: &Pg, actor: &Actor) -> Result<Self, PgError> {
+        let span = span();
+        let mut tx = pg.begin().await?;
+        sqlx::query("set transaction isolation level repeatable read, read only")
+            .execute(&mut *tx)
+            .await?;
+        set_context(&mut tx, ["", "", &actor.0, "on", pg.statement_timeout()]).await?;
+        Ok(Self { tx, span })
+    }
+
     /// Begins, and opens the `platform` tables for this transaction only.
     ///
     /// # Errors

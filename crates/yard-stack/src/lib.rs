@@ -17,5 +17,7 @@ pub mod servers;
 pub mod tools;
 
 pub use error::{Result, StackError};
-pub use servers::{Durability, Mosquitto, Nats, Postgres, PostgresAdmin, Redis, ServerHome, Stack};
+pub use servers::{
+    Durability, Mosquitto, Nats, Postgres, PostgresAdmin, Redis, Replica, ServerHome, Stack,
+};
 pub use tools::Tools;

@@ -5,6 +5,7 @@ use yard_ids::TenantId;
 use yard_migrations::{NewTenant, SERVICE_ROLES};
 use yard_pg::{Pg, PostgresConfig};
 
+use crate::replica::TestReplica;
 use crate::stack::TestStack;
 
 /// A migrated, empty database. Dropping it drops the database.
@@ -49,6 +50,12 @@ impl TestDb {
     #[must_use]
     pub fn config(&self, role: &str) -> PostgresConfig {
         PostgresConfig::for_test(&self.url(role))
+    }
+
+    /// A service role's connection string for this database as a replica has it.
+    #[must_use]
+    pub fn replica_url(&self, replica: &TestReplica, role: &str) -> String {
+        replica.admin().role_url(role, &self.stack.role_password, &self.name)
     }
 
     /// Makes a tenant that is ready, with its schema.

@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
+use crate::api::Api;
 use crate::audit;
 use crate::broker::{self, BrokerAgentArgs};
 use crate::commands::{self, SendArgs, TailArgs};
 use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
 use crate::enrollment::{self, EnrollArgs};
 use crate::failure::{Failure, Outcome, REFUSED, USAGE};
+use crate::federation::{self, ClientsCommand};
 use crate::keys::{self, KeysCommand};
 use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
@@ -19,6 +21,7 @@ use crate::pki;
 use crate::rights::{self, BreakGlassCommand, RightsCommand, RolesCommand};
 use crate::session::{self, LoginArgs, ProfileFile};
 use crate::simulate::{self, SimulateArgs};
+use crate::tenants::{self, TenantsCommand};
 use crate::tokens::{self, TokensCommand};
 use crate::verify::{self, VerifyArgs};
 
@@ -88,6 +91,14 @@ enum Command {
         #[command(subcommand)]
         command: Option<KeysCommand>,
     },
+    /// OAuth clients of your tenant.
+    OauthClients {
+        #[command(subcommand)]
+        command: Option<ClientsCommand>,
+    },
+    /// The export of a tenant: take it, and check one without asking anyone.
+    #[command(subcommand)]
+    Tenants(TenantsCommand),
     /// Your API tokens.
     Tokens {
         #[command(subcommand)]
@@ -160,7 +171,11 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::Whoami => session::whoami(&profile()?, out).await,
         Command::Devices { command } => {
             let command = command.unwrap_or_else(|| DevicesCommand::List(ListArgs::default()));
-            devices::run(&command, &api()?, out).await
+            let api = match command.elsewhere() {
+                Some(url) => Api::anonymous(url)?,
+                None => api()?,
+            };
+            devices::run(&command, &api, out).await
         }
         Command::Contracts { command } => {
             let command = command.unwrap_or(ContractsCommand::List);
@@ -183,6 +198,11 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::Keys { command } => {
             keys::run(&command.unwrap_or(KeysCommand::List), &api()?, out).await
         }
+        Command::OauthClients { command } => {
+            federation::run_clients(&command.unwrap_or(ClientsCommand::List), &api()?, out).await
+        }
+        Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
+        Command::Tenants(command) => tenants::run(&command, &api()?, out).await,
         Command::Tokens { command } => {
             tokens::run(&command.unwrap_or(TokensCommand::List), &api()?, out).await
         }

@@ -11,6 +11,7 @@ pub mod commands;
 pub mod devices;
 pub mod enrollment;
 pub mod failure;
+pub mod federation;
 pub mod keys;
 pub mod ledger;
 pub mod operations;
@@ -21,6 +22,7 @@ pub mod rights;
 pub mod sequences;
 pub mod session;
 pub mod simulate;
+pub mod tenants;
 #[cfg(test)]
 mod testing;
 pub mod tokens;

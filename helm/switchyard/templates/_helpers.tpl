@@ -68,6 +68,7 @@ capabilities: { drop: ["ALL"] }
 {{- $_ := set $env "SEALING__KEY_FILE" "/etc/switchyard/service/sealing.key" -}}
 {{- $_ := set $env "AUDIT__ROOT_KEY_FILE" "/etc/switchyard/service/audit-root.key" -}}
 {{- $_ := set $env "ISSUER__KEY_FILE" "/etc/switchyard/service/auth-issuer.key" -}}
+{{- $_ := set $env "ISSUER__PUBLIC_URL" (printf "https://%s" $root.Values.ingress.host) -}}
 {{- $_ := set $env "DEVICE_CA__CERT_FILE" "/etc/switchyard/service/device-ca.pem" -}}
 {{- $_ := set $env "DEVICE_CA__KEY_FILE" "/etc/switchyard/service/device-ca.key" -}}
 {{- $_ := set $env "MQTT__HOST" $root.Values.mqtt.host -}}
@@ -91,6 +92,7 @@ capabilities: { drop: ["ALL"] }
 {{- $_ := set $env (printf "UPSTREAMS__%s" ($owner | upper | replace "-" "_")) (printf "http://%s-%s:%d" $name $owner $port) -}}
 {{- end -}}
 {{- $_ := set $env "UPSTREAMS__SOCKET" (printf "%s-comms-websocket:%d" $name (int (index $root.Values.services "comms-websocket").ports.socket)) -}}
+{{- $_ := set $env "PASS_THROUGH__UPSTREAM" (printf "%s-auth:%d" $name (int (index $root.Values.services "auth").ports.http)) -}}
 {{- $_ := set $env "HTTP__ALLOWED_ORIGINS" (printf "[\"https://%s\"]" $root.Values.ingress.host) -}}
 {{- $_ := set $env "HTTP__PUBLIC_HTTPS" true -}}
 {{- $_ := set $env "HTTP__TRUSTED_PROXIES" (toJson $root.Values.ingress.trustedProxies) -}}

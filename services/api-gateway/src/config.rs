@@ -12,6 +12,7 @@ use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig, config};
 
 use crate::guard::BansConfig;
 use crate::limits::{CapsConfig, LimitsConfig};
+use crate::pass::PassThroughConfig;
 use crate::protect::{ForwardedHeader, Origins, Proxies};
 
 /// See `config/default.toml`.
@@ -28,6 +29,8 @@ pub struct Config {
     pub nats: NatsConfig,
     /// Section `[upstreams]`.
     pub upstreams: UpstreamsConfig,
+    /// Section `[pass_through]`.
+    pub pass_through: PassThroughConfig,
     /// Section `[console]`.
     pub console: ConsoleConfig,
     /// Section `[redis]`.
@@ -111,6 +114,7 @@ impl ServiceConfig for Config {
         self.limits.validate()?;
         self.caps.validate()?;
         self.bans.validate()?;
+        self.pass_through.validate()?;
         self.nats.validate()?;
         for owner in ["auth", "device-ingest", "comms-websocket", "scheduler", "worker"] {
             let Some((option, url)) = self.upstreams.of(owner) else {

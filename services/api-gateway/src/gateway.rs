@@ -17,6 +17,7 @@ use crate::console::Console;
 use crate::guard::Guard;
 use crate::limits::{Addresses, CapsConfig, Quota, head};
 use crate::observe::{self, Context};
+use crate::pass::PassThrough;
 use crate::problem::{self, Refusal};
 use crate::protect::{Origins, Proxies, cors, headers};
 use crate::session::Credential;
@@ -24,14 +25,25 @@ use crate::socket::Tunnel;
 use crate::transcode::{Call, Found, Routes, Transcoder};
 
 /// First path segments that never belong to the console.
-const RESERVED: [&str; 9] =
-    ["api", "app", "broadcasting", "errors", ".well-known", "livez", "readyz", "health", "metrics"];
+const RESERVED: [&str; 10] = [
+    "api",
+    "app",
+    "broadcasting",
+    "errors",
+    ".well-known",
+    "livez",
+    "oauth2",
+    "readyz",
+    "health",
+    "metrics",
+];
 
 /// Everything that the public listener needs.
 pub(crate) struct Gateway {
     pub(crate) routes: Routes,
     pub(crate) transcoder: Transcoder,
     pub(crate) tunnel: Tunnel,
+    pub(crate) pass: PassThrough,
     pub(crate) console: Option<Console>,
     pub(crate) openapi: Bytes,
     pub(crate) origins: Origins,
@@ -142,8 +154,25 @@ impl Gateway {
             Found::OtherMethods(methods) => {
                 ("other-method".into(), Ok(self.other(&methods, &request, context)))
             }
-            Found::Nothing => self.fixed(context, &path, request).await,
+            Found::Nothing => match self.pass.takes(&path) {
+                Some(label) => self.pass_on(context, label, request, quota).await,
+                None => self.fixed(context, &path, request).await,
+            },
         }
+    }
+
+    async fn pass_on(
+        &self,
+        context: &Context,
+        label: &str,
+        request: Request<Body>,
+        quota: &mut Quota,
+    ) -> Answer {
+        if !matches!(*request.method(), Method::GET | Method::HEAD | Method::POST) {
+            let answer = self.other(&PassThrough::methods(), &request, context);
+            return ("other-method".into(), Ok(answer));
+        }
+        (Cow::Owned(label.to_owned()), self.pass.answer(context, request, quota).await)
     }
 
     /// What is not in the contract: pages, probes, the socket, the console.

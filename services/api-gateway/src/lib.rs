@@ -13,6 +13,7 @@ pub mod guard;
 pub mod limits;
 mod observe;
 pub mod openapi;
+pub mod pass;
 mod problem;
 mod protect;
 mod serve;
@@ -36,6 +37,7 @@ pub use config::Config;
 use gateway::Gateway;
 use guard::Guard;
 use limits::{Addresses, Places, Rates};
+use pass::PassThrough;
 pub use protect::ForwardedHeader;
 use protect::{Origins, Proxies};
 use session::Sessions;
@@ -64,7 +66,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let proxies = Proxies::parse(&config.http.trusted_proxies, config.http.forwarded_header)?;
     warn_of_proxies(&config, &proxies);
     let guard = Guard::start(&config.bans, proxies.clone(), own.clone(), &runtime);
-    let rates = Rates::new(limiter(&config, &runtime).await?, config.limits.clone());
+    let rates = Arc::new(Rates::new(limiter(&config, &runtime).await?, config.limits.clone()));
+    let places = Places::new(&config.limits, &config.caps);
     let console = console::Console::load(&config.console.dir)?;
 
     check_auth(&runtime, &upstreams)?;
@@ -74,8 +77,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
             upstreams,
             sessions: Arc::new(sessions),
             origins: origins.clone(),
-            rates,
-            places: Places::new(&config.limits, &config.caps),
+            rates: Arc::clone(&rates),
+            places: places.clone(),
             limits: config.limits.clone(),
             caps: config.caps.clone(),
             guard: Arc::clone(&guard),
@@ -88,6 +91,15 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
             origins: origins.clone(),
             guard: Arc::clone(&guard),
             sockets: Addresses::new(config.caps.connections_per_address),
+            runtime: runtime.clone(),
+        },
+        pass: PassThrough {
+            config: config.pass_through.clone(),
+            rates,
+            places,
+            limits: config.limits.clone(),
+            caps: config.caps.clone(),
+            guard: Arc::clone(&guard),
             runtime: runtime.clone(),
         },
         guard,

@@ -42,12 +42,16 @@ pub struct Config {
     pub audit: AuditConfig,
     /// `[device_ca]`
     pub device_ca: DeviceCaConfig,
+    /// `[est]`
+    pub est: EstConfig,
     /// `[mqtt]`
     pub mqtt: MqttConfig,
     /// `[sessions]`
     pub sessions: SessionsConfig,
     /// `[throttle]`
     pub throttle: ThrottleConfig,
+    /// `[factors]`
+    pub factors: FactorsConfig,
 }
 
 /// A listener.
@@ -66,12 +70,33 @@ pub struct SealingConfig {
     pub key_file: PathBuf,
 }
 
-/// The first key of people's access tokens.
+/// The issuer of people's access tokens.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IssuerConfig {
-    /// Ed25519, PKCS#8 PEM.
+    /// The first key: Ed25519, PKCS#8 PEM.
     pub key_file: PathBuf,
+    /// The platform's public address, for OAuth clients; empty serves none.
+    pub public_url: String,
+}
+
+impl IssuerConfig {
+    /// Without a slash at its end.
+    pub(crate) fn url(&self) -> Result<String, ConfigError> {
+        let url = self.public_url.as_str();
+        let bare = |rest: &str| !rest.is_empty() && !rest.contains(['/', '?', '#', '@']);
+        let secure = url.strip_prefix("https://").is_some_and(bare);
+        // Tests and a developer's machine.
+        let loopback = url.strip_prefix("http://").filter(|rest| bare(rest)).is_some_and(|rest| {
+            let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
+            ["127.0.0.1", "[::1]", "localhost"].contains(&host)
+        });
+        if url.is_empty() || secure || loopback {
+            return Ok(url.to_owned());
+        }
+        let problem = "has to be https://host[:port] without a path, or empty";
+        Err(ConfigError::new("issuer.public_url", problem))
+    }
 }
 
 /// The life of signing keys.
@@ -186,6 +211,31 @@ impl DeviceCaConfig {
     }
 }
 
+/// The EST listener; without a certificate there is none.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EstConfig {
+    /// Address and port; port 0 takes any.
+    pub listen: SocketAddr,
+    /// The listener's certificate and what stands above it, PEM; empty for no listener.
+    pub cert_file: PathBuf,
+    /// Its private key, PEM.
+    pub key_file: PathBuf,
+}
+
+impl EstConfig {
+    pub(crate) fn is_wanted(&self) -> bool {
+        !self.cert_file.as_os_str().is_empty()
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        if self.is_wanted() == self.key_file.as_os_str().is_empty() {
+            return Err(ConfigError::new("est.key_file", "goes together with est.cert_file"));
+        }
+        Ok(())
+    }
+}
+
 /// The broker as devices reach it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -228,6 +278,34 @@ pub struct ThrottleConfig {
     /// See `source_burst`.
     #[serde(with = "humantime_serde")]
     pub source_interval: Duration,
+    /// Codes of an authenticator app for one account from one address.
+    pub factor_burst: u32,
+    /// See `factor_burst`.
+    #[serde(with = "humantime_serde")]
+    pub factor_interval: Duration,
+    /// The same from everywhere but the owner's addresses.
+    pub factor_account_burst: u32,
+    /// See `factor_account_burst`.
+    #[serde(with = "humantime_serde")]
+    pub factor_account_interval: Duration,
+}
+
+/// Second factors.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FactorsConfig {
+    /// What authenticator apps show beside the account.
+    pub issuer: String,
+}
+
+impl FactorsConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let odd = |c: char| c.is_control() || c == ':';
+        if self.issuer.is_empty() || self.issuer.len() > 64 || self.issuer.contains(odd) {
+            return Err(ConfigError::new("factors.issuer", "has to be 1 to 64 bytes, no colon"));
+        }
+        Ok(())
+    }
 }
 
 impl ThrottleConfig {
@@ -236,6 +314,8 @@ impl ThrottleConfig {
             ("pair", self.pair_burst, self.pair_interval),
             ("account", self.account_burst, self.account_interval),
             ("source", self.source_burst, self.source_interval),
+            ("factor", self.factor_burst, self.factor_interval),
+            ("factor_account", self.factor_account_burst, self.factor_account_interval),
         ] {
             if !(1..=100_000).contains(&burst) {
                 let option = format!("throttle.{name}_burst");
@@ -257,13 +337,16 @@ impl ServiceConfig for Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        self.postgres.validate()?;
+        self.postgres.validate_with_reader()?;
         self.redis.resolve_url()?;
         self.nats.validate()?;
         self.throttle.validate()?;
+        self.factors.validate()?;
         self.keys.validate()?;
+        self.issuer.url()?;
         self.audit.validate()?;
         self.device_ca.validate()?;
+        self.est.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));
@@ -316,8 +399,15 @@ mod tests {
         assert!(domain.contains("device_ca.trust_domain"), "{domain}");
         let list = refused(&complete().replace("crl_url = \"\"", "crl_url = \"ldap://x\""));
         assert!(list.contains("device_ca.crl_url"), "{list}");
+        for url in ["http://yard.example", "https://yard.example/", "https://a@b", "yard.example"] {
+            let url = format!("public_url = \"{url}\"");
+            let issuer = refused(&complete().replace("public_url = \"\"", &url));
+            assert!(issuer.contains("issuer.public_url"), "{issuer}");
+        }
         let short = refused(&complete().replace("\"400d\"", "\"7d\""));
         assert!(short.contains("audit.retention"), "{short}");
+        let colon = refused(&complete().replace("\"Switchyard\"", "\"a:b\""));
+        assert!(colon.contains("factors.issuer"), "{colon}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));
         assert!(unknown.contains("life"), "{unknown}");
     }

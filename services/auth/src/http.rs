@@ -1,4 +1,4 @@
-//! What is public by nature and has no caller: token keys and the revocation list.
+//! What is spoken by HTTP: token keys, the revocation list, and what OAuth clients call.
 
 use axum::Router;
 use axum::extract::State;
@@ -17,6 +17,7 @@ pub(crate) fn serve(
     listener: TcpListener,
     keys: Keys,
     revocation: RevocationList,
+    issuer: Router,
 ) {
     let router = Router::new()
         .route(
@@ -24,7 +25,8 @@ pub(crate) fn serve(
             get(move || async move { jwks(key_set_json(&keys.published())) }),
         )
         .route("/crl/device-ca.pem", get(revocation_list))
-        .with_state(revocation);
+        .with_state(revocation)
+        .merge(issuer);
     let soft = runtime.shutdown().soft().clone();
     runtime.tasks().spawn(TaskKind::Critical, "http", async move {
         let stop = async move { soft.cancelled().await };

@@ -1,20 +1,25 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
-//! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
-//! `device_certificates`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `bans`,
-//! `guard`, `roles`, `departments`, `positions`, `position_roles`, `assignments`, `overrides`,
-//! `break_glass` and the audit trail; nobody else writes them.
+//! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `totp_secrets`,
+//! `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
+//! `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`,
+//! `oauth_families`, `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`,
+//! `assignments`, `overrides`, `break_glass` and the audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
 //! - a sign-in for an account that does not exist costs the same and is answered the same as one
 //!   with a wrong password;
+//! - whoever has a second factor gets no session without it, and a code of one works once, also when
+//!   two race with it; that there is one shows after a right password only;
 //! - what ends a session (sign-out, expiry, a disabled person, a lost membership, a suspended
 //!   tenant) ends it at the next exchange, and no access token outlives its session or a minute;
 //! - a claim code signs one certificate, also when two devices race for it;
 //! - what ends anything is in the revocation feed within moments, also after a crash in between;
 //! - at every moment each token that has not expired, and that nobody withdrew, verifies: keys are
 //!   published before they sign and until their last token has expired;
+//! - a renewed certificate holds for a week beside its successor, and one that is renewed after its
+//!   expiry is given out only when device-ingest accepts nothing of the device any more;
 //! - the revocation list is signed again within seconds of a revocation and at least hourly, and a
 //!   revocation counts as enforced only when the broker had the list and ended the connections.
 //!
@@ -23,13 +28,18 @@
 
 mod audit;
 mod ca;
+mod challenges;
 mod config;
 mod devices;
+mod est;
+mod factors;
 mod feed;
 mod guard;
 mod http;
 mod keys;
+mod oauth;
 mod people;
+mod renewals;
 mod revocation;
 mod rights;
 mod secrets;
@@ -39,8 +49,9 @@ mod tenancy;
 mod tokens;
 
 pub use config::{
-    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig,
-    MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig,
+    KeysConfig, ListenConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
+    ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -58,7 +69,9 @@ use yard_contracts::guard::v1::guard_service_server::GuardServiceServer;
 use yard_contracts::guard::v1::maintenance_service_server::MaintenanceServiceServer;
 use yard_contracts::guard::v1::origin_service_server::OriginServiceServer;
 use yard_contracts::identity::v1::api_token_service_server::ApiTokenServiceServer;
+use yard_contracts::identity::v1::device_trust_service_server::DeviceTrustServiceServer;
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
+use yard_contracts::identity::v1::factor_service_server::FactorServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
 use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
@@ -71,14 +84,20 @@ use audit::grpc::AuditGrpc;
 use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
+use est::{Est, EstParts};
+use factors::Factors;
+use factors::grpc::FactorsGrpc;
 use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
 use keys::{Keys, KeysParts};
+use oauth::{Issuer, IssuerParts};
 use people::grpc::PeopleGrpc;
+use renewals::grpc::DeviceTrustGrpc;
+use renewals::{Renewals, Standing};
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
-use sessions::{Exchange, Login, LoginParts, Passwords, Throttle};
+use sessions::{Exchange, Login, LoginParts, Opener, Passwords, Throttle};
 use tokens::TokenExchange;
 use tokens::grpc::TokensGrpc;
 
@@ -106,11 +125,14 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let desk = audit::Desk::load(&config.audit, pg.clone(), sealer.clone(), &runtime)?;
     let trail = desk.start(&config.audit, &runtime, &nats);
     let auditor = Auditor::start(&runtime, trail.publish());
+    factors::start_upkeep(&pg, &sealer, &runtime).await?;
+    let factors = Factors { sealer: sealer.clone(), clock: runtime.clock() };
     let nudge = Nudge::default();
+    let issuer_url = config.issuer.url()?;
     let parts = KeysParts {
         pg: pg.clone(),
         clock: runtime.clock(),
-        sealer,
+        sealer: sealer.clone(),
         identity: identity.clone(),
         first: config.issuer,
         rules: config.keys.rules()?,
@@ -141,23 +163,64 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         nudge: nudge.clone(),
     };
     let lifetime = config.sessions.lifetime.try_into().context("sessions.lifetime")?;
+    let opener = Opener { clock: runtime.clock(), ids: runtime.ids(), lifetime };
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
-        ids: runtime.ids(),
         passwords,
         throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
-        lifetime,
+        factors: factors.clone(),
+        opener,
     });
-    let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
+    let standing = Standing { pg: pg.clone(), nats: nats.clone() };
+    let soft = runtime.shutdown().soft().clone();
+    runtime.tasks().spawn(TaskKind::Critical, "standings", standing.clone().run(soft));
+    let (clock, authority) = (runtime.clock(), Arc::clone(&ca));
+    let renewals = Renewals { pg: pg.clone(), clock, ca: authority, standing };
+    let (door, enrolment) = (config.est, Enrolment { pg: pg.clone(), clock: runtime.clock(), ca });
+    if door.is_wanted() {
+        let listener = runtime.bind("est", door.listen).await?;
+        let est = Est::new(EstParts {
+            enrolment: enrolment.clone(),
+            renewals: renewals.clone(),
+            auditor: auditor.clone(),
+            clock: runtime.clock(),
+        });
+        est::serve(&runtime, listener, &door, est)?;
+    }
+    let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
+    let own_factors = FactorsGrpc {
+        pg: pg.clone(),
+        ids: runtime.ids(),
+        factors,
+        issuer: config.factors.issuer,
+        nudge: nudge.clone(),
+    };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
+
+    let issuer = Issuer::new(IssuerParts {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        keys: keys.clone(),
+        sealer,
+        nudge: nudge.clone(),
+        auditor: auditor.clone(),
+        url: issuer_url,
+    });
 
     let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })
         .max_decoding_message_size(LARGEST_REQUEST);
     let told = nudge.clone();
-    let sessions =
-        SessionServiceServer::new(SessionsGrpc { login, exchange, tokens, lifetime, nudge })
-            .max_decoding_message_size(LARGEST_REQUEST);
+    let sessions = SessionServiceServer::new(SessionsGrpc {
+        login,
+        exchange,
+        tokens,
+        issuer: issuer.clone(),
+        lifetime,
+        nudge,
+    })
+    .max_decoding_message_size(LARGEST_REQUEST);
     let jwks = keys.clone();
     let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
     let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
@@ -165,16 +228,22 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let audit = AuditServiceServer::new(AuditGrpc { desk });
     let api_tokens =
         ApiTokenServiceServer::new(api_tokens).max_decoding_message_size(LARGEST_REQUEST);
+    let trust = DeviceTrustServiceServer::new(trust).max_decoding_message_size(LARGEST_REQUEST);
     let routes = Routes::new(sessions)
+        .add_service(trust)
         .add_service(people)
         .add_service(keys)
         .add_service(devices)
         .add_service(audit.max_decoding_message_size(LARGEST_REQUEST))
-        .add_service(api_tokens);
+        .add_service(api_tokens)
+        .add_service(
+            FactorServiceServer::new(own_factors).max_decoding_message_size(LARGEST_REQUEST),
+        );
     let routes = tenancy::serve(routes, &pg, &runtime);
     let routes = rights::serve(routes, &pg, &told, &runtime);
     let routes = add_guard(routes, guarding);
-    http::serve(&runtime, http, jwks, revocation);
+    let routes = issuer.serve(routes);
+    http::serve(&runtime, http, jwks, revocation, issuer.router());
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())
 }

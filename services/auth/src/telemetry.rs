@@ -7,6 +7,11 @@ pub(crate) fn login(outcome: &'static str) {
     metrics::counter!("yard_auth_logins_total", "outcome" => outcome).increment(1);
 }
 
+/// Whether a second factor was taken.
+pub(crate) fn factor(kind: &'static str, outcome: &'static str) {
+    metrics::counter!("yard_auth_factors_total", "kind" => kind, "outcome" => outcome).increment(1);
+}
+
 /// Shared login limits could not be asked, so this process counted an attempt by itself.
 pub(crate) fn throttle_unavailable() {
     metrics::counter!("yard_auth_throttle_unavailable_total").increment(1);
@@ -20,6 +25,11 @@ pub(crate) fn hashing_wait(seconds: f64) {
 /// How the exchange of a session for an access token ended.
 pub(crate) fn exchange(outcome: &'static str) {
     metrics::counter!("yard_auth_session_exchanges_total", "outcome" => outcome).increment(1);
+}
+
+/// What became of a grant to an OAuth client.
+pub(crate) fn grant(outcome: &'static str) {
+    metrics::counter!("yard_auth_oauth_grants_total", "outcome" => outcome).increment(1);
 }
 
 /// How an enrolment ended.
@@ -45,6 +55,19 @@ pub(crate) fn key_rotated() {
 /// A device certificate was signed and stored.
 pub(crate) fn certificate_issued() {
     metrics::counter!("yard_auth_certificates_issued_total").increment(1);
+}
+
+/// How a renewal ended.
+pub(crate) fn renewal(outcome: &'static str) {
+    metrics::counter!("yard_auth_renewals_total", "outcome" => outcome).increment(1);
+}
+
+/// Devices that wait for an operator, and standings that device-ingest does not know yet.
+pub(crate) fn standings(waiting: i64, untold: usize) {
+    let waiting = f64::from(u32::try_from(waiting).unwrap_or(u32::MAX));
+    metrics::gauge!("yard_auth_quarantined_devices").set(waiting);
+    let untold = f64::from(u32::try_from(untold).unwrap_or(u32::MAX));
+    metrics::gauge!("yard_auth_standings_pending").set(untold);
 }
 
 /// A device certificate was revoked.

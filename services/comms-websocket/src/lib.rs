@@ -31,6 +31,7 @@ use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer
 use yard_messaging::Nats;
 use yard_runtime::{Runtime, TaskKind};
 
+pub use channel::CHANNEL_FORMS;
 pub use config::{Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SocketConfig, TailConfig};
 use ticket::{Redis, Tickets};
 

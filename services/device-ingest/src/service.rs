@@ -117,6 +117,10 @@ impl Parts {
         let (registry, stop) = (self.registry.clone(), self.stop.clone());
         let changes = registry::follow_changes(registry.clone(), self.nats.clone(), stop.clone());
         self.spawn("directory changes", changes);
+        let nats = self.nats.clone();
+        let standings = registry::answer_standings(registry.clone(), nats, stop.clone());
+        self.spawn("standings", standings);
+        self.spawn("quarantine", registry::follow_quarantine(registry.clone(), stop.clone()));
         self.runtime.tasks().spawn(TaskKind::Background, "directory", async move {
             registry::preload(&registry, &stop).await;
             drop(starting);

@@ -1,11 +1,12 @@
 //! The scheduler fires what runs by the clock.
 //!
-//! It owns `platform.schedules`, `platform.fires` and `platform.leases`. Any number of instances
+//! It owns `platform.schedules`, `platform.fires`, `platform.leases` and `platform.heartbeat`. Any number of instances
 //! may run; one leads, by a lease on the database's clock, and every fire is written in a
 //! transaction that holds that lease still. A fire is a unique row, so that no two instances and no
 //! clock can double it; the job it asks for leaves by the outbox. It runs no job itself.
 
 mod config;
+mod heartbeat;
 mod leadership;
 mod schedules;
 
@@ -48,6 +49,8 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let relay = Relay::new(&rt, pg.clone(), nats, Outbox::Scheduler, Arc::clone(&written));
     rt.tasks().spawn(TaskKind::Critical, "outbox relay", relay.run(soft.clone()));
 
+    let beat = heartbeat::run(pg.clone(), soft.clone());
+    rt.tasks().spawn(TaskKind::Background, "heartbeat", beat);
     let leadership = Arc::new(Leadership::new(&pg, rt.instance(), config.leader));
     let lead = Arc::clone(&leadership).run(soft.clone());
     rt.tasks().spawn(TaskKind::Critical, "leadership", lead);

@@ -102,7 +102,7 @@ impl ServiceConfig for Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
-        self.postgres.validate()?;
+        self.postgres.validate_with_reader()?;
         self.nats.validate()?;
         self.telemetry_writer.validate()?;
         self.jobs.validate()?;

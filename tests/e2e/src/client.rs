@@ -108,6 +108,40 @@ impl Client {
         Ok(Answer { status, bytes, json: serde_json::from_str(&text).unwrap_or(Value::Null) })
     }
 
+    /// Follows a stream until it has said `wanted` so many times; what it said. A stream that ends
+    /// or is refused is given back as it is.
+    ///
+    /// # Errors
+    /// When it says it too seldom within `patience`.
+    pub async fn follow(
+        &self,
+        path: &str,
+        wanted: &str,
+        times: usize,
+        patience: std::time::Duration,
+    ) -> anyhow::Result<Answer> {
+        let mut request = self.http.get(format!("{}{path}", self.base));
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let mut response = request.send().await?;
+        let status = response.status().as_u16();
+        let mut bytes = Vec::new();
+        let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).matches(wanted).count();
+        let reading = async {
+            while said(&bytes) < times {
+                let Some(chunk) = response.chunk().await? else { break };
+                bytes.extend_from_slice(&chunk);
+            }
+            anyhow::Ok(())
+        };
+        tokio::time::timeout(patience, reading)
+            .await
+            .with_context(|| format!("tail of {path}"))??;
+        let bytes = String::from_utf8_lossy(&bytes).into_owned();
+        Ok(Answer { status, bytes, json: Value::Null })
+    }
+
     /// A request that has to succeed; its body.
     ///
     /// # Errors

@@ -32,7 +32,7 @@ pub struct Platform {
     broker: TestBroker,
     // Held so that they outlive the services.
     db: TestDb,
-    _nats: TestNats,
+    nats: TestNats,
     _redis: TestRedis,
     _folder: Arc<tempfile::TempDir>,
 }
@@ -45,6 +45,8 @@ struct Places {
     broker: TestBroker,
     folder: Arc<tempfile::TempDir>,
     pki: PathBuf,
+    /// The gateway's, chosen before it starts: auth has to know what the platform is called outside.
+    port: u16,
 }
 
 impl Platform {
@@ -63,13 +65,13 @@ impl Platform {
             broker: TestBroker::start(&pki).await,
             folder,
             pki,
+            port: free_port()?,
         };
         bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
         let mut runtimes = start_services(&places).await?;
         runtimes.push(("broker-agent", start_agent(&places, &runtimes)?));
-        let Places { db, nats, redis, broker, folder, pki } = places;
-        let platform =
-            Self { runtimes, pki, broker, db, _nats: nats, _redis: redis, _folder: folder };
+        let Places { db, nats, redis, broker, folder, pki, .. } = places;
+        let platform = Self { runtimes, pki, broker, db, nats, _redis: redis, _folder: folder };
         platform.await_answer().await?;
         Ok(platform)
     }
@@ -97,6 +99,12 @@ impl Platform {
     #[must_use]
     pub fn pki(&self, name: &str) -> PathBuf {
         self.pki.join(name)
+    }
+
+    /// The bus between the services.
+    #[must_use]
+    pub const fn nats(&self) -> &TestNats {
+        &self.nats
     }
 
     /// The database behind it.
@@ -198,10 +206,14 @@ async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Ru
         .map(|owner| format!("{} = \"{}\"\n", owner.replace('-', "_"), port(owner)))
         .collect();
     let socket = runtime("comms-websocket").address("socket").context("socket listener")?;
+    let passed = runtime("auth").address("http").context("auth's HTTP listener")?;
     let over = format!(
-        "{}{}http.listen = \"127.0.0.1:0\"\nredis.url = \"{}\"\n[upstreams]\n{upstreams}socket = \"{socket}\"\n",
+        "{}{}http.listen = \"127.0.0.1:{}\"\nredis.url = \"{}\"\n\
+         pass_through.upstream = \"{passed}\"\n\
+         [upstreams]\n{upstreams}socket = \"{socket}\"\n",
         common(places, "api-gateway"),
         nats_over(places),
+        places.port,
         places.redis.url(),
     );
     api_gateway::run(load_over(api_gateway::DEFAULT_CONFIG, &over)?, runtime("api-gateway"))
@@ -266,13 +278,20 @@ fn auth_over(places: &Places) -> String {
          sealing.key_file = \"{pki}/sealing.key\"\n\
          audit.root_key_file = \"{pki}/audit-root.key\"\naudit.root_interval = \"1s\"\n\
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
+         issuer.public_url = \"http://127.0.0.1:{}\"\n\
          device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
          mqtt.host = \"localhost\"\nmqtt.port = {}\n",
         database_over(places, "auth"),
         places.redis.url(),
+        places.port,
         places.broker.port(),
     )
+}
+
+/// One that nobody has at this moment.
+fn free_port() -> anyhow::Result<u16> {
+    Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
 fn ingest_over(places: &Places, auth: &str) -> String {

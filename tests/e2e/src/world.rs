@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
+use yard_ids::{IdSource as _, RandomIds};
 use yard_testkit::eventually;
 
 use crate::client::Client;
@@ -36,6 +37,8 @@ pub struct Tenant {
     pub cancellable: Vec<String>,
     /// Certificates that can be revoked, one for each try.
     pub serials: Vec<String>,
+    /// Devices that renewed too late: to be approved, and as many to be refused.
+    pub late_devices: Vec<String>,
     /// A request for a certificate.
     pub csr_pem: String,
     /// An API token of the owner's; ending it twice is ending it once.
@@ -44,6 +47,10 @@ pub struct Tenant {
     pub rights: Rights,
     /// A system administrator who entered the tenant with a viewer's permissions.
     pub inside: Client,
+    /// An OAuth client; deleting it twice is deleting it once.
+    pub oauth_client_id: String,
+    /// What such a client asks for, by a client that nobody deletes.
+    pub authorization_query: String,
     /// The device's private channel.
     pub channel: String,
     /// Texts that only this tenant may be shown.
@@ -79,7 +86,8 @@ impl World {
     }
 }
 
-const TRIES: usize = 6;
+/// Things of a kind that can be used up, for as many tries.
+pub const TRIES: usize = 6;
 
 async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let base = platform.base_url();
@@ -132,7 +140,11 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let api_token_id = text(made.get("token").context("token")?, "token_id")?;
     let inside = Client::sign_in(&base, "ops@switchyard.test", PASSWORD).await?;
     let rights = rights::build(&owner, &inside, &tenant_id, &viewer_id, &canary).await?;
+    let oauth_client_id = oauth_client(&owner, &canary).await?;
+    let authorization_query = authorization_query(&oauth_client(&owner, &canary).await?);
     Ok(Tenant {
+        oauth_client_id,
+        authorization_query,
         channel: format!("private-organization.{tenant_id}.device.{device_id}"),
         tenant_id,
         owner,
@@ -145,12 +157,53 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         command_id,
         cancellable: commands,
         serials,
+        late_devices: late_devices(platform, slug).await,
         csr_pem: enrolled.csr_pem,
         api_token_id,
         rights,
         inside,
         canaries: vec![canary, format!("Owner of {slug}"), format!("Tenant {slug}")],
     })
+}
+
+/// As auth would have them after a renewal that came too late; nobody waits 90 days here.
+async fn late_devices(platform: &Platform, slug: &str) -> Vec<String> {
+    let mut devices = Vec::new();
+    for _ in 0..2 * TRIES {
+        let id = RandomIds.uuid7().to_string();
+        let principal = format!(
+            "insert into platform.principals (id, kind, tenant_id, display_name) \
+             select '{id}', 'device', id, 'late' from platform.tenants where slug = '{slug}'"
+        );
+        let standing = format!(
+            "insert into platform.device_standing (device_id, tenant_id, state, since, told) \
+             select '{id}', id, 'waiting', now(), 1 from platform.tenants where slug = '{slug}'"
+        );
+        platform.db().sql(&principal).await;
+        platform.db().sql(&standing).await;
+        devices.push(id);
+    }
+    devices
+}
+
+/// Registers a client that may read devices.
+///
+/// # Errors
+/// When it is refused.
+pub async fn oauth_client(owner: &Client, name: &str) -> anyhow::Result<String> {
+    let wish = json!({
+        "name": name, "redirect_uris": ["http://127.0.0.1/cb"], "abilities": ["devices.read"],
+    });
+    text(&owner.expect("POST", "/api/v1/oauth-clients", Some(&wish)).await?, "client_id")
+}
+
+/// With the challenge of RFC 7636 appendix B.
+fn authorization_query(client: &str) -> String {
+    format!(
+        "response_type=code&client_id={client}&redirect_uri=http%3A%2F%2F127.0.0.1%2Fcb\
+         &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\
+         &scope=openid%20devices.read"
+    )
 }
 
 async fn send_command(owner: &Client, device: &str, canary: &str) -> anyhow::Result<String> {

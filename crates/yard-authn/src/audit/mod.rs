@@ -19,9 +19,12 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 use yard_contracts::audit::v1::AuditRecord;
+use yard_contracts::policy;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource};
 use yard_runtime::{Runtime, TaskKind};
+
+use crate::Caller;
 
 pub use denials::Denials;
 pub use notes::AuditNotes;
@@ -110,6 +113,35 @@ impl Auditor {
         let refused = Fault::new(Code::AuditUnavailable).with_detail(problem);
         open.refused(refused.code());
         Err(refused)
+    }
+
+    /// Carries out, as an audited call of `path`, what came in by another door than gRPC. The work
+    /// gives what the trail has to know besides its answer.
+    ///
+    /// # Errors
+    /// `audit.unavailable` before anything was done, and the work's own.
+    pub async fn carry_out<T, W>(&self, path: &str, origin: Origin, work: W) -> Result<T, Fault>
+    where
+        W: Future<Output = Result<(T, AuditNotes), Fault>>,
+    {
+        let method = policy::methods().get(path);
+        let method = method.ok_or_else(|| Fault::internal(format!("{path} is no RPC")))?;
+        let incident = self.ids().uuid7().as_hyphenated().to_string();
+        let caller = Caller::anonymous();
+        let record = self.announcement(method, &caller, &incident, origin, &Bytes::new());
+        let notes = Notes::default();
+        let open = self.begin(record).await?.with(notes.clone());
+        match work.await {
+            Ok((answer, noted)) => {
+                notes.change(|notes| *notes = noted);
+                open.end("ok", Answered::default()).await;
+                Ok(answer)
+            }
+            Err(fault) => {
+                open.end(fault.code().as_str(), Answered::default()).await;
+                Err(fault)
+            }
+        }
     }
 
     /// Tells how a call ended; waits a moment for the confirmation, and goes on trying without

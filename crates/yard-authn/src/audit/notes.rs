@@ -22,6 +22,8 @@ pub struct AuditNotes {
     pub subject: Option<PrincipalId>,
     /// What it was done to: type and id.
     pub object: Option<(String, String)>,
+    /// What the call decides beside what it changes, for example `without_export`.
+    pub decides: Option<String>,
     /// A tenant that gets a copy in its own chain.
     pub copy_to: Option<TenantId>,
 }
@@ -63,6 +65,7 @@ impl Notes {
         if let Some((kind, id)) = notes.object {
             (record.object_type, record.object_id) = (kind, id);
         }
+        record.changed_fields.extend(notes.decides);
         if let Some(tenant) = notes.copy_to {
             record.copy_to_tenant_id = tenant.to_string();
         }

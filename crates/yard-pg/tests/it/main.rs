@@ -1,5 +1,9 @@
 //! The doors to PostgreSQL, on PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
+
+mod reader;
+
 use std::time::Duration;
 
 use time::OffsetDateTime;

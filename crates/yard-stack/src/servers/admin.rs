@@ -23,16 +23,28 @@ impl PostgresAdmin {
         Self { psql: tools.postgres_bin.join("psql"), port, password }
     }
 
+    /// The same access to another server, one that was copied from this.
+    pub(super) fn at(&self, port: u16) -> Self {
+        Self { port, ..self.clone() }
+    }
+
+    /// What PostgreSQL's own programs take from their environment.
+    pub(super) fn environment(&self) -> [(&'static str, String); 4] {
+        [
+            ("PGHOST", "127.0.0.1".to_owned()),
+            ("PGPORT", self.port.to_string()),
+            ("PGUSER", ADMIN.to_owned()),
+            ("PGPASSWORD", self.password.clone()),
+        ]
+    }
+
     /// Runs SQL with `psql` and gives back its rows, unaligned, `|` between columns. For set-up and
     /// for looking from outside; programs use a driver.
     pub fn sql(&self, database: &str, statement: &str) -> Result<String> {
         let output = Command::new(&self.psql)
             .args(["-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", "-d", database])
             .args(["-c", statement])
-            .env("PGHOST", "127.0.0.1")
-            .env("PGPORT", self.port.to_string())
-            .env("PGUSER", ADMIN)
-            .env("PGPASSWORD", &self.password)
+            .envs(self.environment())
             .stdin(Stdio::null())
             .output()
             .doing(|| "run psql".into())?;

@@ -6,6 +6,7 @@ mod mosquitto;
 mod nats;
 mod postgres;
 mod redis;
+mod replica;
 
 use std::path::Path;
 
@@ -15,6 +16,7 @@ pub use mosquitto::{DEVICE_INGEST_IDENTITY, Mosquitto};
 pub use nats::Nats;
 pub use postgres::Postgres;
 pub use redis::Redis;
+pub use replica::Replica;
 
 use crate::error::Result;
 use crate::tools::Tools;

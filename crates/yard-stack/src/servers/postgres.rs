@@ -73,14 +73,7 @@ impl Postgres {
 }
 
 fn init(tools: &Tools, home: &ServerHome, dir: &Path, password_file: &Path) -> Result<()> {
-    let mut command = Command::new("setpriv");
-    if let Some(user) = home.run_as() {
-        command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid));
-        command.arg("--clear-groups");
-    }
-    let output = command
-        .arg("--")
-        .arg(tools.postgres_bin.join("initdb"))
+    let output = as_account(home, &tools.postgres_bin.join("initdb"))
         .args(["--username", ADMIN, "--auth-host=scram-sha-256", "--auth-local=trust"])
         .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--pgdata"])
         .arg(dir.join("data"))
@@ -95,6 +88,17 @@ fn init(tools: &Tools, home: &ServerHome, dir: &Path, password_file: &Path) -> R
     }
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     Err(StackError::Command { command: "initdb".into(), output: text })
+}
+
+/// A program of PostgreSQL that runs as the account that owns the data.
+pub(super) fn as_account(home: &ServerHome, program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    if let Some(user) = home.run_as() {
+        command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid));
+        command.arg("--clear-groups");
+    }
+    command.arg("--").arg(program);
+    command
 }
 
 fn settings(port: &PortLease, socket: &Path, durability: Durability) -> String {
@@ -114,7 +118,7 @@ fn settings(port: &PortLease, socket: &Path, durability: Durability) -> String {
     )
 }
 
-fn ready_probe(bin: &Path, port: u16) -> Ready {
+pub(super) fn ready_probe(bin: &Path, port: u16) -> Ready {
     let program: PathBuf = bin.join("pg_isready");
     let args = ["-q", "-h", "127.0.0.1", "-p"].map(str::to_owned).into_iter();
     Ready::Command(program, args.chain([port.to_string()]).collect())

@@ -10,7 +10,8 @@ use super::Problem;
 use super::sse::EventStream;
 use super::types::{
     Ban, BanPage, Certificate, CertificatePage, ClaimCode, Command, Contract, ContractDraft,
-    ContractPage, Device, DeviceDraft, DevicePage, Enrolled, Me, ReadingPage, SequenceReport,
+    ContractPage, Device, DeviceDraft, DevicePage, Enrolled, Me, QuarantinedDevice,
+    QuarantinedPage, ReadingPage, Renewed, SequenceReport,
 };
 use crate::failure::{Failure, Outcome};
 
@@ -219,6 +220,38 @@ impl Api {
     pub async fn enroll(&self, claim_code: &str, csr_pem: &str) -> Outcome<Enrolled> {
         let body = serde_json::json!({ "claim_code": claim_code, "csr_pem": csr_pem });
         self.post("/api/v1/enrollments", &body).await
+    }
+
+    /// `signature` in base64, by the key of the certificate.
+    pub async fn renew(&self, serial: &str, csr_pem: &str, signature: &str) -> Outcome<Renewed> {
+        let body = serde_json::json!({ "csr_pem": csr_pem, "signature": signature });
+        self.post(&format!("/api/v1/certificates/{serial}/renewal"), &body).await
+    }
+
+    /// Devices that wait for an operator, longest waiting first.
+    pub async fn quarantined_devices(&self) -> Outcome<Vec<QuarantinedDevice>> {
+        let mut found = Vec::new();
+        let mut page = QuarantinedPage::default();
+        loop {
+            let query =
+                [("page_size", "200".to_owned()), ("page_token", page.next_page_token.clone())];
+            page = self.get("/api/v1/quarantined-devices", &query).await?;
+            found.append(&mut page.devices);
+            if page.next_page_token.is_empty() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Approves a device in quarantine, or refuses it.
+    pub async fn decide_quarantine(
+        &self,
+        device: Uuid,
+        approve: bool,
+    ) -> Outcome<QuarantinedDevice> {
+        let verb = if approve { "approval" } else { "refusal" };
+        let path = format!("/api/v1/quarantined-devices/{device}/{verb}");
+        self.post(&path, &serde_json::json!({})).await
     }
 
     pub async fn command(&self, id: Uuid) -> Outcome<Command> {

@@ -9,8 +9,8 @@ pub use client::Api;
 pub use problem::Problem;
 pub use sse::{Event, EventStream};
 pub use types::{
-    Ban, BanPage, Certificate, ClaimCode, Command, CommandEvent, CommandKind, Contract,
+    Ban, BanPage, Certificate, Challenge, ClaimCode, Command, CommandEvent, CommandKind, Contract,
     ContractDraft, ContractPage, Device, DeviceDraft, DevicePage, Enrolled, LoginAnswer,
-    Maintenance, Me, Metric, Origin, PresenceCounts, Reading, ReadingPage, SequenceGap,
-    SequenceReport,
+    Maintenance, Me, Metric, Origin, PresenceCounts, QuarantinedDevice, Reading, ReadingPage,
+    Renewed, SequenceGap, SequenceReport,
 };

@@ -28,7 +28,19 @@ pub struct LoginAnswer {
     pub me: Me,
     #[serde(default)]
     pub expires_at: Option<String>,
+    /// Empty with a challenge.
+    #[serde(default)]
     pub session_token: String,
+    #[serde(default)]
+    pub challenge: Option<Challenge>,
+}
+
+/// A second factor is asked for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Challenge {
+    pub challenge_token: String,
+    #[serde(default)]
+    pub factors: Vec<String>,
 }
 
 /// A registered device.
@@ -67,6 +79,8 @@ pub struct Certificate {
     pub revoked_at: Option<String>,
     #[serde(default)]
     pub enforced_at: Option<String>,
+    #[serde(default)]
+    pub superseded_at: Option<String>,
 }
 
 /// A page of certificates.
@@ -181,8 +195,43 @@ pub struct Enrolled {
     pub ca_pem: String,
     #[serde(default)]
     pub not_after: Option<String>,
+    #[serde(default)]
+    pub renew_after: Option<String>,
     pub mqtt_host: String,
     pub mqtt_port: u16,
+}
+
+/// Answer of a renewal.
+#[derive(Debug, Deserialize)]
+pub struct Renewed {
+    pub certificate_pem: String,
+    pub ca_pem: String,
+    #[serde(default)]
+    pub not_after: Option<String>,
+    #[serde(default)]
+    pub renew_after: Option<String>,
+    #[serde(default)]
+    pub quarantined: bool,
+}
+
+/// A device that renewed too late.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct QuarantinedDevice {
+    pub device_id: Uuid,
+    #[serde(default)]
+    pub display_name: String,
+    #[serde(default)]
+    pub state: String,
+    #[serde(default)]
+    pub since: Option<String>,
+}
+
+/// A page of devices in quarantine.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct QuarantinedPage {
+    pub(super) devices: Vec<QuarantinedDevice>,
+    pub(super) next_page_token: String,
 }
 
 /// A command with its history.

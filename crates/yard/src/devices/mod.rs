@@ -13,6 +13,7 @@ pub use contracts::{ContractsCommand, run as run_contracts};
 pub use lookup::{find_contract, find_device};
 
 use crate::api::{Api, Device, DeviceDraft, DevicePage};
+use crate::enrollment::{self, RenewArgs};
 use crate::failure::Outcome;
 use crate::output::{Output, Table};
 
@@ -46,6 +47,31 @@ pub enum DevicesCommand {
         #[arg(long)]
         no_wait: bool,
     },
+    /// Renews the certificate of the device whose files are here.
+    Renew(RenewArgs),
+    /// Lists devices that renewed too late and wait for a decision.
+    Quarantined,
+    /// Approves a device in quarantine: what it says is accepted from then on.
+    Approve {
+        /// Id or name.
+        device: String,
+    },
+    /// Revokes every certificate of a device in quarantine.
+    Refuse {
+        /// Id or name.
+        device: String,
+    },
+}
+
+impl DevicesCommand {
+    /// The address that a command brings with it, which needs no session there.
+    #[must_use]
+    pub fn elsewhere(&self) -> Option<&str> {
+        match self {
+            Self::Renew(args) => args.url.as_deref(),
+            _ => None,
+        }
+    }
 }
 
 /// Arguments of `yard devices list`.
@@ -102,7 +128,16 @@ pub async fn run(command: &DevicesCommand, api: &Api, out: Output) -> Outcome {
         DevicesCommand::Revoke { serial, no_wait } => {
             certificates::revoke(api, serial, !no_wait, out).await
         }
+        DevicesCommand::Renew(args) => enrollment::renew(args, api, out).await,
+        DevicesCommand::Quarantined => certificates::quarantined(api, out).await,
+        DevicesCommand::Approve { device } => decide(api, device, true, out).await,
+        DevicesCommand::Refuse { device } => decide(api, device, false, out).await,
     }
+}
+
+async fn decide(api: &Api, device: &str, approve: bool, out: Output) -> Outcome {
+    let device = find_device(api, device).await?.device_id;
+    certificates::decide(api, device, approve, out).await
 }
 
 async fn list(args: &ListArgs, api: &Api, out: Output) -> Outcome {

@@ -12,7 +12,9 @@ use crate::pki::write_private;
 const KEY: &str = "device.key";
 const CERTIFICATE: &str = "device.pem";
 const CA: &str = "ca.pem";
-const CONNECTION: &str = "connection.json";
+pub(super) const CONNECTION: &str = "connection.json";
+/// In the order in which they are replaced.
+pub(super) const FILES: [&str; 4] = [CERTIFICATE, CA, KEY, CONNECTION];
 
 /// Where a device connects to, and as whom; `connection.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +28,9 @@ pub struct ConnectionFile {
     /// When the certificate ends, RFC 3339.
     #[serde(default)]
     pub not_after: Option<String>,
+    /// When it should be renewed, RFC 3339.
+    #[serde(default)]
+    pub renew_after: Option<String>,
 }
 
 /// All that a device needs to connect.
@@ -57,6 +62,7 @@ impl DeviceIdentity {
                 mqtt_host: enrolled.mqtt_host,
                 mqtt_port: enrolled.mqtt_port,
                 not_after: enrolled.not_after,
+                renew_after: enrolled.renew_after,
             },
         })
     }
@@ -77,6 +83,7 @@ impl DeviceIdentity {
 
     /// Reads what [`Self::write`] wrote; `None` when the device was not enrolled here.
     pub fn read(dir: &Path) -> Outcome<Option<Self>> {
+        super::renewal::finish(dir)?;
         let path = dir.join(CONNECTION);
         if !path.exists() {
             return Ok(None);
@@ -125,6 +132,7 @@ mod tests {
                 mqtt_host: "h".to_owned(),
                 mqtt_port: 8883,
                 not_after: None,
+                renew_after: None,
             },
         };
         device.write(dir.path()).unwrap();

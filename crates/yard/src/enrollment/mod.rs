@@ -1,16 +1,18 @@
 //! Enrolment: a key made here, a certificate signed there. The key never leaves this machine.
 
 mod identity;
+mod renewal;
 
 use std::path::PathBuf;
 
 use clap::Args;
 use serde_json::json;
+use yard_ids::{Clock as _, SystemClock};
 
 pub use identity::{ConnectionFile, DeviceIdentity};
 
 use crate::api::Api;
-use crate::failure::Outcome;
+use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Table};
 use crate::session::ProfileFile;
 
@@ -26,6 +28,47 @@ pub struct EnrollArgs {
     /// Where the platform is; left out, that of the signed-in session. No session is needed.
     #[arg(long)]
     pub url: Option<String>,
+}
+
+/// Arguments of `yard devices renew`.
+#[derive(Debug, Args)]
+pub struct RenewArgs {
+    /// The device's folder, as `yard enroll` made it.
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Where the platform is; left out, that of the signed-in session. No session is needed.
+    #[arg(long)]
+    pub url: Option<String>,
+    /// Does nothing before two thirds of the certificate's life are over; for a daily timer.
+    #[arg(long)]
+    pub if_due: bool,
+}
+
+/// Renews a device's certificate.
+pub async fn renew(args: &RenewArgs, api: &Api, out: Output) -> Outcome {
+    let missing = || Failure::other(format!("no device was enrolled in {}", args.dir.display()));
+    let device = DeviceIdentity::read(&args.dir)?.ok_or_else(missing)?;
+    if args.if_due && !device.is_due(SystemClock.now()) {
+        let answer = json!({"renewed": false, "renew_after": device.connection.renew_after});
+        out.answer(&answer, |out| out.line("not due yet"));
+        return Ok(());
+    }
+    let (device, quarantined) = device.renew(api).await?;
+    device.replace(&args.dir)?;
+    let about = &device.connection;
+    let answer = json!({
+        "renewed": true, "device_id": about.device_id, "not_after": about.not_after,
+        "renew_after": about.renew_after, "quarantined": quarantined,
+    });
+    out.answer(&answer, |out| {
+        out.line(&format!("renewed until {}", about.not_after.clone().unwrap_or_default()));
+        if quarantined {
+            out.line(
+                "in quarantine: nothing that it sends is accepted before an operator approves",
+            );
+        }
+    });
+    Ok(())
 }
 
 /// Enrols a device.

@@ -20,6 +20,13 @@ const CRL_LIFE: Duration = Duration::days(30);
 /// Machines whose clock is a little behind must still accept what was made just now.
 const BACKDATED: Duration = Duration::minutes(5);
 
+/// The names under which devices reach the servers.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hosts<'a> {
+    pub(super) broker: &'a str,
+    pub(super) est: &'a str,
+}
+
 pub(super) struct Authority {
     params: CertificateParams,
     key: KeyPair,
@@ -40,12 +47,13 @@ impl Authority {
         Ok(Self { params, key: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?, now })
     }
 
-    pub(super) fn add_files(&self, broker_host: &str, files: &mut KeyFiles) -> Outcome {
+    pub(super) fn add_files(&self, hosts: &Hosts<'_>, files: &mut KeyFiles) -> Outcome {
         files.add("device-ca.pem", self.params.self_signed(&self.key)?.pem());
         files.add("device-ca.key", self.key.serialize_pem());
         files.add("device-crl.pem", self.empty_crl()?);
-        let server = Use::Server(broker_names(broker_host));
-        self.add_leaf("broker", broker_host, &server, files)?;
+        for (file, host) in [("broker", hosts.broker), ("est", hosts.est)] {
+            self.add_leaf(file, host, &Use::Server(local_names(host)), files)?;
+        }
         self.add_leaf("mqtt-device-ingest", DEVICE_INGEST, &Use::Client, files)
     }
 
@@ -84,7 +92,7 @@ impl Authority {
     }
 }
 
-fn broker_names(host: &str) -> Vec<String> {
+fn local_names(host: &str) -> Vec<String> {
     let mut names = vec![host.to_owned()];
     for local in ["localhost", "127.0.0.1"] {
         if host != local {

@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use yard_ids::{Clock, SystemClock};
 
+use authority::{Authority, Hosts};
 pub use files::{KeyFiles, write_private};
 
 use crate::failure::Outcome;
@@ -34,6 +35,9 @@ pub struct InitArgs {
     /// Host name under which devices reach the broker; stands in its certificate.
     #[arg(long, value_name = "HOST")]
     pub broker_host: String,
+    /// Host name under which devices reach auth's EST listener. [default: the broker's]
+    #[arg(long, value_name = "HOST")]
+    pub est_host: Option<String>,
     /// Replaces files that are there. Every enrolled device then has to enrol again.
     #[arg(long)]
     pub force: bool,
@@ -48,7 +52,8 @@ struct Made<'a> {
 /// Runs a command of this family.
 pub fn run(command: &PkiCommand, out: Output) -> Outcome {
     let PkiCommand::Init(args) = command;
-    let files = generate(&args.broker_host, &SystemClock)?;
+    let est = args.est_host.as_deref().unwrap_or(&args.broker_host);
+    let files = generate_for(&Hosts { broker: &args.broker_host, est }, &SystemClock)?;
     files.write(&args.dir, args.force)?;
     let made = Made { dir: &args.dir, files: files.names() };
     out.answer(&made, |out| {
@@ -58,11 +63,16 @@ pub fn run(command: &PkiCommand, out: Output) -> Outcome {
     Ok(())
 }
 
-/// Makes everything in memory, so that a failure leaves no half of it on disk.
-pub fn generate(broker_host: &str, clock: &dyn Clock) -> Outcome<KeyFiles> {
+/// Makes everything in memory, so that a failure leaves no half of it on disk. Broker and EST
+/// listener are reached under the same name.
+pub fn generate(host: &str, clock: &dyn Clock) -> Outcome<KeyFiles> {
+    generate_for(&Hosts { broker: host, est: host }, clock)
+}
+
+fn generate_for(hosts: &Hosts<'_>, clock: &dyn Clock) -> Outcome<KeyFiles> {
     let mut files = KeyFiles::default();
-    let authority = authority::Authority::create(clock.now())?;
-    authority.add_files(broker_host, &mut files)?;
+    let authority = Authority::create(clock.now())?;
+    authority.add_files(hosts, &mut files)?;
     identities::add_files(&mut files)?;
     Ok(files)
 }

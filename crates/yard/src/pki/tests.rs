@@ -35,6 +35,8 @@ fn pki_init_makes_exactly_the_agreed_files() {
             "device-ca.key",
             "device-ca.pem",
             "device-crl.pem",
+            "est.key",
+            "est.pem",
             "mqtt-device-ingest.key",
             "mqtt-device-ingest.pem",
             "sealing.key",

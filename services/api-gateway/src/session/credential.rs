@@ -20,7 +20,7 @@ impl Credential {
     pub(crate) fn of(headers: &HeaderMap) -> Self {
         if let Some(value) = headers.get(header::AUTHORIZATION) {
             let token = value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "));
-            return match token.filter(|token| is_session_token(token) || is_api_token(token)) {
+            return match token.filter(|token| is_session_token(token) || is_program_token(token)) {
                 Some(token) => Self::Bearer(token.to_owned()),
                 None => Self::Foreign,
             };
@@ -33,9 +33,21 @@ impl Credential {
 }
 
 /// The shape of an API token. A cookie never holds one: it would be sent for other sites' pages.
-pub(super) fn is_api_token(text: &str) -> bool {
+fn is_api_token(text: &str) -> bool {
     let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     text.starts_with("ypt_") && text.len() <= 128 && text.bytes().all(letter)
+}
+
+/// The shape of an access token of an OAuth client: three parts of base64url.
+fn is_client_token(text: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
+    let parts = text.bytes().filter(|b| *b == b'.').count() == 2;
+    text.starts_with("eyJ") && text.len() <= 4_096 && parts && text.bytes().all(letter)
+}
+
+/// The shape of what programs show instead of a session; never in a cookie.
+pub(super) fn is_program_token(text: &str) -> bool {
+    is_api_token(text) || is_client_token(text)
 }
 
 /// The shape of a session token; anything else need not be asked about.

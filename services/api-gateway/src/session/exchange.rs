@@ -15,7 +15,7 @@ use yard_fault::{Code, Fault};
 use yard_ids::Clock;
 
 use super::Credential;
-use super::credential::{is_api_token, is_session_token};
+use super::credential::{is_program_token, is_session_token};
 
 /// How long an exchange is believed. A session that ends is refused everywhere within this.
 const FRESH: Duration = Duration::seconds(2);
@@ -89,8 +89,8 @@ impl Sessions {
             Credential::Foreign => return Err(Code::AuthTokenInvalid.into()),
             Credential::Cookie(token) | Credential::Bearer(token) => token,
         };
-        let api_token = matches!(credential, Credential::Bearer(token) if is_api_token(token));
-        if !is_session_token(token) && !api_token {
+        let program = matches!(credential, Credential::Bearer(token) if is_program_token(token));
+        if !is_session_token(token) && !program {
             return Err(Code::AuthSessionExpired.into());
         }
         if much && self.verifier.revocations().is_stale() {

@@ -21,7 +21,7 @@ pub(crate) fn most(limits: &LimitsConfig, caps: &CapsConfig, rate: Rate, known: 
 }
 
 /// The whole body, up to `most` bytes.
-pub(super) async fn read(body: Body, most: usize, caps: &CapsConfig) -> Result<Bytes, Fault> {
+pub(crate) async fn read(body: Body, most: usize, caps: &CapsConfig) -> Result<Bytes, Fault> {
     match timeout(caps.body_time, collect(body, most, caps.body_pause)).await {
         Ok(read) => read,
         Err(_elapsed) => Err(late("the body took", caps.body_time)),

@@ -1,6 +1,6 @@
 //! REST in, gRPC out, by the descriptors alone: there is no code for any one endpoint.
 
-mod body;
+pub(crate) mod body;
 mod codec;
 mod decode;
 mod depth;

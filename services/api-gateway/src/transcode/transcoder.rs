@@ -40,7 +40,7 @@ pub(crate) struct Transcoder {
     pub(crate) upstreams: Upstreams,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) origins: Origins,
-    pub(crate) rates: Rates,
+    pub(crate) rates: Arc<Rates>,
     pub(crate) places: Places,
     pub(crate) limits: LimitsConfig,
     pub(crate) caps: CapsConfig,
@@ -215,8 +215,10 @@ impl Transcoder {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(cookie) = session::cookie::of_metadata(answer.metadata())? {
-            self.sessions.forget(credential);
             headers.append(header::SET_COOKIE, cookie);
+        }
+        if session::cookie::changed(answer.metadata()) {
+            self.sessions.forget(credential);
         }
         Ok(response)
     }

@@ -11,6 +11,7 @@ mod guard;
 mod limits;
 mod mapping;
 mod openapi;
+mod pass;
 mod protection;
 mod sessions;
 mod socket;

@@ -118,7 +118,7 @@ impl AuditGrpc {
         let most = page::size(request.page_size, USUAL_PAGE, LARGEST_PAGE)?;
         let filter = filter(request)?;
         let actor = Actor::of_subject(caller.subject());
-        let mut tx = ChainTx::begin(&self.desk.pg, chain, &actor).await?;
+        let mut tx = ChainTx::begin_reader(&self.desk.pg, chain, &actor).await?;
         let rows = rows::search(&mut tx, chain, &filter, most).await?;
         let full = i64::try_from(rows.len()) == Ok(most);
         let next =

@@ -83,6 +83,15 @@ impl ChainTx {
         TenantTx::begin(pg, TenantId::from_uuid(chain), actor).await.map(Self::Tenant)
     }
 
+    /// For a search, which may be a little behind.
+    async fn begin_reader(pg: &Pg, chain: Uuid, actor: &Actor) -> Result<Self, PgError> {
+        if chain == PLATFORM {
+            return PlatformTx::begin_reader(pg, actor).await.map(Self::Platform);
+        }
+        let tenant = TenantId::from_uuid(chain);
+        TenantTx::begin_reader(pg, tenant, actor).await.map(Self::Tenant)
+    }
+
     async fn commit(self) -> Result<(), PgError> {
         match self {
             Self::Tenant(tx) => tx.commit().await,

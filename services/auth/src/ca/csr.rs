@@ -11,7 +11,7 @@ use yard_fault::{Classify, Code, Fault};
 
 use crate::secrets;
 
-/// Largest request in PEM, bytes.
+/// Largest request, in PEM or DER, bytes.
 const LARGEST: usize = 8 * 1024;
 /// An uncompressed point of P-256: 0x04 and two coordinates.
 const POINT: usize = 65;
@@ -62,8 +62,16 @@ impl DeviceKey {
         if !matches!(block.label.as_str(), "CERTIFICATE REQUEST" | "NEW CERTIFICATE REQUEST") {
             return Err(CsrError::Unreadable);
         }
-        let (rest, request) = X509CertificationRequest::from_der(&block.contents)
-            .map_err(|_unreadable| CsrError::Unreadable)?;
+        Self::of_der(&block.contents)
+    }
+
+    /// As [`Self::of_request`], for a request that came in another wrapping than PEM.
+    pub(crate) fn of_der(der: &[u8]) -> Result<Self, CsrError> {
+        if der.len() > LARGEST {
+            return Err(CsrError::TooLarge);
+        }
+        let (rest, request) =
+            X509CertificationRequest::from_der(der).map_err(|_unreadable| CsrError::Unreadable)?;
         if !rest.is_empty() {
             return Err(CsrError::Unreadable);
         }

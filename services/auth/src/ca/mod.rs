@@ -37,6 +37,7 @@ pub(crate) struct DeviceCa {
     issuer: Issuer<'static, KeyPair>,
     key_id: Vec<u8>,
     pem: String,
+    der: Vec<u8>,
     not_after: OffsetDateTime,
     names: Names,
 }
@@ -58,6 +59,13 @@ pub(crate) struct Issued {
     pub(crate) pem: String,
     pub(crate) not_before: OffsetDateTime,
     pub(crate) not_after: OffsetDateTime,
+}
+
+impl Issued {
+    /// When two thirds of its life are over.
+    pub(crate) fn renew_after(&self) -> OffsetDateTime {
+        self.not_before + (self.not_after - self.not_before) * 2 / 3
+    }
 }
 
 /// An entry of the revocation list.
@@ -105,12 +113,18 @@ impl DeviceCa {
         let not_after = certificate.validity().not_after.to_datetime();
         let issuer = Issuer::from_ca_cert_der(&block.contents.as_slice().into(), key)
             .map_err(|_unsupported| unreadable())?;
-        Ok(Self { issuer, key_id, pem, not_after, names })
+        let der = block.contents;
+        Ok(Self { issuer, key_id, pem, der, not_after, names })
     }
 
     /// What a device checks the broker's certificate against, PEM.
     pub(crate) fn pem(&self) -> &str {
         &self.pem
+    }
+
+    /// The same as certificates in DER, the one that signs first.
+    pub(crate) fn authorities(&self) -> Vec<Vec<u8>> {
+        vec![self.der.clone()]
     }
 
     /// Signs a certificate for a device. Every name in it is ours.

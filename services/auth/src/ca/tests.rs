@@ -237,3 +237,32 @@ fn pem_of(label: &str, der: &[u8]) -> String {
         body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
+
+#[test]
+fn damaged_requests_are_refused_and_never_signed_for_another_key() {
+    let keys: Vec<_> =
+        (0..4).map(|_| KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()).collect();
+    let mut pems: Vec<Vec<u8>> = keys.iter().map(|key| request(key).into_bytes()).collect();
+    pems.push(RSA_REQUEST.as_bytes().to_vec());
+    let known: Vec<_> = pems[..4]
+        .iter()
+        .map(|pem| *DeviceKey::of_request(std::str::from_utf8(pem).unwrap()).unwrap().fingerprint())
+        .collect();
+    let mut taken = 0;
+    yard_testkit::hammer(&pems, 6_000, |input| {
+        let Ok(key) = DeviceKey::of_request(&String::from_utf8_lossy(input)) else { return };
+        taken += 1;
+        // Damage that leaves a valid request is damage around it: the key is one that signed.
+        assert!(known.contains(key.fingerprint()));
+    });
+    assert!(taken >= 4, "the good ones are good");
+    let ders: Vec<Vec<u8>> = keys
+        .iter()
+        .map(|key| CertificateParams::default().serialize_request(key).unwrap().der().to_vec())
+        .collect();
+    yard_testkit::hammer(&ders, 6_000, |input| {
+        if let Ok(key) = DeviceKey::of_der(input) {
+            assert!(known.contains(key.fingerprint()));
+        }
+    });
+}

@@ -1,13 +1,16 @@
 use std::sync::Arc;
 
+use yard_authn::audit::{AuditNotes, Auditor, Origin};
 use yard_fault::{Classify as _, Code, Fault};
-use yard_ids::{Clock, DeviceId};
+use yard_ids::{Clock, DeviceId, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
 
 use super::claim::ClaimCode;
 use super::store;
 use crate::ca::{CsrError, DeviceCa, DeviceKey, Issued};
-use crate::telemetry;
+use crate::{renewals, telemetry};
+
+const ENROLL: &str = "/yard.identity.v1.EnrollmentService/EnrollDevice";
 
 /// Signs a device's first certificate against a claim code.
 #[derive(Clone)]
@@ -19,6 +22,7 @@ pub(crate) struct Enrolment {
 
 /// A device that now has a certificate.
 pub(super) struct Enrolled {
+    pub(super) tenant: TenantId,
     pub(super) device: DeviceId,
     pub(super) issued: Issued,
 }
@@ -30,22 +34,30 @@ impl Enrolment {
     /// # Errors
     /// `enrollment.csr_invalid`; `enrollment.code_invalid` for unknown, used and expired alike.
     pub(super) async fn enroll(&self, code: &str, csr_pem: &str) -> Result<Enrolled, Fault> {
-        let done = self.attempt(code, csr_pem).await;
-        telemetry::enrolment(match &done {
-            Ok(_) => "enrolled",
-            Err(fault) => match fault.code() {
-                Code::EnrollmentCsrInvalid => "csr_invalid",
-                Code::EnrollmentCodeInvalid => "code_invalid",
-                _ => "failed",
-            },
-        });
-        done
+        let key = DeviceKey::of_request(csr_pem).map_err(|refused| refused.into_fault());
+        count(async { self.attempt(code, key?).await }.await)
     }
 
-    async fn attempt(&self, code: &str, csr_pem: &str) -> Result<Enrolled, Fault> {
+    /// As [`Self::enroll`], for EST; the trail is told of it as of the RPC.
+    pub(crate) async fn by_est(
+        &self,
+        code: &str,
+        key: DeviceKey,
+        auditor: &Auditor,
+        origin: Origin,
+    ) -> Result<Issued, Fault> {
+        let work = async {
+            let enrolled = count(self.attempt(code, key).await)?;
+            let object = Some(("device".to_owned(), enrolled.device.to_string()));
+            let tenant = Some(enrolled.tenant);
+            Ok((enrolled.issued, AuditNotes { tenant, object, ..AuditNotes::default() }))
+        };
+        auditor.carry_out(ENROLL, origin, work).await
+    }
+
+    async fn attempt(&self, code: &str, key: DeviceKey) -> Result<Enrolled, Fault> {
         let unknown = || Fault::new(Code::EnrollmentCodeInvalid);
         let code = ClaimCode::parse(code).ok_or_else(unknown)?;
-        let key = DeviceKey::of_request(csr_pem).map_err(|refused| refused.into_fault())?;
         let now = self.clock.now();
         let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
         let claimed = store::use_claim(&mut tx, &code.hash(), now).await?;
@@ -55,10 +67,23 @@ impl Enrolment {
         if !store::insert_certificate(&mut tx, tenant, device, fresh, &issued).await? {
             return Err(CsrError::KeyUsedBefore.into_fault());
         }
+        renewals::end_by_claim(&mut tx, device, now).await?;
         tx.commit().await?;
         telemetry::certificate_issued();
         let serial = issued.serial.as_str();
         tracing::info!(device.id = %device, tenant.id = %tenant, serial, "device enrolled");
-        Ok(Enrolled { device, issued })
+        Ok(Enrolled { tenant, device, issued })
     }
+}
+
+fn count(done: Result<Enrolled, Fault>) -> Result<Enrolled, Fault> {
+    telemetry::enrolment(match &done {
+        Ok(_) => "enrolled",
+        Err(fault) => match fault.code() {
+            Code::EnrollmentCsrInvalid => "csr_invalid",
+            Code::EnrollmentCodeInvalid => "code_invalid",
+            _ => "failed",
+        },
+    });
+    done
 }

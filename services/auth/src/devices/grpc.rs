@@ -122,9 +122,10 @@ impl DevicesGrpc {
     fn answer(&self, enrolled: Enrolled) -> wire::EnrollDeviceResponse {
         wire::EnrollDeviceResponse {
             device_id: enrolled.device.to_string(),
+            not_after: Some(timestamp(enrolled.issued.not_after)),
+            renew_after: Some(timestamp(enrolled.issued.renew_after())),
             certificate_pem: enrolled.issued.pem,
             ca_pem: self.enrolment.ca.pem().to_owned(),
-            not_after: Some(timestamp(enrolled.issued.not_after)),
             mqtt_host: self.mqtt.host.clone(),
             mqtt_port: i32::from(self.mqtt.port),
         }
@@ -241,6 +242,8 @@ fn certificate(row: Certificate, now: OffsetDateTime) -> wire::DeviceCertificate
         not_before: Some(timestamp(row.not_before)),
         not_after: Some(timestamp(row.not_after)),
         revoked_at: row.revoked_at.map(timestamp),
+        superseded_at: row.superseded_at.map(timestamp),
+        renews: row.renews.unwrap_or_default(),
     }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Certificate {
     pub(super) not_after: OffsetDateTime,
     pub(super) revoked_at: Option<OffsetDateTime>,
     pub(super) enforced_at: Option<OffsetDateTime>,
+    pub(super) superseded_at: Option<OffsetDateTime>,
+    pub(super) renews: Option<String>,
 }
 
 /// A claim code to be stored.
@@ -130,8 +132,9 @@ pub(super) async fn insert_certificate(
 ) -> Result<bool, PgError> {
     let done = sqlx::query(
         "insert into platform.device_certificates \
-           (serial, tenant_id, device_id, certificate_pem, not_before, not_after, key_sha256) \
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict (key_sha256) do nothing",
+           (serial, tenant_id, device_id, certificate_pem, not_before, not_after, key_sha256, \
+            public_key_sha256) \
+         values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict (key_sha256) do nothing",
     )
     .bind(&issued.serial)
     .bind(tenant.uuid())
@@ -153,7 +156,8 @@ pub(super) async fn certificates(
     most: i64,
 ) -> Result<Vec<Certificate>, PgError> {
     let rows = sqlx::query_as(
-        "select serial, device_id, not_before, not_after, revoked_at, enforced_at \
+        "select serial, device_id, not_before, not_after, revoked_at, enforced_at, \
+           superseded_at, renews \
          from platform.device_certificates \
          where tenant_id = $1 and device_id = $2 and ($3::timestamptz is null \
            or not_before < $3 or (not_before = $3 and serial > $4)) \
@@ -178,7 +182,8 @@ pub(super) async fn revoke(
     let row = sqlx::query_as(
         "update platform.device_certificates set revoked_at = $3 \
          where serial = $1 and tenant_id = $2 and revoked_at is null \
-         returning serial, device_id, not_before, not_after, revoked_at, enforced_at",
+         returning serial, device_id, not_before, not_after, revoked_at, enforced_at, \
+           superseded_at, renews",
     )
     .bind(serial)
     .bind(tx.tenant().uuid())

@@ -1,7 +1,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use anyhow::Context as _;
-use yard_authn::{Claims, Identity, Jwk, Signer};
+use serde::Serialize;
+use yard_authn::{Claims, Identity, Jwk, PublicClaims, Signer};
 use yard_fault::Fault;
 
 use super::plan::State;
@@ -46,6 +47,24 @@ impl Keys {
     pub(crate) fn sign(&self, claims: &Claims) -> Result<String, Fault> {
         let failed = |e| Fault::internal("the issuer key cannot sign").with_source(e);
         self.ring().active.sign(claims).map_err(failed)
+    }
+
+    /// Signs an access token for a client outside.
+    ///
+    /// # Errors
+    /// `internal` when the key cannot sign.
+    pub(crate) fn sign_public(&self, claims: &PublicClaims) -> Result<String, Fault> {
+        let failed = |e| Fault::internal("the issuer key cannot sign").with_source(e);
+        claims.sign(&self.ring().active).map_err(failed)
+    }
+
+    /// Signs an ID token: it tells a client who was signed in, and opens nothing.
+    ///
+    /// # Errors
+    /// `internal` when the key cannot sign.
+    pub(crate) fn sign_id_token<T: Serialize>(&self, claims: &T) -> Result<String, Fault> {
+        let failed = |e| Fault::internal("the issuer key cannot sign").with_source(e);
+        self.ring().active.sign_any("JWT", claims).map_err(failed)
     }
 
     /// Pending, active and retiring ones.

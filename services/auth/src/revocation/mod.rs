@@ -29,6 +29,10 @@ const LOOK: Duration = Duration::from_secs(2);
 /// How old a list gets before it is signed again without a change.
 const RENEWAL: time::Duration = time::Duration::hours(1);
 
+/// How often certificates are revoked that were renewed. Each makes a list and ends a connection, so
+/// those of a large fleet go together; nobody waits for it.
+const SWEEP: time::Duration = time::Duration::minutes(10);
+
 /// The list in force on this instance; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct RevocationList {
@@ -56,6 +60,7 @@ impl RevocationList {
             file: ListFile::new(&config.crl_file, runtime.instance()),
             file_behind: false,
             signed: None,
+            swept: None,
             starting: Some(runtime.health().await_start("revocation-list")),
         };
         let soft = runtime.shutdown().soft().clone();
@@ -98,6 +103,7 @@ struct Keeper {
     file: Option<ListFile>,
     file_behind: bool,
     signed: Option<Signed>,
+    swept: Option<OffsetDateTime>,
     starting: Option<ReadyHandle>,
 }
 
@@ -129,6 +135,13 @@ impl Keeper {
         if disabled > 0 {
             tracing::info!(certificates = disabled, "revoked what disabled devices held");
         }
+        let sweep = self.swept.is_none_or(|at| now - at >= SWEEP || now < at);
+        if sweep {
+            let superseded = store::revoke_superseded(&mut tx, now).await?;
+            if superseded > 0 {
+                tracing::info!(certificates = superseded, "revoked what was renewed a week ago");
+            }
+        }
         let extent = store::extent(&mut tx, now).await?;
         if is_due(self.signed, extent, now) {
             let number = store::next_number(&mut tx).await?;
@@ -144,6 +157,9 @@ impl Keeper {
             self.put_in_force(list, revoked.len());
         } else {
             tx.commit().await?;
+        }
+        if sweep {
+            self.swept = Some(now);
         }
         self.tell_age(now);
         self.repeat_file().await

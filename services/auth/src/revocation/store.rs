@@ -66,6 +66,21 @@ pub(super) async fn revoke_of_disabled(
     Ok(done.rows_affected())
 }
 
+/// Revokes what was renewed and whose time beside its successor is over; gives back how many.
+pub(super) async fn revoke_superseded(
+    tx: &mut PlatformTx,
+    now: OffsetDateTime,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(
+        "update platform.device_certificates set revoked_at = $1 \
+         where superseded_at <= $1 and revoked_at is null and not_after > $1",
+    )
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
 /// Writes down which list is the first to name a certificate.
 pub(super) async fn mark_listed(
     tx: &mut PlatformTx,

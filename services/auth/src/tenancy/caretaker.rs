@@ -87,12 +87,13 @@ impl Caretaker {
 
     async fn close(&self, tenant: Uuid) -> Result<(), Fault> {
         let mut tx = self.begin().await?;
-        let Some((by, reason)) = store::being_closed(&mut tx, tenant).await? else {
+        let Some((by, reason, export)) = store::being_closed(&mut tx, tenant).await? else {
             return Ok(());
         };
         let at = self.clock.now();
         let went = store::drop_data(&mut tx, tenant).await?;
-        store::insert_closure(&mut tx, tenant, &by, &closure::to_json(&went), at).await?;
+        store::insert_closure(&mut tx, tenant, (&by, &export), &closure::to_json(&went), at)
+            .await?;
         let closed = Step { from: &["closing"], to: "closed", by: &by, reason: &reason, at };
         store::step(&mut tx, tenant, &closed).await?;
         tx.commit().await?;

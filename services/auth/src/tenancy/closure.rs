@@ -2,14 +2,44 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::{Value, json};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
-use yard_contracts::tenancy::v1::{DroppedRelation, TenantClosure};
+use yard_contracts::tenancy::v1::{CloseTenantRequest, DroppedRelation, TenantClosure};
 use yard_contracts::values::timestamp;
-use yard_fault::Fault;
+use yard_fault::{Code, Fault};
+use yard_pg::PlatformTx;
 
+use super::export;
 use super::store::ClosureRow;
+
+/// How old the export may be that a closing goes by.
+const EXPORT_HOLDS: Duration = Duration::hours(24);
+
+/// What a closing goes by, as it is stored: the digest of an export, or `none`.
+///
+/// # Errors
+/// `tenant.export_missing` when there is no such export and none was not asked for.
+pub(super) async fn export<'r>(
+    tx: &mut PlatformTx,
+    tenant: Uuid,
+    request: &'r CloseTenantRequest,
+    now: OffsetDateTime,
+) -> Result<&'r str, Fault> {
+    let digest = request.export_digest.as_str();
+    match (digest.is_empty(), request.without_export) {
+        (true, true) => Ok("none"),
+        (true, false) => Err(Code::TenantExportMissing.into()),
+        (false, true) => {
+            let text = "give export_digest or without_export, not both";
+            Err(Fault::invalid(text).with_pointer("/without_export"))
+        }
+        (false, false) if export::is_recent(tx, tenant, digest, now - EXPORT_HOLDS).await? => {
+            Ok(digest)
+        }
+        (false, false) => Err(Code::TenantExportMissing.into()),
+    }
+}
 
 /// What went, as it is stored.
 pub(super) fn to_json(went: &[(String, i64)]) -> Value {
@@ -32,7 +62,8 @@ pub(super) fn closure(tenant: Uuid, row: ClosureRow) -> Result<TenantClosure, Fa
         slug: row.slug,
         closed_at: Some(timestamp(row.closed_at)),
         closed_by: row.closed_by,
-        digest: fingerprint(tenant, row.closed_at, &relations)?,
+        digest: fingerprint(tenant, row.closed_at, &row.export_digest, &relations)?,
+        export_digest: row.export_digest,
         relations,
     })
 }
@@ -40,11 +71,15 @@ pub(super) fn closure(tenant: Uuid, row: ClosureRow) -> Result<TenantClosure, Fa
 fn fingerprint(
     tenant: Uuid,
     at: OffsetDateTime,
+    export: &str,
     relations: &[DroppedRelation],
 ) -> Result<String, Fault> {
     let at =
         at.format(&Rfc3339).map_err(|e| Fault::internal("time of a closure").with_source(e))?;
     let mut text = format!("{}\n{at}\n", tenant.as_hyphenated());
+    if !export.is_empty() {
+        text.push_str(&format!("export\t{export}\n"));
+    }
     for DroppedRelation { relation, rows } in relations {
         text.push_str(&format!("{relation}\t{rows}\n"));
     }
@@ -64,7 +99,10 @@ mod tests {
         let relations = [DroppedRelation { relation: "ts_x.devices".to_owned(), rows: 3 }];
         // printf '00000000-0000-0000-0000-000000000001\n2026-11-21T08:00:00Z\nts_x.devices\t3\n' | sha256sum
         let known = "8d1b73c8e1208fb0535ed2d1075c5caefc104cc98541265d953fcd75aeb30ea9";
-        assert_eq!(fingerprint(Uuid::from_u128(1), at, &relations).unwrap(), known);
+        assert_eq!(fingerprint(Uuid::from_u128(1), at, "", &relations).unwrap(), known);
+        // printf '00000000-0000-0000-0000-000000000001\n2026-11-21T08:00:00Z\nexport\tnone\nts_x.devices\t3\n' | sha256sum
+        let known = "f935739e75cb30dfecd751f50a8da11b9aaadf28ff94f73adcd0ffc17dcfb4c2";
+        assert_eq!(fingerprint(Uuid::from_u128(1), at, "none", &relations).unwrap(), known);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use yard_pg::{Actor, Pg, PlatformTx, page};
 
 use super::caretaker::Caretaker;
 use super::store::{self, Changes, Row, Step};
-use super::{closure, limits, names};
+use super::{closure, limits, names, plans};
 
 const USUAL_PAGE: u16 = 50;
 const LARGEST_PAGE: u16 = 200;
@@ -59,6 +59,31 @@ impl TenantService for TenantsGrpc {
         self.update(&call.caller, request.into_inner()).await.rpc(&call, "change a tenant")
     }
 
+    async fn get_tenant_limits(
+        &self,
+        request: Request<wire::GetTenantLimitsRequest>,
+    ) -> Result<Response<wire::TenantLimits>, Status> {
+        let call = Call::of(&request);
+        let id = request.into_inner().tenant_id;
+        self.limits(&call.caller, &id).await.rpc(&call, "show a tenant's limits")
+    }
+
+    async fn list_plans(
+        &self,
+        request: Request<wire::ListPlansRequest>,
+    ) -> Result<Response<wire::ListPlansResponse>, Status> {
+        let call = Call::of(&request);
+        self.plans(&call.caller).await.rpc(&call, "list plans")
+    }
+
+    async fn put_plan(
+        &self,
+        request: Request<wire::PutPlanRequest>,
+    ) -> Result<Response<wire::Plan>, Status> {
+        let call = Call::of(&request);
+        self.put_plan(&call.caller, request.into_inner()).await.rpc(&call, "change a plan")
+    }
+
     async fn suspend_tenant(
         &self,
         request: Request<wire::SuspendTenantRequest>,
@@ -83,7 +108,7 @@ impl TenantService for TenantsGrpc {
         request: Request<wire::CloseTenantRequest>,
     ) -> Result<Response<wire::Tenant>, Status> {
         let call = Call::of(&request);
-        self.close(&call.caller, &request.into_inner()).await.rpc(&call, "close a tenant")
+        self.close(&call, &request.into_inner()).await.rpc(&call, "close a tenant")
     }
 
     async fn get_tenant_closure(
@@ -110,6 +135,7 @@ impl TenantsGrpc {
         let name = names::name(&request.name)?;
         let id = TenantId::from_uuid(self.ids.uuid7());
         let mut tx = self.begin(caller).await?;
+        plans::existing(&mut tx, plan).await?;
         store::insert(&mut tx, id, [slug, &name, plan], self.clock.now()).await?;
         let made = existing(&mut tx, id.uuid()).await?;
         tx.commit().await?;
@@ -160,6 +186,9 @@ impl TenantsGrpc {
             }
         }
         let mut tx = self.begin(caller).await?;
+        if let Some(plan) = &changes.plan {
+            plans::existing(&mut tx, plan).await?;
+        }
         if !store::change(&mut tx, id, &changes).await? {
             // Closed or not there at all: the one says so, the other does not exist.
             existing(&mut tx, id).await?;
@@ -168,6 +197,33 @@ impl TenantsGrpc {
         let changed = existing(&mut tx, id).await?;
         tx.commit().await?;
         Ok(changed)
+    }
+
+    async fn limits(&self, caller: &Caller, id: &str) -> Result<wire::TenantLimits, Fault> {
+        let id = known(id)?;
+        let mut tx = self.begin(caller).await?;
+        let limits = limits::in_use(&mut tx, id, self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(limits)
+    }
+
+    async fn plans(&self, caller: &Caller) -> Result<wire::ListPlansResponse, Fault> {
+        let mut tx = self.begin(caller).await?;
+        let plans = plans::list(&mut tx).await?;
+        tx.commit().await?;
+        Ok(wire::ListPlansResponse { plans })
+    }
+
+    async fn put_plan(
+        &self,
+        caller: &Caller,
+        request: wire::PutPlanRequest,
+    ) -> Result<wire::Plan, Fault> {
+        let wanted = request.plan.ok_or_else(|| Fault::invalid("plan is missing"))?;
+        let mut tx = self.begin(caller).await?;
+        let plan = plans::put(&mut tx, wanted, caller.subject(), self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(plan)
     }
 
     async fn suspend(
@@ -182,16 +238,33 @@ impl TenantsGrpc {
 
     async fn close(
         &self,
-        caller: &Caller,
+        call: &Call,
         request: &wire::CloseTenantRequest,
     ) -> Result<wire::Tenant, Fault> {
+        let caller = &call.caller;
         let reason = names::reason(&request.reason)?;
-        if self.get(caller, &request.tenant_id).await?.slug != request.slug {
+        let id = known(&request.tenant_id)?;
+        let mut tx = self.begin(caller).await?;
+        let before = existing(&mut tx, id).await?;
+        if before.slug != request.slug {
             let text = "slug is not the one of this tenant";
             return Err(Fault::invalid(text).with_pointer("/slug"));
         }
-        let closing = self.step(caller, &request.tenant_id, ("suspended", "closing", &reason));
-        let closing = closing.await?;
+        if before.state() == wire::TenantState::Closing {
+            return Ok(before);
+        }
+        let (by, at) = (caller.subject(), self.clock.now());
+        let step = Step { from: &["suspended"], to: "closing", by, reason: &reason, at };
+        if !store::step(&mut tx, id, &step).await? {
+            return Err(Code::TenantStateConflict.into());
+        }
+        let export = closure::export(&mut tx, id, request, at).await?;
+        store::set_closing_export(&mut tx, id, export).await?;
+        if request.without_export {
+            call.note(|notes| notes.decides = Some("without_export".to_owned()));
+        }
+        let closing = existing(&mut tx, id).await?;
+        tx.commit().await?;
         self.caretaker.wake();
         Ok(closing)
     }

@@ -5,10 +5,12 @@
 
 mod caretaker;
 mod closure;
+mod export;
 mod grpc;
 mod limits;
 mod names;
 mod organization;
+mod plans;
 mod store;
 
 use tonic::service::Routes;
@@ -19,6 +21,7 @@ use yard_runtime::Runtime;
 
 use crate::LARGEST_REQUEST;
 use caretaker::Caretaker;
+use export::Exports;
 use grpc::TenantsGrpc;
 use organization::OrganizationGrpc;
 
@@ -31,7 +34,12 @@ pub(crate) fn serve(routes: Routes, pg: &Pg, runtime: &Runtime) -> Routes {
         caretaker: Caretaker::start(pg, runtime),
     };
     let tenants = TenantServiceServer::new(tenants).max_decoding_message_size(LARGEST_REQUEST);
-    let organization = OrganizationServiceServer::new(OrganizationGrpc { pg: pg.clone() })
-        .max_decoding_message_size(LARGEST_REQUEST);
+    let organization = OrganizationGrpc {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        exports: Exports::new(pg.clone(), runtime.clock(), runtime.ids()),
+    };
+    let organization =
+        OrganizationServiceServer::new(organization).max_decoding_message_size(LARGEST_REQUEST);
     routes.add_service(tenants).add_service(organization)
 }

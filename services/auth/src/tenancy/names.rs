@@ -49,6 +49,14 @@ pub(super) fn reason(text: &str) -> Result<String, Fault> {
     if fits { Ok(text.to_owned()) } else { Err(refuse(rule, "/reason")) }
 }
 
+/// At most 500 bytes without control characters, trimmed.
+pub(super) fn description(text: &str) -> Result<String, Fault> {
+    let text = text.trim();
+    let fits = text.len() <= LONGEST_REASON && !text.chars().any(char::is_control);
+    let rule = "description may be 500 bytes on one line";
+    if fits { Ok(text.to_owned()) } else { Err(refuse(rule, "/description")) }
+}
+
 /// An IANA zone that this program's own zone rules know.
 pub(super) fn time_zone(text: &str) -> Result<String, Fault> {
     let known = jiff::tz::TimeZone::get(text).is_ok();

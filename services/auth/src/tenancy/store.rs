@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub(super) time_zone: String,
     pub(super) locale: String,
     pub(super) created_at: OffsetDateTime,
+    pub(super) second_factor_required: bool,
     pub(super) schema_version: i64,
     pub(super) schema_error: String,
     pub(super) newest_version: i64,
@@ -30,6 +31,7 @@ pub(super) struct ClosureRow {
     pub(super) slug: String,
     pub(super) closed_at: OffsetDateTime,
     pub(super) closed_by: String,
+    pub(super) export_digest: String,
     pub(super) relations: Value,
 }
 
@@ -57,7 +59,7 @@ pub(super) async fn insert(
 pub(super) async fn get(tx: &mut PlatformTx, id: Uuid) -> Result<Option<Row>, PgError> {
     let row = sqlx::query_as(
         "select t.id, t.slug, t.name, t.state, t.state_changed_at, t.state_reason, t.plan, \
-         t.limits, t.time_zone, t.locale, t.created_at, \
+         t.limits, t.time_zone, t.locale, t.created_at, t.second_factor_required, \
          coalesce(s.version, 0) as schema_version, coalesce(s.error, '') as schema_error, \
          (select coalesce(max(m.version), 0) from platform.tenant_migrations m) as newest_version \
          from platform.tenants t left join platform.tenant_schemas s on s.tenant_id = t.id \
@@ -77,7 +79,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Row>, PgError> {
     let rows = sqlx::query_as(
         "select t.id, t.slug, t.name, t.state, t.state_changed_at, t.state_reason, t.plan, \
-         t.limits, t.time_zone, t.locale, t.created_at, \
+         t.limits, t.time_zone, t.locale, t.created_at, t.second_factor_required, \
          coalesce(s.version, 0) as schema_version, coalesce(s.error, '') as schema_error, \
          (select coalesce(max(m.version), 0) from platform.tenant_migrations m) as newest_version \
          from platform.tenants t left join platform.tenant_schemas s on s.tenant_id = t.id \
@@ -116,6 +118,20 @@ pub(super) async fn step(tx: &mut PlatformTx, id: Uuid, step: &Step<'_>) -> Resu
     Ok(done.rows_affected() == 1)
 }
 
+/// Keeps what the closing goes by.
+pub(super) async fn set_closing_export(
+    tx: &mut PlatformTx,
+    id: Uuid,
+    export: &str,
+) -> Result<(), PgError> {
+    sqlx::query("update platform.tenants set closing_export = $2 where id = $1")
+        .bind(id)
+        .bind(export)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 /// What `None` stands for stays.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -124,6 +140,7 @@ pub(super) struct Changes {
     pub(super) name: Option<String>,
     pub(super) time_zone: Option<String>,
     pub(super) locale: Option<String>,
+    pub(super) second_factor_required: Option<bool>,
 }
 
 /// False when there is no such tenant.
@@ -135,7 +152,8 @@ pub(super) async fn change(
     let done = sqlx::query(
         "update platform.tenants set plan = coalesce($2, plan), limits = coalesce($3, limits), \
          name = coalesce($4, name), time_zone = coalesce($5, time_zone), \
-         locale = coalesce($6, locale) where id = $1 and state <> 'closed'",
+         locale = coalesce($6, locale), \
+         second_factor_required = coalesce($7, second_factor_required) where id = $1 and state <> 'closed'",
     )
     .bind(id)
     .bind(&changes.plan)
@@ -143,9 +161,44 @@ pub(super) async fn change(
     .bind(&changes.name)
     .bind(&changes.time_zone)
     .bind(&changes.locale)
+    .bind(changes.second_factor_required)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Name of the plan, the tenant's own numbers, the plan's.
+pub(super) async fn limits(
+    tx: &mut PlatformTx,
+    id: Uuid,
+) -> Result<Option<(String, Value, Value)>, PgError> {
+    let row = sqlx::query_as(
+        "select t.plan, t.limits, p.limits from platform.tenants t \
+         join platform.plans p on p.name = t.plan where t.id = $1",
+    )
+    .bind(id)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row)
+}
+
+/// How much of each limit is in use.
+pub(super) async fn uses(
+    tx: &mut PlatformTx,
+    id: Uuid,
+    limits: &[&str],
+    now: OffsetDateTime,
+) -> Result<Vec<(String, i64)>, PgError> {
+    let rows = sqlx::query_as(
+        "select l.name, coalesce(platform.tenant_use($1, l.name, $3, null), 0) \
+         from unnest($2::text[]) as l(name)",
+    )
+    .bind(id)
+    .bind(limits)
+    .bind(now)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
 }
 
 /// Tenants that wait for their schema or for their end, oldest first.
@@ -159,16 +212,16 @@ pub(super) async fn waiting(tx: &mut PlatformTx) -> Result<Vec<(Uuid, String)>, 
     Ok(rows)
 }
 
-/// Who is closing it and why, and keeps the row for this transaction; `None` when nobody is, or
+/// Who is closing it, why and by which export, and keeps the row for this transaction; `None` when nobody is, or
 /// another instance is at it.
 pub(super) async fn being_closed(
     tx: &mut PlatformTx,
     id: Uuid,
-) -> Result<Option<(String, String)>, PgError> {
+) -> Result<Option<(String, String, String)>, PgError> {
     // Deleting what a large tenant stored takes longer than any request may.
     sqlx::query("set local statement_timeout = '1h'").execute(&mut **tx).await?;
     let row = sqlx::query_as(
-        "select state_changed_by, state_reason from platform.tenants \
+        "select state_changed_by, state_reason, closing_export from platform.tenants \
          where id = $1 and state = 'closing' for update skip locked",
     )
     .bind(id)
@@ -201,17 +254,18 @@ pub(super) async fn drop_data(
 pub(super) async fn insert_closure(
     tx: &mut PlatformTx,
     id: Uuid,
-    by: &str,
+    (by, export): (&str, &str),
     relations: &Value,
     now: OffsetDateTime,
 ) -> Result<(), PgError> {
     sqlx::query(
-        "insert into platform.tenant_closures (tenant_id, closed_at, closed_by, relations) \
-         values ($1, $2, $3, $4)",
+        "insert into platform.tenant_closures (tenant_id, closed_at, closed_by, export_digest, relations) \
+         values ($1, $2, $3, $4, $5)",
     )
     .bind(id)
     .bind(now)
     .bind(by)
+    .bind(export)
     .bind(relations)
     .execute(&mut **tx)
     .await?;
@@ -220,7 +274,7 @@ pub(super) async fn insert_closure(
 
 pub(super) async fn closure(tx: &mut PlatformTx, id: Uuid) -> Result<Option<ClosureRow>, PgError> {
     let row = sqlx::query_as(
-        "select t.slug, c.closed_at, c.closed_by, c.relations \
+        "select t.slug, c.closed_at, c.closed_by, c.export_digest, c.relations \
          from platform.tenant_closures c join platform.tenants t on t.id = c.tenant_id \
          where c.tenant_id = $1",
     )

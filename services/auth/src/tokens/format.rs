@@ -1,4 +1,5 @@
-//! What an API token looks like: `ypt_<id>_<secret>_<checksum>`.
+//! What a token that its holder keeps looks like: `<prefix>_<id>_<secret>_<checksum>`, with the prefix
+//! `ypt` for API tokens and `rt` for refresh tokens.
 //!
 //! The prefix lets scanners for leaked secrets find it, the checksum lets anybody tell a token from
 //! noise, and us refuse a mistyped one without asking the database. Everything is base62, so that a
@@ -9,7 +10,10 @@ use yard_fault::Fault;
 
 use crate::secrets;
 
-pub(super) const PREFIX: &str = "ypt_";
+/// Begins an API token.
+pub(crate) const API_TOKEN: &str = "ypt_";
+/// Begins a refresh token.
+pub(crate) const REFRESH_TOKEN: &str = "rt_";
 const ALPHABET: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// 128 bits in base62.
 const ID_DIGITS: usize = 22;
@@ -19,23 +23,23 @@ const SECRET_DIGITS: usize = 43;
 const CHECK_DIGITS: usize = 6;
 
 /// A token as its holder has it. Shown once, never stored.
-pub(super) struct ApiTokenText {
+pub(crate) struct TokenText {
     text: String,
     id: Uuid,
 }
 
-impl ApiTokenText {
-    pub(super) fn generate(id: Uuid) -> Result<Self, Fault> {
+impl TokenText {
+    pub(crate) fn generate(prefix: &str, id: Uuid) -> Result<Self, Fault> {
         let secret = random_digits()?;
-        let body = format!("{PREFIX}{}_{secret}", digits(id.as_u128(), ID_DIGITS));
+        let body = format!("{prefix}{}_{secret}", digits(id.as_u128(), ID_DIGITS));
         let check = digits(u128::from(checksum(&body)), CHECK_DIGITS);
         Ok(Self { text: format!("{body}_{check}"), id })
     }
 
     /// `None` for a text that cannot be one of ours.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(prefix: &str, text: &str) -> Option<Self> {
         let (body, check) = text.rsplit_once('_')?;
-        let (id, secret) = body.strip_prefix(PREFIX)?.split_once('_')?;
+        let (id, secret) = body.strip_prefix(prefix)?.split_once('_')?;
         let well_formed = secret.len() == SECRET_DIGITS
             && secret.bytes().all(|byte| ALPHABET.contains(&byte))
             && check == digits(u128::from(checksum(body)), CHECK_DIGITS);
@@ -43,15 +47,15 @@ impl ApiTokenText {
         Some(Self { text: text.to_owned(), id: Uuid::from_u128(id) })
     }
 
-    pub(super) const fn id(&self) -> Uuid {
+    pub(crate) const fn id(&self) -> Uuid {
         self.id
     }
 
-    pub(super) fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.text
     }
 
-    pub(super) fn hash(&self) -> [u8; 32] {
+    pub(crate) fn hash(&self) -> [u8; 32] {
         secrets::sha256(&self.text)
     }
 }
@@ -110,26 +114,40 @@ mod tests {
     #[test]
     fn token_is_read_back_and_never_repeats() {
         let id = Uuid::from_u128(u128::MAX);
-        let (one, two) = (ApiTokenText::generate(id).unwrap(), ApiTokenText::generate(id).unwrap());
+        let (one, two) = (
+            TokenText::generate(API_TOKEN, id).unwrap(),
+            TokenText::generate(API_TOKEN, id).unwrap(),
+        );
         assert_eq!(one.expose().len(), 4 + ID_DIGITS + 1 + SECRET_DIGITS + 1 + CHECK_DIGITS);
         assert_ne!(one.hash(), two.hash());
-        let read = ApiTokenText::parse(one.expose()).unwrap();
+        let read = TokenText::parse(API_TOKEN, one.expose()).unwrap();
         assert_eq!((read.id(), read.hash()), (id, one.hash()));
     }
 
     #[test]
     fn mistyped_token_is_refused_by_itself() {
-        let good = ApiTokenText::generate(Uuid::from_u128(7)).unwrap();
+        let good = TokenText::generate(API_TOKEN, Uuid::from_u128(7)).unwrap();
         for at in 0..good.expose().len() {
             let mut text = good.expose().as_bytes().to_vec();
             text[at] = if text[at] == b'x' { b'y' } else { b'x' };
             let text = String::from_utf8(text).unwrap();
-            assert!(ApiTokenText::parse(&text).is_none(), "{text}");
-            assert!(ApiTokenText::parse(good.expose().get(..at).unwrap()).is_none(), "{at}");
+            assert!(TokenText::parse(API_TOKEN, &text).is_none(), "{text}");
+            assert!(
+                TokenText::parse(API_TOKEN, good.expose().get(..at).unwrap()).is_none(),
+                "{at}"
+            );
         }
         for text in ["", "ypt_", "ypt___", "yst_x", "ypt_é_é_é"] {
-            assert!(ApiTokenText::parse(text).is_none(), "{text}");
+            assert!(TokenText::parse(API_TOKEN, text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn token_of_another_kind_is_none_of_this() {
+        let refresh = TokenText::generate(REFRESH_TOKEN, Uuid::from_u128(7)).unwrap();
+        assert!(refresh.expose().starts_with("rt_"));
+        assert!(TokenText::parse(REFRESH_TOKEN, refresh.expose()).is_some());
+        assert!(TokenText::parse(API_TOKEN, refresh.expose()).is_none());
     }
 
     proptest! {
@@ -137,12 +155,25 @@ mod tests {
 
         #[test]
         fn parser_takes_nothing_that_was_not_made_here(text in "(ypt_)?[0-9A-Za-z_é.]{0,90}") {
-            prop_assert!(ApiTokenText::parse(&text).is_none());
+            prop_assert!(TokenText::parse(API_TOKEN, &text).is_none());
         }
 
         #[test]
         fn id_of_any_value_comes_back(value in any::<u128>()) {
             prop_assert_eq!(number(&digits(value, ID_DIGITS)), Some(value));
         }
+    }
+
+    #[test]
+    fn damaged_tokens_are_refused() {
+        let ids = [Uuid::from_u128(7), Uuid::from_u128(u128::MAX), Uuid::nil()];
+        let good = ids.map(|id| ApiTokenText::generate(id).unwrap().expose().to_owned());
+        let inputs = good.clone().map(String::into_bytes);
+        yard_testkit::hammer(&inputs, 10_000, |input| {
+            let text = String::from_utf8_lossy(input);
+            if ApiTokenText::parse(&text).is_some() {
+                assert!(good.iter().any(|good| *good == text), "{text}");
+            }
+        });
     }
 }

@@ -13,10 +13,12 @@ use yard_contracts::identity::v1::{
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource, TenantId};
+use yard_pg::limit::{self, Limit};
 use yard_pg::{Actor, Pg, PlatformTx, page};
 
-use super::format::ApiTokenText;
+use super::format::{self, TokenText};
 use super::store::{self, Owner, Row};
+use crate::factors::MULTI_FACTOR;
 use crate::feed::Nudge;
 
 const USUAL_PAGE: u16 = 50;
@@ -82,11 +84,14 @@ impl TokensGrpc {
             last_used_at: None,
             revoked_at: None,
         };
-        let token = ApiTokenText::generate(row.id)?;
+        let token = TokenText::generate(format::API_TOKEN, row.id)?;
         let mut tx = PlatformTx::begin(&self.pg, &Actor::of_subject(caller.subject())).await?;
         if store::in_force(&mut tx, owner, now).await? >= MOST_TOKENS {
             let text = format!("you have {MOST_TOKENS} tokens; revoke one first");
             return Err(Fault::invalid(text));
+        }
+        if let Some(tenant) = caller.tenant_opt() {
+            limit::hold(&mut tx, tenant, Limit::ApiTokens, now).await?;
         }
         store::insert(&mut tx, owner, &row, &token.hash()).await?;
         tx.commit().await?;
@@ -131,7 +136,8 @@ impl TokensGrpc {
 
 fn owner(caller: &Caller) -> Result<Owner, Fault> {
     let principal = caller.person()?.uuid();
-    Ok(Owner { principal, tenant: caller.tenant_opt().map(TenantId::uuid) })
+    let multi_factor = caller.amr().iter().any(|mark| mark == MULTI_FACTOR);
+    Ok(Owner { principal, tenant: caller.tenant_opt().map(TenantId::uuid), multi_factor })
 }
 
 fn name(text: &str) -> Result<String, Fault> {

@@ -4,15 +4,25 @@
 
 mod audit;
 mod break_glass;
+mod damage;
 mod devices;
 mod enrolment;
+mod est;
+mod export;
+mod factor_support;
+mod factors;
 mod feed;
 mod guard;
 mod keys;
+mod limits;
+mod oauth;
 mod overrides;
 mod people;
+mod renewals;
+mod required_factor;
 mod rights_support;
 mod roles;
+mod second_factor;
 mod sessions;
 mod support;
 mod tenancy;

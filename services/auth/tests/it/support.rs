@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{
-    AuditConfig, Config, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig, MqttConfig,
-    RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig, KeysConfig,
+    ListenConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::{
-    BasicConstraints, CertificateParams, DnType, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose,
     PKCS_ECDSA_P256_SHA256, PKCS_ED25519,
 };
 use time::OffsetDateTime;
@@ -24,11 +24,14 @@ use yard_contracts::guard::v1::ban_service_client::BanServiceClient;
 use yard_contracts::guard::v1::guard_service_client::GuardServiceClient;
 use yard_contracts::guard::v1::maintenance_service_client::MaintenanceServiceClient;
 use yard_contracts::identity::v1::api_token_service_client::ApiTokenServiceClient;
+use yard_contracts::identity::v1::device_trust_service_client::DeviceTrustServiceClient;
 use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
+use yard_contracts::identity::v1::factor_service_client::FactorServiceClient;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
 use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
 use yard_contracts::identity::v1::session_service_client::SessionServiceClient;
 use yard_contracts::identity::v1::{ExchangeSessionRequest, LoginRequest, SessionDelivery};
+use yard_contracts::tenancy::v1::organization_service_client::OrganizationServiceClient;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, TenantId};
 use yard_messaging::{Nats, NatsConfig};
@@ -38,6 +41,8 @@ use yard_testkit::{TestDb, TestNats, TestRedis};
 
 pub(crate) const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 pub(crate) const PASSWORD: &str = "correct horse battery";
+/// Where the platform is reached, as OAuth clients know it.
+pub(crate) const ISSUER: &str = "https://yard.example";
 const KEYS: [&str; 4] = ["auth", "api-gateway", "device-ingest", "issuer"];
 
 /// A running auth with two tenants: acme (owner, operator, viewer) and byte (owner); `both` is in
@@ -111,6 +116,14 @@ impl Auth {
         ApiTokenServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn factors(&self) -> FactorServiceClient<Channel> {
+        FactorServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn organization(&self) -> OrganizationServiceClient<Channel> {
+        OrganizationServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn keys(&self) -> KeyServiceClient<Channel> {
         KeyServiceClient::new(self.channel.clone())
     }
@@ -141,8 +154,18 @@ impl Auth {
         EnrollmentServiceClient::new(self.channel.clone())
     }
 
+    pub(crate) fn trust(&self) -> DeviceTrustServiceClient<Channel> {
+        DeviceTrustServiceClient::new(self.channel.clone())
+    }
+
     pub(crate) fn http(&self, path: &str) -> String {
         format!("http://{}{path}", self.runtime.address("http").unwrap())
+    }
+
+    /// The EST listener, under the name in its certificate.
+    pub(crate) fn est(&self, operation: &str) -> String {
+        let port = self.runtime.address("est").unwrap().port();
+        format!("https://localhost:{port}/.well-known/est/{operation}")
     }
 
     pub(crate) async fn get(&self, path: &str) -> String {
@@ -273,6 +296,11 @@ fn make_keys(folder: &Path) {
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     write("device-ca.pem", ca.self_signed(&key).unwrap().pem());
+    let listener = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let names = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let issuer = Issuer::from_params(&ca, &key);
+    write("est.pem", names.signed_by(&listener, &issuer).unwrap().pem());
+    write("est.key", listener.serialize_pem());
     write("device-ca.key", key.serialize_pem());
 }
 
@@ -293,7 +321,7 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
             root_interval: Duration::from_millis(200),
             retention: Duration::ZERO,
         },
-        issuer: IssuerConfig { key_file: file("issuer.key") },
+        issuer: IssuerConfig { key_file: file("issuer.key"), public_url: ISSUER.to_owned() },
         keys: KeysConfig {
             rotate_every: Duration::from_secs(30 * 86_400),
             publish_for: Duration::from_secs(1_200),
@@ -306,6 +334,11 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
             trust_domain: "switchyard".to_owned(),
             crl_url: String::new(),
         },
+        est: EstConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            cert_file: file("est.pem"),
+            key_file: file("est.key"),
+        },
         mqtt: MqttConfig { host: "broker.test".to_owned(), port: 18_883 },
         sessions: SessionsConfig {
             lifetime: Duration::from_secs(3_600),
@@ -313,6 +346,7 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
             hashing_queue: 16,
         },
         throttle: throttle(),
+        factors: FactorsConfig { issuer: "Test".to_owned() },
     }
 }
 
@@ -324,5 +358,9 @@ fn throttle() -> ThrottleConfig {
         account_interval: Duration::from_secs(300),
         source_burst: 12,
         source_interval: Duration::from_secs(300),
+        factor_burst: 3,
+        factor_interval: Duration::from_secs(300),
+        factor_account_burst: 6,
+        factor_account_interval: Duration::from_secs(300),
     }
 }

@@ -13,13 +13,13 @@ use yard_testkit::{eventually, logs};
 use crate::support::{Auth, bearer, code};
 
 /// An operator of the platform with what they do to tenants.
-struct Operator {
+pub(crate) struct Operator {
     client: TenantServiceClient<Channel>,
     token: String,
 }
 
 impl Operator {
-    async fn of(auth: &Auth) -> Self {
+    pub(crate) async fn of(auth: &Auth) -> Self {
         let token = auth.access("root@example.org", "").await;
         Self { client: TenantServiceClient::new(auth.channel()), token }
     }
@@ -39,7 +39,7 @@ impl Operator {
         client.get_tenant(request).await.unwrap().into_inner()
     }
 
-    async fn suspend(&self, id: &str) -> Option<Code> {
+    pub(crate) async fn suspend(&self, id: &str) -> Option<Code> {
         let (tenant_id, reason) = (id.to_owned(), "unpaid".to_owned());
         let (mut client, request) = self.with(wire::SuspendTenantRequest { tenant_id, reason });
         code(client.suspend_tenant(request).await)
@@ -52,15 +52,33 @@ impl Operator {
     }
 
     async fn close(&self, id: &str, slug: &str) -> Option<Code> {
+        self.close_by(id, slug, "", true).await
+    }
+
+    pub(crate) async fn close_by(
+        &self,
+        id: &str,
+        slug: &str,
+        export: &str,
+        without: bool,
+    ) -> Option<Code> {
         let (mut client, request) = self.with(wire::CloseTenantRequest {
             tenant_id: id.to_owned(),
             slug: slug.to_owned(),
             reason: "contract ended".to_owned(),
+            export_digest: export.to_owned(),
+            without_export: without,
         });
         code(client.close_tenant(request).await)
     }
 
-    async fn in_state(&self, id: &str, state: TenantState) -> wire::Tenant {
+    pub(crate) async fn proof(&self, id: &str) -> wire::TenantClosure {
+        let tenant_id = id.to_owned();
+        let (mut client, request) = self.with(wire::GetTenantClosureRequest { tenant_id });
+        client.get_tenant_closure(request).await.unwrap().into_inner()
+    }
+
+    pub(crate) async fn in_state(&self, id: &str, state: TenantState) -> wire::Tenant {
         eventually(Duration::from_secs(10), || async {
             let tenant = self.get(id).await;
             if tenant.state() == state { Ok(tenant) } else { Err(tenant) }
@@ -132,9 +150,8 @@ async fn only_a_suspended_tenant_is_closed_and_only_by_its_own_slug() {
     let closed = operator.in_state(&id, TenantState::Closed).await;
     assert!(closed.schema.is_none());
 
-    let (mut client, request) =
-        operator.with(wire::GetTenantClosureRequest { tenant_id: id.clone() });
-    let proof = client.get_tenant_closure(request).await.unwrap().into_inner();
+    let proof = operator.proof(&id).await;
+    assert_eq!(proof.export_digest, "none");
     assert!(proof.closed_by.starts_with("person:"), "{proof:?}");
     assert!(proof.relations.iter().any(|r| r.relation == "series.telemetry"), "{proof:?}");
     assert_eq!(proof.digest.len(), 64);

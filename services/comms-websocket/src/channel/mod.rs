@@ -6,4 +6,5 @@ mod topic;
 
 pub(crate) use app::App;
 pub(crate) use name::{ChannelName, Kind};
+pub use topic::CHANNEL_FORMS;
 pub(crate) use topic::Topic;

@@ -3,6 +3,11 @@ use yard_ids::{DeviceId, TenantId};
 
 use super::ChannelName;
 
+/// The forms of channels that carry something of the live bus, `{tenant}` and `{device}` being
+/// UUIDs in lower case with hyphens.
+pub const CHANNEL_FORMS: [&str; 2] =
+    ["private-organization.{tenant}", "private-organization.{tenant}.device.{device}"];
+
 /// What of the live bus a channel carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topic {
@@ -85,6 +90,14 @@ mod tests {
         );
         let device = topic(&format!("private-organization.{TENANT}.device.{DEVICE}")).unwrap();
         assert_eq!(device.subjects(), [format!("rt.v1.{TENANT}.device.{DEVICE}.>")]);
+    }
+
+    #[test]
+    fn topic_of_each_listed_form_is_one() {
+        for form in CHANNEL_FORMS {
+            let name = form.replace("{tenant}", TENANT).replace("{device}", DEVICE);
+            assert!(topic(&name).is_some(), "{form}");
+        }
     }
 
     #[test]

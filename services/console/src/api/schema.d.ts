@@ -849,6 +849,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a client asks for
+         * @description What a client asks for. A client of another tenant than the session's is not there.
+         */
+        post: operations["describeAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/authorization/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers the client: with a code that is good for one minute and one use, or with a refusal
+         * @description Answers the client: with a code that is good for one minute and one use, or with a refusal.
+         */
+        post: operations["decideAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/socket-tickets": {
         parameters: {
             query?: never;
@@ -865,6 +905,50 @@ export interface paths {
          */
         post: operations["createSocketTicket"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oauth-clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tenant's clients, newest first, without those that were deleted
+         * @description The tenant's clients, newest first, without those that were deleted.
+         */
+        get: operations["listOauthClients"];
+        put?: never;
+        /**
+         * Registers a client
+         * @description Registers a client.
+         */
+        post: operations["createOauthClient"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oauth-clients/{client_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a client and ends everything it was granted
+         * @description Deletes a client and ends everything it was granted. Deleting it twice is deleting it once.
+         */
+        delete: operations["deleteOauthClient"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1302,6 +1386,25 @@ export interface components {
              */
             verified_sequence: number;
         };
+        Authorization: {
+            /** @description Permissions that it asks for and the person holds. */
+            abilities: string[];
+            client_id: string;
+            client_name: string;
+            /** @description The person has to be asked; without it, the page may answer at once. */
+            consent_required: boolean;
+            /** @description It asks for the person's e-mail address. */
+            email: boolean;
+            /**
+             * @description The person has to prove who they are again before the answer, at most so many seconds before
+             *     it; 0 asks for nothing.
+             */
+            max_auth_age_seconds: number;
+            /** @description It asks to go on for up to 60 days without asking again. */
+            offline: boolean;
+            /** @description It asks for the person's name. */
+            profile: boolean;
+        };
         /** @description Field names as the Pusher protocol asks. */
         AuthorizeChannelResponse: {
             /** @description Passed on to the socket as it is. The socket then ends with the caller's session. */
@@ -1459,6 +1562,11 @@ export interface components {
             /** @description `ypt_<id>_<secret>_<checksum>`. It cannot be shown again. */
             secret: string;
             token?: components["schemas"]["ApiToken"];
+        };
+        DecideAuthorizationResponse: {
+            client_id: string;
+            /** @description Where the browser goes now. It holds the code: it is for this browser only. */
+            redirect_to: string;
         };
         Device: {
             contract_id: string;
@@ -1656,6 +1764,10 @@ export interface components {
             jobs: components["schemas"]["Job"][];
             next_page_token: string;
         };
+        ListOauthClientsResponse: {
+            clients: components["schemas"]["OauthClient"][];
+            next_page_token: string;
+        };
         ListPeopleResponse: {
             next_page_token: string;
             people: components["schemas"]["Person"][];
@@ -1732,6 +1844,20 @@ export interface components {
             label?: string;
             /** @description UCUM code, for example "L/s" or "Cel". */
             unit?: string;
+        };
+        OauthClient: {
+            /** @description Permissions it may ask for, as far as the person it acts for holds them. */
+            abilities: string[];
+            client_id: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /** @description The tenant's own: people are not asked for consent. */
+            first_party: boolean;
+            /** @description What people are shown when they are asked for consent. */
+            name: string;
+            redirect_uris: string[];
         };
         Organization: {
             /** Format: date-time */
@@ -4415,6 +4541,119 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    describeAuthorization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description The query of the authorization request as it came, without the question mark. */
+                    query?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description The query of the authorization request as it came, without the question mark. */
+                    query?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Authorization"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    decideAuthorization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    approve?: boolean;
+                    /** @description As in DescribeAuthorizationRequest. */
+                    query?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecideAuthorizationResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     createSocketTicket: {
         parameters: {
             query?: never;
@@ -4456,6 +4695,146 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listOauthClients: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOauthClientsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createOauthClient: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 0 to 64 permissions of a tenant. */
+                    abilities?: string[];
+                    first_party?: boolean;
+                    /** @description 1 to 100 characters. */
+                    name?: string;
+                    /**
+                     * @description 1 to 16 of at most 512 bytes: `https://…`; `http://127.0.0.1/…` or `http://[::1]/…`, whose port
+                     *     is left to the client (RFC 8252); or a scheme of the application's own with a dot in it,
+                     *     `com.example.app:/…`. They are compared character by character.
+                     */
+                    redirect_uris?: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OauthClient"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteOauthClient: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                client_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OauthClient"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];

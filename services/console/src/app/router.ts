@@ -8,6 +8,8 @@ declare module 'vue-router' {
     title?: string
     /** Reachable without a session, and drawn without the shell. */
     bare?: boolean
+    /** Needs a session, and is drawn without the shell. */
+    alone?: boolean
     /** Needs the platform's administrator instead of a tenant's member. */
     ops?: boolean
   }
@@ -16,6 +18,7 @@ declare module 'vue-router' {
 const routes: RouteRecordRaw[] = [
   { path: '/', name: 'home', component: { render: () => null } },
   { path: '/sign-in', name: 'sign-in', component: () => import('@/features/session/SignIn.vue'), meta: { title: 'Sign in', bare: true } },
+  { path: '/authorize', name: 'consent', component: () => import('@/features/consent/ConsentPage.vue'), meta: { title: 'Let an application in', alone: true } },
   {
     path: '/t/:tenant',
     component: () => import('./TenantGate.vue'),

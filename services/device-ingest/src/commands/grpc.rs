@@ -13,6 +13,7 @@ use yard_contracts::command::v1::{
 use yard_contracts::values::{from_struct, timestamp, to_struct};
 use yard_fault::{Code, Fault};
 use yard_ids::{CommandId, ContractId, DeviceId, TenantId};
+use yard_pg::limit::{self, Limit};
 use yard_pg::{Actor, TenantTx, page};
 
 use super::store::{self, EventRow, Proof, Row};
@@ -95,6 +96,7 @@ impl Commands {
         if let Claim::Again(first) = idempotency::claim(key.as_ref(), &mut tx, row.id, now).await? {
             return first_answer(&mut tx, first).await;
         }
+        limit::hold(&mut tx, tenant, Limit::CommandsPerDay, now).await?;
         store::insert(&mut tx, &row).await?;
         let actor = format!("principal:{}", row.created_by);
         let proof = Proof { at: now, actor: &actor, evidence: "accepted" };

@@ -13,6 +13,7 @@ use yard_contracts::device::v1::{
 use yard_contracts::values::{timestamp, to_struct};
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, ContractId, IdSource};
+use yard_pg::limit::{self, Limit};
 use yard_pg::{Actor, Pg, TenantTx, page};
 
 use super::rules::NewContract;
@@ -68,9 +69,13 @@ impl Contracts {
             let row = store::get(&mut tx, ContractId::from_uuid(first)).await?;
             return row.map(contract).ok_or_else(|| Fault::internal("a contract lost its row"));
         }
-        if let Some(row) = store::insert(&mut tx, id, &new, now).await? {
-            tx.commit().await?;
-            return Ok(contract(row));
+        // One that is there is given again also when there may be no other.
+        if store::by_name(&mut tx, &new.name, new.version).await?.is_none() {
+            limit::hold(&mut tx, call.caller.tenant()?, Limit::Contracts, now).await?;
+            if let Some(row) = store::insert(&mut tx, id, &new, now).await? {
+                tx.commit().await?;
+                return Ok(contract(row));
+            }
         }
         // The key's claim goes with the transaction: nothing was made.
         match store::by_name(&mut tx, &new.name, new.version).await? {

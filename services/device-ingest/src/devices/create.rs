@@ -9,13 +9,14 @@ use yard_contracts::subjects;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, ContractId, DeviceId, IdSource};
 use yard_messaging::Nats;
+use yard_pg::limit::{self, Limit};
 use yard_pg::{Actor, Pg, PgError, TenantTx};
 
 use super::rules::{checked_external_id, checked_labels, checked_name};
 use super::store::{self, New, Row};
 use crate::contracts::CompiledContract;
 use crate::idempotency::{self, Claim, Key};
-use crate::registry::Registry;
+use crate::registry::{DeviceStanding, Registry};
 
 /// Registers devices: here, with auth, and in every instance's memory.
 #[derive(Clone)]
@@ -44,6 +45,7 @@ impl Registrar {
         if let Claim::Again(first) = claim {
             return first_answer(&mut tx, DeviceId::from_uuid(first)).await;
         }
+        limit::hold(&mut tx, tenant, Limit::Devices, new.now).await?;
         store::insert(&mut tx, &new).await.map_err(taken)?;
         store::insert_directory_entry(&mut tx, &new).await?;
         let row = store::get(&mut tx, new.id).await?;
@@ -51,7 +53,7 @@ impl Registrar {
         // other way round only leaves a name that nobody uses.
         self.make_known(&tx, &new).await?;
         tx.commit().await?;
-        self.registry.remember(new.id, tenant, contract);
+        self.registry.remember(new.id, tenant, contract, DeviceStanding::default());
         self.announce(new.id).await;
         row.ok_or_else(|| Fault::internal("a new device cannot be read"))
     }

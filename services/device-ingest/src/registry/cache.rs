@@ -50,8 +50,14 @@ impl Cache {
     }
 
     pub(super) fn insert_device(&self, device: KnownDevice) -> Arc<KnownDevice> {
-        let known = Arc::new(device);
         let mut devices = write(&self.devices);
+        // A look-up may have read what has changed since.
+        if let Some(newer) = devices.get(&device.id)
+            && newer.standing.version > device.standing.version
+        {
+            return Arc::clone(newer);
+        }
+        let known = Arc::new(device);
         devices.insert(known.id, Arc::clone(&known));
         metrics::gauge!("yard_ingest_known_devices").set(count(devices.len()));
         drop(devices);

@@ -38,17 +38,17 @@ async fn all(registry: &Registry) -> Result<usize, Fault> {
     let mut unusable = HashSet::new();
     loop {
         let page = store::directory_page(&registry.pg, after, PAGE).await?;
-        let Some((last, ..)) = page.last() else {
+        let Some((last, _)) = page.last() else {
             return Ok(count);
         };
         after = last.uuid();
-        for (device, tenant, contract) in page {
+        for (device, store::Entry { tenant, contract, standing }) in page {
             if unusable.contains(&(tenant, contract)) {
                 continue;
             }
             match registry.contract(tenant, contract).await {
                 Ok(compiled) => {
-                    registry.remember(device, tenant, compiled);
+                    registry.remember(device, tenant, compiled, standing);
                     count += 1;
                 }
                 Err(fault) if fault.class().is_retryable() => return Err(fault),

@@ -5,6 +5,7 @@
 
 mod cache;
 mod follow;
+mod standing;
 mod store;
 
 use std::sync::Arc;
@@ -16,9 +17,19 @@ use yard_pg::Pg;
 
 pub(crate) use cache::Known;
 pub(crate) use follow::{follow_changes, preload};
+pub(crate) use standing::{answer_standings, follow_quarantine};
 
 use crate::contracts::CompiledContract;
 use cache::Cache;
+
+/// Whether a device is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct DeviceStanding {
+    /// Nothing that it says is accepted.
+    pub(crate) quarantined: bool,
+    /// auth's count of the changes.
+    pub(super) version: i64,
+}
 
 /// A device as the hot path needs it. Texts that every message repeats are made once.
 #[derive(Debug)]
@@ -26,6 +37,7 @@ pub(crate) struct KnownDevice {
     pub(crate) id: DeviceId,
     pub(crate) tenant: TenantId,
     pub(crate) contract: Arc<CompiledContract>,
+    pub(crate) standing: DeviceStanding,
     pub(crate) id_text: String,
     pub(crate) tenant_text: String,
     pub(crate) telemetry_subject: String,
@@ -33,11 +45,17 @@ pub(crate) struct KnownDevice {
 }
 
 impl KnownDevice {
-    pub(crate) fn new(id: DeviceId, tenant: TenantId, contract: Arc<CompiledContract>) -> Self {
+    pub(crate) fn new(
+        id: DeviceId,
+        tenant: TenantId,
+        contract: Arc<CompiledContract>,
+        standing: DeviceStanding,
+    ) -> Self {
         Self {
             id,
             tenant,
             contract,
+            standing,
             id_text: id.to_string(),
             tenant_text: tenant.to_string(),
             telemetry_subject: subjects::telemetry(tenant, id, "reading"),
@@ -70,12 +88,17 @@ impl Registry {
             Known::Nobody => return Ok(None),
             Known::Unclear => {}
         }
-        let Some((tenant, contract)) = store::directory_entry(&self.pg, device).await? else {
+        self.read(device).await
+    }
+
+    /// Asks the database, whatever memory says.
+    async fn read(&self, device: DeviceId) -> Result<Option<Arc<KnownDevice>>, Fault> {
+        let Some(entry) = store::directory_entry(&self.pg, device).await? else {
             self.cache.note_nobody(device);
             return Ok(None);
         };
-        let contract = self.contract(tenant, contract).await?;
-        Ok(Some(self.remember(device, tenant, contract)))
+        let contract = self.contract(entry.tenant, entry.contract).await?;
+        Ok(Some(self.remember(device, entry.tenant, contract, entry.standing)))
     }
 
     /// A contract of a tenant, compiled.
@@ -97,8 +120,9 @@ impl Registry {
         device: DeviceId,
         tenant: TenantId,
         contract: Arc<CompiledContract>,
+        standing: DeviceStanding,
     ) -> Arc<KnownDevice> {
-        self.cache.insert_device(KnownDevice::new(device, tenant, contract))
+        self.cache.insert_device(KnownDevice::new(device, tenant, contract, standing))
     }
 
     fn forget(&self, device: DeviceId) {

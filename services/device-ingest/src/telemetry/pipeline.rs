@@ -146,6 +146,9 @@ impl Pipeline {
             let heard = &self.wiring.heard;
             heard.note(device.id, device.tenant, message.received_at);
         }
+        if device.standing.quarantined && uplink != Uplink::Status {
+            return self.disbelieve(device, message).await;
+        }
         let payload = &message.publish.payload;
         match uplink {
             Uplink::Telemetry => self.telemetry(device, message).await,
@@ -159,6 +162,14 @@ impl Pipeline {
                 Settlement::Done
             }
         }
+    }
+
+    /// The device renewed its certificate too late, and nobody has approved it yet.
+    async fn disbelieve(&mut self, device: &KnownDevice, message: &Inbound) -> Settlement {
+        let topic = topic_text(&message.publish);
+        let message_id = message_id::of_content(device.id, topic, &message.publish.payload);
+        let flaw = Flaw::new(Code::DeviceQuarantined, "", "waits for an operator's approval");
+        self.quarantine(device, message, &Quarantined { message_id, flaw }).await
     }
 
     async fn telemetry(&mut self, device: &KnownDevice, message: &Inbound) -> Settlement {

@@ -8,6 +8,7 @@ mod broker;
 mod commands;
 mod device;
 mod isolation;
+mod limits;
 mod papers;
 mod presence;
 mod readings;

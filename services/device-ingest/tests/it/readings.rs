@@ -1,7 +1,9 @@
 use async_nats::jetstream;
 use prost::Message as _;
 use serde_json::json;
-use yard_contracts::device::v1::{ListQuarantineRequest, QuarantinedMessage};
+use yard_contracts::device::v1::{
+    DeviceStandingReply, DeviceStandingRequest, ListQuarantineRequest, QuarantinedMessage,
+};
 use yard_contracts::subjects;
 use yard_contracts::telemetry::v1::{StoredReceipt, TelemetryRecord};
 use yard_contracts::topics::{Downlink, Uplink};
@@ -209,5 +211,80 @@ async fn receipt_of_the_worker_reaches_the_device() {
     nats.flush().await.unwrap();
     let told = device.next(Downlink::Receipt).await;
     assert_eq!(told, json!({"epoch": 9, "sequences": [1, 2]}));
+    assert!(service.stop().await);
+}
+
+async fn set_standing(world: &World, device: DeviceId, quarantined: bool, version: i64) -> bool {
+    let request = DeviceStandingRequest {
+        device_id: device.to_string(),
+        tenant_id: world.tenant.to_string(),
+        quarantined,
+        version,
+    };
+    let nats = world.nats.client().await;
+    let answer = nats.request(subjects::DEVICE_STANDING, request.encode_to_vec().into()).await;
+    DeviceStandingReply::decode(answer.unwrap().payload).unwrap().in_force
+}
+
+#[tokio::test]
+async fn device_in_quarantine_is_heard_and_not_believed_until_it_is_approved() {
+    let world = World::start().await;
+    let service = world.service().await;
+    let id = world.device(&service).await;
+    let mut device = Device::connect(&world, id, 1).await;
+    device.measure(1).await;
+    stream_holds(&world, "TELEMETRY", 1).await;
+    assert!(set_standing(&world, id, true, 1).await);
+    // From the answer on: no message after it is accepted.
+    device.measure(2).await;
+    let ack = json!({"command_id": RandomIds.uuid7().to_string(), "state": "succeeded"});
+    device.say(Uplink::CommandAck, &ack).await;
+    let notice = device.next(Downlink::Error).await;
+    assert_eq!(notice["code"], "device.quarantined");
+    let kept = eventually(SOON, || async {
+        let kept = quarantined(&world, &service, id).await;
+        (kept.len() == 2).then_some(kept)
+    })
+    .await;
+    assert!(kept.iter().all(|message| message.reason_code == "device.quarantined"), "{kept:?}");
+    assert_eq!(world.stored("TELEMETRY").await, 1);
+
+    // A restart remembers it, an older word changes nothing, and nobody else's device is touched.
+    assert!(service.stop().await);
+    let service = world.service().await;
+    assert!(set_standing(&world, id, false, 1).await);
+    device.measure(3).await;
+    eventually(SOON, || async { quarantined(&world, &service, id).await.len() == 3 }).await;
+    let foreign = DeviceId::from_uuid(RandomIds.uuid7());
+    assert!(!set_standing(&world, foreign, true, 5).await);
+
+    assert!(set_standing(&world, id, false, 2).await);
+    device.measure(4).await;
+    stream_holds(&world, "TELEMETRY", 2).await;
+    assert!(service.stop().await);
+}
+
+#[tokio::test]
+async fn standing_that_an_instance_has_not_heard_is_found_in_the_directory() {
+    let world = World::start().await;
+    let service = world.service().await;
+    let id = world.device(&service).await;
+    let device = Device::connect(&world, id, 1).await;
+    let set = format!(
+        "update platform.device_directory set quarantined = true, standing_version = 1 \
+         where device_id = '{id}'"
+    );
+    world.db.sql(&set).await;
+    let mut sequence = 0;
+    let count = || async { quarantined(&world, &service, id).await.len() };
+    let mut found = 0;
+    let begun = std::time::Instant::now();
+    while found == 0 {
+        assert!(begun.elapsed() < SOON, "still believed");
+        sequence += 1;
+        device.measure(sequence).await;
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        found = count().await;
+    }
     assert!(service.stop().await);
 }

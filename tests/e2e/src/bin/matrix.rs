@@ -24,6 +24,7 @@ async fn run() -> anyhow::Result<()> {
     }
     let figures = json!({
         "cases": report.cases,
+        "messages": report.messages,
         "leaks": report.leaks.len(),
         "refused_in_error": report.refused_in_error.len(),
         "methods_without_case": report.methods_without_case.len(),

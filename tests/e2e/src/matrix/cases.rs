@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::world::Tenant;
+use crate::world::{TRIES, Tenant};
 
 const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
 
@@ -12,6 +12,7 @@ const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
 pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let service = rpc.rsplit_once('.').map_or(rpc, |(_, name)| name);
     identity(service, tenant, turn)
+        .or_else(|| federation(service, tenant))
         .or_else(|| platform(service, tenant, turn))
         .or_else(|| rights(service, tenant, turn))
         .or_else(|| work(service, tenant, turn))
@@ -33,7 +34,16 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         | "AuditService/ExportPlatformAuditEvents"
         | "AuditService/ListAuditRoots" => json!({}),
         "AuditService/EraseSubject" => json!({"subject_id": tenant.viewer_id}),
+        "SessionService/CompleteLogin" => json!({
+            "challenge_token": format!("ych_{}", "A".repeat(43)), "totp_code": "000000",
+            "delivery": "SESSION_DELIVERY_TOKEN",
+        }),
         "SessionService/Logout" | "SessionService/GetMe" => json!({}),
+        "FactorService/GetFactors"
+        | "FactorService/BeginTotpEnrollment"
+        | "FactorService/RemoveTotp"
+        | "FactorService/RegenerateRecoveryCodes" => json!({}),
+        "FactorService/ConfirmTotpEnrollment" => json!({"code": "no code"}),
         "SessionService/ExchangeSession" => json!({"session_token": "yst_unknown"}),
         "PeopleService/ListPeople" => json!({"page_size": 50}),
         "KeyService/GetKeySet" | "KeyService/ListSigningKeys" => json!({}),
@@ -51,6 +61,18 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         }
         "EnrollmentService/RegisterDevice" => {
             json!({"tenant_id": tenant.tenant_id, "device_id": device, "display_name": "x"})
+        }
+        // Nobody has the key that would have signed this.
+        "DeviceTrustService/RenewCertificate" => json!({
+            "serial": tenant.serials.get(turn % tenant.serials.len().max(1)),
+            "csr_pem": tenant.csr_pem, "signature": "MAYCAQECAQE=",
+        }),
+        "DeviceTrustService/ListQuarantinedDevices" => json!({"page_size": 50}),
+        "DeviceTrustService/ApproveDevice" => {
+            json!({"device_id": tenant.late_devices.get(turn % TRIES)})
+        }
+        "DeviceTrustService/RefuseDevice" => {
+            json!({"device_id": tenant.late_devices.get(TRIES + turn % TRIES)})
         }
         "ApiTokenService/CreateApiToken" => {
             json!({"name": format!("matrix {turn}"), "abilities": ["devices.read"]})
@@ -140,6 +162,24 @@ fn rights(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     })
 }
 
+/// Who else speaks for people.
+fn federation(service: &str, tenant: &Tenant) -> Option<Value> {
+    Some(match service {
+        "OauthClientService/CreateOauthClient" => json!({
+            "name": "matrix", "redirect_uris": ["https://app.example/cb"],
+        }),
+        "OauthClientService/ListOauthClients" => json!({"page_size": 50}),
+        "OauthClientService/DeleteOauthClient" => json!({"client_id": tenant.oauth_client_id}),
+        "AuthorizationService/DescribeAuthorization" => {
+            json!({"query": tenant.authorization_query})
+        }
+        "AuthorizationService/DecideAuthorization" => {
+            json!({"query": tenant.authorization_query, "approve": true})
+        }
+        _ => return None,
+    })
+}
+
 /// Tenants, and what is kept away from the platform.
 fn platform(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let device = &tenant.device_id;
@@ -147,6 +187,7 @@ fn platform(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "TenantService/CreateTenant" => json!({"slug": format!("matrix-{turn}"), "name": "Matrix"}),
         "TenantService/ListTenants" => json!({"page_size": 50}),
         "TenantService/GetTenant"
+        | "TenantService/GetTenantLimits"
         | "TenantService/ResumeTenant"
         | "TenantService/GetTenantClosure" => {
             json!({"tenant_id": tenant.tenant_id})
@@ -159,7 +200,11 @@ fn platform(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "TenantService/CloseTenant" => {
             json!({"tenant_id": NO_TENANT, "slug": "none", "reason": "matrix"})
         }
-        "OrganizationService/GetOrganization" => json!({}),
+        "TenantService/PutPlan" => json!({"plan": {"name": "matrix", "limits": {"devices": "5"}}}),
+        "OrganizationService/GetOrganization"
+        | "OrganizationService/GetLimits"
+        | "OrganizationService/ExportOrganization"
+        | "TenantService/ListPlans" => json!({}),
         "OrganizationService/UpdateOrganization" => json!({
             "organization": {"locale": "en"}, "update_mask": "locale",
         }),

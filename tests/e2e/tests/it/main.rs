@@ -7,4 +7,5 @@ mod catalogue;
 mod certificates;
 mod idempotency;
 mod matrix;
+mod openid;
 mod traces;

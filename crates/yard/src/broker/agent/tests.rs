@@ -212,3 +212,35 @@ async fn broker_that_is_away_is_told_when_it_is_back_and_no_other_process_is() {
     assert_eq!(agent.step().await.unwrap(), Step::Placed { number: 2, entries: 0 });
     broker.await_signals(1);
 }
+
+#[test]
+fn damaged_lists_are_refused_and_a_taken_one_is_what_the_ca_signed() {
+    let (ca, other, now) = (Ca::new(), Ca::new(), SystemClock.now());
+    let authority = ca.authority();
+    let good = [ca.list(1, 0, tomorrow()), ca.list(2, 40, tomorrow())];
+    let files: Vec<_> = good.iter().map(|list| authority.check(list.as_bytes(), now)).collect();
+    let files: Vec<_> = files.into_iter().map(|list| list.unwrap().file).collect();
+    let mut inputs: Vec<Vec<u8>> = good.into_iter().map(String::into_bytes).collect();
+    inputs.push(files[1].clone());
+    inputs.push(other.list(3, 5, tomorrow()).into_bytes());
+    let mut taken = 0;
+    yard_testkit::hammer(&inputs, 6_000, |input| {
+        if let Ok(list) = authority.check(input, now) {
+            taken += 1;
+            assert!(files.contains(&list.file), "list {}", list.number);
+        }
+        // And with the damage below the text form.
+        if let Ok(der) = std::str::from_utf8(input).map(str::as_bytes) {
+            drop(authority.check(&crate::broker::list::file_for_test(9, der), now));
+        }
+    });
+    assert!(taken >= 3, "the good ones are good");
+    let ders: Vec<Vec<u8>> =
+        files.iter().map(|file| parsed(std::str::from_utf8(file).unwrap())).collect();
+    yard_testkit::hammer(&ders, 6_000, |input| {
+        let file = crate::broker::list::file_for_test(9, input);
+        if let Ok(list) = authority.check(&file, now) {
+            assert!(files.contains(&list.file), "list {}", list.number);
+        }
+    });
+}

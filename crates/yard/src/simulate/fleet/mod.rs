@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use uuid::Uuid;
+use yard_ids::{Clock as _, SystemClock};
 
 use super::blueprint::Blueprint;
 use crate::api::{Api, Device};
@@ -108,7 +109,11 @@ async fn member(
         None => enrol::register(api, &name, contract).await?.device_id,
     };
     let dir: PathBuf = dir.join(id.to_string());
-    if let Some(identity) = DeviceIdentity::read(&dir)? {
+    if let Some(mut identity) = DeviceIdentity::read(&dir)? {
+        if identity.is_due(SystemClock.now()) {
+            identity = enrol::patiently(|| identity.renew(api)).await?.0;
+            identity.replace(&dir)?;
+        }
         return Ok((Member { name, identity }, false));
     }
     let identity = enrol::enrol(api, id).await?;

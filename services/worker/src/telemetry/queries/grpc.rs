@@ -31,7 +31,7 @@ impl TelemetryApi {
 
     async fn begin(&self, call: &Call) -> Result<TenantTx, Fault> {
         let actor = Actor::of_subject(call.caller.subject());
-        Ok(TenantTx::begin(&self.pg, call.caller.tenant()?, &actor).await?)
+        Ok(TenantTx::begin_reader(&self.pg, call.caller.tenant()?, &actor).await?)
     }
 
     async fn list(
