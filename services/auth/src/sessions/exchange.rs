@@ -107,7 +107,8 @@ fn claims(
 fn enter(claims: &mut Claims, entered: Entered) {
     claims.tenant = Some(entered.tenant);
     BREAK_GLASS.clone_into(&mut claims.role);
-    claims.permissions = entered.permissions;
+    // Without the factor that is asked for it may as little there as on the platform.
+    claims.permissions = if claims.lacks_factor { Vec::new() } else { entered.permissions };
     claims.exp = claims.exp.min(entered.until.unix_timestamp());
     claims.break_glass = Some(entered.id);
 }
@@ -234,6 +235,9 @@ mod tests {
             permissions: vec!["devices.read".to_owned()],
             until: NOW + Duration::seconds(5),
         };
+        let mut lacking = Claims { lacks_factor: true, ..made.clone() };
+        enter(&mut lacking, entered.clone());
+        assert_eq!((lacking.tenant, lacking.permissions.len()), (Some(tenant), 0));
         enter(&mut made, entered);
         assert_eq!(
             (made.tenant, made.permissions.len(), made.exp - made.iat),
