@@ -1,12 +1,13 @@
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
-use yard_authn::{AUDIENCE, Claims, PublicClaims, permissions_of};
+use yard_authn::{AUDIENCE, Claims, PublicClaims};
 use yard_fault::{Code, Fault};
 use yard_ids::{SessionId, TenantId};
 use yard_pg::{Actor, PlatformTx};
 
 use super::store::{self, Standing};
 use super::{Issuer, scope};
+use crate::rights::{self, Held};
 
 /// How long the token inside the platform lives.
 const LIFETIME: Duration = Duration::seconds(60);
@@ -22,9 +23,12 @@ impl Issuer {
         let shown = self.read_access(token, now)?;
         let mut tx = PlatformTx::begin(&self.0.pg, &Actor::service("auth")).await?;
         let standing = store::standing(&mut tx, shown.sid.uuid()).await?;
-        tx.commit().await?;
         let standing = standing.ok_or_else(|| Fault::new(Code::AuthSessionExpired))?;
-        let claims = claims(&standing, &shown, self.0.ids.uuid7(), now)?;
+        // Read after the standing, so that its time is not later than what they say.
+        let (tenant, person) = (standing.tenant_id, standing.principal_id);
+        let held = rights::held(&mut tx, Some(tenant), person, now).await?;
+        tx.commit().await?;
+        let claims = claims(&standing, &shown, &held, self.0.ids.uuid7(), now)?;
         let ends = OffsetDateTime::from_unix_timestamp(claims.exp)
             .map_err(|e| Fault::internal("time of an access token").with_source(e))?;
         Ok((self.0.keys.sign(&claims)?, ends))
@@ -35,6 +39,7 @@ impl Issuer {
 fn claims(
     standing: &Standing,
     shown: &PublicClaims,
+    held: &Held,
     jti: Uuid,
     now: OffsetDateTime,
 ) -> Result<Claims, Fault> {
@@ -42,11 +47,12 @@ fn claims(
     if standing.client_id != shown.client_id {
         return Err(Code::AuthTokenInvalid.into());
     }
-    let held = permissions_of(role);
     let granted = scope::abilities(shown.scope.split(' '));
-    let usable =
-        granted.filter(|ability| held.contains(ability) && scope::has(&standing.scopes, ability));
+    let usable = granted.filter(|ability| {
+        scope::has(&held.permissions, ability) && scope::has(&standing.scopes, ability)
+    });
     let ends = shown.exp.min(standing.expires_at.unix_timestamp());
+    let ends = held.until.map_or(ends, |until| ends.min(until.unix_timestamp()));
     Ok(Claims {
         iss: "auth".to_owned(),
         sub: format!("person:{}", standing.principal_id.as_hyphenated()),
@@ -70,6 +76,7 @@ fn claims(
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
+    use yard_authn::permissions_of;
 
     use super::*;
 
@@ -112,7 +119,18 @@ mod tests {
     }
 
     fn made(standing: &Standing, shown: &PublicClaims) -> Result<Claims, Code> {
-        claims(standing, shown, Uuid::nil(), NOW).map_err(|fault| fault.code())
+        made_until(standing, shown, None)
+    }
+
+    fn made_until(
+        standing: &Standing,
+        shown: &PublicClaims,
+        until: Option<OffsetDateTime>,
+    ) -> Result<Claims, Code> {
+        let role = standing.role.as_deref().unwrap_or_default();
+        let permissions = permissions_of(role).iter().map(|&name| name.to_owned()).collect();
+        let held = Held { permissions, until };
+        claims(standing, shown, &held, Uuid::nil(), NOW).map_err(|fault| fault.code())
     }
 
     #[test]
@@ -136,6 +154,9 @@ mod tests {
         let short = Standing { expires_at: NOW + Duration::seconds(3), ..standing() };
         let claims = made(&short, &shown("openid")).unwrap();
         assert_eq!(claims.exp - claims.iat, 3);
+        let until = Some(NOW + Duration::seconds(2));
+        let claims = made_until(&standing(), &shown("openid"), until).unwrap();
+        assert_eq!(claims.exp - claims.iat, 2, "or the next change of what the person holds");
     }
 
     #[test]
