@@ -112,6 +112,12 @@ impl Caller {
         self.0.as_ref().map_or(&[], |c| c.amr.as_slice())
     }
 
+    /// Whether the caller still has to show the second factor that the tenant requires.
+    #[must_use]
+    pub fn lacks_factor(&self) -> bool {
+        self.0.as_ref().is_some_and(|c| c.lacks_factor)
+    }
+
     /// What the caller may do.
     #[must_use]
     pub fn permissions(&self) -> &[String] {
@@ -127,12 +133,16 @@ impl Caller {
     /// Whether a policy lets this caller in.
     ///
     /// # Errors
-    /// `auth.required`, `auth.tenant_required`, `auth.session_required` or `auth.forbidden`.
+    /// `auth.required`, `auth.tenant_required`, `auth.session_required`,
+    /// `auth.second_factor_required` or `auth.forbidden`.
     pub fn admit(&self, policy: &Policy) -> Result<(), Fault> {
         if policy.scope() == Scope::Public {
             return Ok(());
         }
         let claims = self.0.as_ref().ok_or_else(|| Fault::new(Code::AuthRequired))?;
+        if claims.lacks_factor && !policy.before_second_factor {
+            return Err(Code::AuthSecondFactorRequired.into());
+        }
         let service = claims.sub.strip_prefix("service:");
         let allowed = match policy.scope() {
             Scope::Tenant => {

@@ -45,9 +45,12 @@ pub struct Claims {
     /// When the person last proved who they are, Unix seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auth_time: Option<i64>,
-    /// How (RFC 8176): `pwd`, `otp`, `pop`, `user`, `mfa`; `recovery` is ours.
+    /// How (RFC 8176): `pwd`, `otp`, `hwk`, `swk`, `user`, `mfa`; `recovery` is ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub amr: Vec<String>,
+    /// The tenant requires a second factor, and none was shown: good for getting one only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub lacks_factor: bool,
     /// The API token it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_token: Option<Uuid>,

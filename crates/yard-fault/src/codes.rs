@@ -47,6 +47,8 @@ codes! {
     RouteMethodNotAllowed = "route.method_not_allowed", MethodNotAllowed, "This address does not take this method.";
     AuthRequired = "auth.required", Unauthenticated, "Sign in first.";
     AuthInvalidCredentials = "auth.invalid_credentials", Unauthenticated, "E-mail, password or tenant is wrong.";
+    AuthFactorInvalid = "auth.factor_invalid", Unauthenticated, "The code or key was not accepted.";
+    AuthChallengeExpired = "auth.challenge_expired", Unauthenticated, "It took too long or too many tries; begin again.";
     AuthSessionExpired = "auth.session_expired", Unauthenticated, "The session has ended; sign in again.";
     AuthTokenInvalid = "auth.token_invalid", Unauthenticated, "The token is not valid.";
     AuthTokenRevoked = "auth.token_revoked", Unauthenticated, "What the token stands for has ended or changed.";
@@ -57,6 +59,7 @@ codes! {
     AuthForbidden = "auth.forbidden", Forbidden, "The permission for this is missing.";
     AuthTenantRequired = "auth.tenant_required", Forbidden, "This needs a session in a tenant.";
     AuthStepUpRequired = "auth.step_up_required", Forbidden, "Prove again who you are; the last time is too long ago for this.";
+    AuthSecondFactorRequired = "auth.second_factor_required", Forbidden, "The organization requires a second factor; enrol or show one first.";
     AuthCsrfFailed = "auth.csrf_failed", Forbidden, "The request did not come from this site's own pages.";
     AccessBanned = "access.banned", Forbidden, "Access from here is blocked for a while.";
     BanOwn = "ban.own", Invalid, "The ban would keep you out yourself.";

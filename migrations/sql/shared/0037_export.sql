@@ -2,7 +2,7 @@
 -- tables, and these functions read only, and only for the tenant that they are given (ADR 0029).
 set local role yard_owner;
 
--- Tables of the platform that hold tenants' rows. One that is not listed here is not exported: it may
+-- Tables of the platform that hold tenants' rows, those of later files as well. One that is not listed here is not exported: it may
 -- hold what nobody should carry away. An export's manifest names what it leaves out.
 create table platform.export_rules (
     relation text primary key,
@@ -28,6 +28,21 @@ insert into platform.export_rules (relation, exported, without, reason) values
     ('tenant_schemas', false, '{}', 'of the platform, not of the tenant'),
     ('tenant_closures', false, '{}', 'of the platform, not of the tenant'),
     ('tenant_exports', false, '{}', 'of the platform, not of the tenant'),
+    ('roles', true, '{}', ''),
+    ('departments', true, '{}', ''),
+    ('positions', true, '{}', ''),
+    ('position_roles', true, '{}', ''),
+    ('assignments', true, '{}', ''),
+    ('overrides', true, '{}', ''),
+    ('break_glass', true, '{session_id}', ''),
+    ('invitations', true, '{token_hash}', ''),
+    ('device_standing', true, '{}', ''),
+    ('oauth_clients', true, '{}', ''),
+    ('mails', false, '{}', 'signs people in'),
+    ('registrations', false, '{}', 'signs people in'),
+    ('challenges', false, '{}', 'signs people in'),
+    ('oauth_families', false, '{}', 'signs people in'),
+    ('oauth_codes', false, '{}', 'signs people in'),
     ('audit_heads', false, '{}', 'has an export of its own: yard audit export'),
     ('audit_events', false, '{}', 'has an export of its own: yard audit export'),
     ('audit_open', false, '{}', 'has an export of its own: yard audit export'),

@@ -50,6 +50,8 @@ pub struct Config {
     pub sessions: SessionsConfig,
     /// `[throttle]`
     pub throttle: ThrottleConfig,
+    /// `[factors]`
+    pub factors: FactorsConfig,
 }
 
 /// A listener.
@@ -276,6 +278,34 @@ pub struct ThrottleConfig {
     /// See `source_burst`.
     #[serde(with = "humantime_serde")]
     pub source_interval: Duration,
+    /// Codes of an authenticator app for one account from one address.
+    pub factor_burst: u32,
+    /// See `factor_burst`.
+    #[serde(with = "humantime_serde")]
+    pub factor_interval: Duration,
+    /// The same from everywhere but the owner's addresses.
+    pub factor_account_burst: u32,
+    /// See `factor_account_burst`.
+    #[serde(with = "humantime_serde")]
+    pub factor_account_interval: Duration,
+}
+
+/// Second factors.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FactorsConfig {
+    /// What authenticator apps show beside the account.
+    pub issuer: String,
+}
+
+impl FactorsConfig {
+    fn validate(&self) -> Result<(), ConfigError> {
+        let odd = |c: char| c.is_control() || c == ':';
+        if self.issuer.is_empty() || self.issuer.len() > 64 || self.issuer.contains(odd) {
+            return Err(ConfigError::new("factors.issuer", "has to be 1 to 64 bytes, no colon"));
+        }
+        Ok(())
+    }
 }
 
 impl ThrottleConfig {
@@ -284,6 +314,8 @@ impl ThrottleConfig {
             ("pair", self.pair_burst, self.pair_interval),
             ("account", self.account_burst, self.account_interval),
             ("source", self.source_burst, self.source_interval),
+            ("factor", self.factor_burst, self.factor_interval),
+            ("factor_account", self.factor_account_burst, self.factor_account_interval),
         ] {
             if !(1..=100_000).contains(&burst) {
                 let option = format!("throttle.{name}_burst");
@@ -309,6 +341,7 @@ impl ServiceConfig for Config {
         self.redis.resolve_url()?;
         self.nats.validate()?;
         self.throttle.validate()?;
+        self.factors.validate()?;
         self.keys.validate()?;
         self.issuer.url()?;
         self.audit.validate()?;
@@ -373,6 +406,8 @@ mod tests {
         }
         let short = refused(&complete().replace("\"400d\"", "\"7d\""));
         assert!(short.contains("audit.retention"), "{short}");
+        let colon = refused(&complete().replace("\"Switchyard\"", "\"a:b\""));
+        assert!(colon.contains("factors.issuer"), "{colon}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));
         assert!(unknown.contains("life"), "{unknown}");
     }

@@ -1,15 +1,17 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
-//! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
-//! `device_certificates`, `device_standing`, `revocation_list`, `revocations`, `signing_keys`,
-//! `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`, `bans`, `guard`, `roles`,
-//! `departments`, `positions`, `position_roles`, `assignments`, `overrides`, `break_glass` and the
-//! audit trail; nobody else writes them.
+//! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `totp_secrets`,
+//! `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
+//! `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`,
+//! `oauth_families`, `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`,
+//! `assignments`, `overrides`, `break_glass` and the audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
 //! - a sign-in for an account that does not exist costs the same and is answered the same as one
 //!   with a wrong password;
+//! - whoever has a second factor gets no session without it, and a code of one works once, also when
+//!   two race with it; that there is one shows after a right password only;
 //! - what ends a session (sign-out, expiry, a disabled person, a lost membership, a suspended
 //!   tenant) ends it at the next exchange, and no access token outlives its session or a minute;
 //! - a claim code signs one certificate, also when two devices race for it;
@@ -26,9 +28,11 @@
 
 mod audit;
 mod ca;
+mod challenges;
 mod config;
 mod devices;
 mod est;
+mod factors;
 mod feed;
 mod guard;
 mod http;
@@ -45,8 +49,9 @@ mod tenancy;
 mod tokens;
 
 pub use config::{
-    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, IssuerConfig, KeysConfig,
-    ListenConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig,
+    KeysConfig, ListenConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
+    ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -66,6 +71,7 @@ use yard_contracts::guard::v1::origin_service_server::OriginServiceServer;
 use yard_contracts::identity::v1::api_token_service_server::ApiTokenServiceServer;
 use yard_contracts::identity::v1::device_trust_service_server::DeviceTrustServiceServer;
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
+use yard_contracts::identity::v1::factor_service_server::FactorServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
 use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
@@ -79,6 +85,8 @@ use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
 use est::{Est, EstParts};
+use factors::Factors;
+use factors::grpc::FactorsGrpc;
 use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
@@ -89,7 +97,7 @@ use renewals::grpc::DeviceTrustGrpc;
 use renewals::{Renewals, Standing};
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
-use sessions::{Exchange, Login, LoginParts, Passwords, Throttle};
+use sessions::{Exchange, Login, LoginParts, Opener, Passwords, Throttle};
 use tokens::TokenExchange;
 use tokens::grpc::TokensGrpc;
 
@@ -117,6 +125,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let desk = audit::Desk::load(&config.audit, pg.clone(), sealer.clone(), &runtime)?;
     let trail = desk.start(&config.audit, &runtime, &nats);
     let auditor = Auditor::start(&runtime, trail.publish());
+    factors::start_upkeep(&pg, &sealer, &runtime).await?;
+    let factors = Factors { sealer: sealer.clone(), clock: runtime.clock() };
     let nudge = Nudge::default();
     let issuer_url = config.issuer.url()?;
     let parts = KeysParts {
@@ -153,13 +163,14 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         nudge: nudge.clone(),
     };
     let lifetime = config.sessions.lifetime.try_into().context("sessions.lifetime")?;
+    let opener = Opener { clock: runtime.clock(), ids: runtime.ids(), lifetime };
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
-        ids: runtime.ids(),
         passwords,
         throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
-        lifetime,
+        factors: factors.clone(),
+        opener,
     });
     let standing = Standing { pg: pg.clone(), nats: nats.clone() };
     let soft = runtime.shutdown().soft().clone();
@@ -178,6 +189,13 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         est::serve(&runtime, listener, &door, est)?;
     }
     let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
+    let own_factors = FactorsGrpc {
+        pg: pg.clone(),
+        ids: runtime.ids(),
+        factors,
+        issuer: config.factors.issuer,
+        nudge: nudge.clone(),
+    };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
     let issuer = Issuer::new(IssuerParts {
@@ -217,7 +235,10 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         .add_service(keys)
         .add_service(devices)
         .add_service(audit.max_decoding_message_size(LARGEST_REQUEST))
-        .add_service(api_tokens);
+        .add_service(api_tokens)
+        .add_service(
+            FactorServiceServer::new(own_factors).max_decoding_message_size(LARGEST_REQUEST),
+        );
     let routes = tenancy::serve(routes, &pg, &runtime);
     let routes = rights::serve(routes, &pg, &told, &runtime);
     let routes = add_guard(routes, guarding);

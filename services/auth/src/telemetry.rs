@@ -7,6 +7,11 @@ pub(crate) fn login(outcome: &'static str) {
     metrics::counter!("yard_auth_logins_total", "outcome" => outcome).increment(1);
 }
 
+/// Whether a second factor was taken.
+pub(crate) fn factor(kind: &'static str, outcome: &'static str) {
+    metrics::counter!("yard_auth_factors_total", "kind" => kind, "outcome" => outcome).increment(1);
+}
+
 /// Shared login limits could not be asked, so this process counted an attempt by itself.
 pub(crate) fn throttle_unavailable() {
     metrics::counter!("yard_auth_throttle_unavailable_total").increment(1);

@@ -86,7 +86,11 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
             publish(args, &auth::measure(workspace, !args.debug)?);
             return Ok(());
         }
-        Name::Ingest | Name::Writer | Name::Audit | Name::Tenants | Name::Limits => {}
+        Name::Tenants => {
+            publish(args, &tenants::measure(workspace, args)?);
+            return Ok(());
+        }
+        Name::Ingest | Name::Writer | Name::Audit | Name::Limits => {}
     }
     let interrupt = Interrupt::install()?;
     let progress = &mut |line: &str| say::note(format!("    {line}"));
@@ -107,10 +111,11 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
     let mut platform = Platform::start(workspace, &tools, &settings, &interrupt)?;
     let measured = match args.name {
         Name::Ingest => ingest::measure(workspace, &mut platform, args, &interrupt),
-        Name::Tenants => tenants::measure(workspace, &mut platform, args),
         Name::Writer => writer::measure(workspace, &mut platform, args, &interrupt),
         Name::Audit => audit::measure(workspace, &mut platform, args, &interrupt),
-        Name::Revocation | Name::Broker | Name::Auth => unreachable!("measured above"),
+        Name::Revocation | Name::Broker | Name::Auth | Name::Tenants => {
+            unreachable!("measured above")
+        }
         Name::Limits => limits::measure(workspace, &mut platform, args, &interrupt),
     };
     platform.stop();

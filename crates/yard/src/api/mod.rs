@@ -9,7 +9,7 @@ pub use client::Api;
 pub use problem::Problem;
 pub use sse::{Event, EventStream};
 pub use types::{
-    Ban, BanPage, Certificate, ClaimCode, Command, CommandEvent, CommandKind, Contract,
+    Ban, BanPage, Certificate, Challenge, ClaimCode, Command, CommandEvent, CommandKind, Contract,
     ContractDraft, ContractPage, Device, DeviceDraft, DevicePage, Enrolled, LoginAnswer,
     Maintenance, Me, Metric, Origin, PresenceCounts, QuarantinedDevice, Reading, ReadingPage,
     Renewed, SequenceGap, SequenceReport,

@@ -28,7 +28,19 @@ pub struct LoginAnswer {
     pub me: Me,
     #[serde(default)]
     pub expires_at: Option<String>,
+    /// Empty with a challenge.
+    #[serde(default)]
     pub session_token: String,
+    #[serde(default)]
+    pub challenge: Option<Challenge>,
+}
+
+/// A second factor is asked for.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Challenge {
+    pub challenge_token: String,
+    #[serde(default)]
+    pub factors: Vec<String>,
 }
 
 /// A registered device.

@@ -82,6 +82,9 @@ fn access(route: &Route) -> Value {
     if policy.max_auth_age_seconds > 0 {
         access["max_auth_age_seconds"] = json!(policy.max_auth_age_seconds);
     }
+    if policy.before_second_factor {
+        access["before_second_factor"] = json!(true);
+    }
     access
 }
 

@@ -1,4 +1,5 @@
-//! `yard-set-session: <token>;<seconds>` of any answer becomes a `Set-Cookie`.
+//! `yard-set-session: <token>;<seconds>` of any answer becomes a `Set-Cookie`; `yard-session-changed`
+//! has the session looked at anew.
 
 use http::HeaderValue;
 use tonic::metadata::MetadataMap;
@@ -9,6 +10,14 @@ use super::credential::is_session_token;
 
 /// Response metadata by which auth hands out or ends a browser's session.
 const SET_SESSION: &str = "yard-set-session";
+
+/// Response metadata by which auth says that a session is not what it was.
+const SESSION_CHANGED: &str = "yard-session-changed";
+
+/// Whether what is remembered of the session that asked is out of date.
+pub(crate) fn changed(metadata: &MetadataMap) -> bool {
+    metadata.contains_key(SET_SESSION) || metadata.contains_key(SESSION_CHANGED)
+}
 
 /// The cookie that an answer asks for, if any. No seconds left means that it ends.
 pub(crate) fn of_metadata(metadata: &MetadataMap) -> Result<Option<HeaderValue>, Fault> {

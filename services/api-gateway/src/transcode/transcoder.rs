@@ -215,8 +215,10 @@ impl Transcoder {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         if let Some(cookie) = session::cookie::of_metadata(answer.metadata())? {
-            self.sessions.forget(credential);
             headers.append(header::SET_COOKIE, cookie);
+        }
+        if session::cookie::changed(answer.metadata()) {
+            self.sessions.forget(credential);
         }
         Ok(response)
     }

@@ -8,6 +8,7 @@ use yard_pg::{Actor, PlatformTx};
 use super::store::{self, Standing};
 use super::{Issuer, scope};
 use crate::rights::{self, Held};
+use crate::sessions::lacks_factor;
 
 /// How long the token inside the platform lives.
 const LIFETIME: Duration = Duration::seconds(60);
@@ -25,10 +26,10 @@ impl Issuer {
         let standing = store::standing(&mut tx, shown.sid.uuid()).await?;
         let standing = standing.ok_or_else(|| Fault::new(Code::AuthSessionExpired))?;
         // Read after the standing, so that its time is not later than what they say.
-        let (tenant, person) = (standing.tenant_id, standing.principal_id);
-        let held = rights::held(&mut tx, Some(tenant), person, now).await?;
+        let (tenant, person) = (Some(standing.tenant_id), standing.principal_id);
+        let held = rights::held(&mut tx, tenant, person, now).await?;
         tx.commit().await?;
-        let claims = claims(&standing, &shown, &held, self.0.ids.uuid7(), now)?;
+        let claims = claims(&standing, &held, &shown, self.0.ids.uuid7(), now)?;
         let ends = OffsetDateTime::from_unix_timestamp(claims.exp)
             .map_err(|e| Fault::internal("time of an access token").with_source(e))?;
         Ok((self.0.keys.sign(&claims)?, ends))
@@ -38,8 +39,8 @@ impl Issuer {
 /// What the client may do now: what it was granted, as far as the person holds it.
 fn claims(
     standing: &Standing,
-    shown: &PublicClaims,
     held: &Held,
+    shown: &PublicClaims,
     jti: Uuid,
     now: OffsetDateTime,
 ) -> Result<Claims, Fault> {
@@ -47,12 +48,14 @@ fn claims(
     if standing.client_id != shown.client_id {
         return Err(Code::AuthTokenInvalid.into());
     }
+    if lacks_factor(standing.second_factor_required, &standing.amr) {
+        return Err(Code::AuthSecondFactorRequired.into());
+    }
+    let holds = |ability: &str| held.permissions.iter().any(|permission| permission == ability);
     let granted = scope::abilities(shown.scope.split(' '));
-    let usable = granted.filter(|ability| {
-        scope::has(&held.permissions, ability) && scope::has(&standing.scopes, ability)
-    });
-    let ends = shown.exp.min(standing.expires_at.unix_timestamp());
-    let ends = held.until.map_or(ends, |until| ends.min(until.unix_timestamp()));
+    let usable = granted.filter(|ability| holds(ability) && scope::has(&standing.scopes, ability));
+    let ends = held.until.map_or(standing.expires_at, |until| standing.expires_at.min(until));
+    let ends = shown.exp.min(ends.unix_timestamp());
     Ok(Claims {
         iss: "auth".to_owned(),
         sub: format!("person:{}", standing.principal_id.as_hyphenated()),
@@ -97,6 +100,7 @@ mod tests {
             client_deleted_at: None,
             tenant_state: "ready".to_owned(),
             role: Some("owner".to_owned()),
+            second_factor_required: false,
             email: String::new(),
             display_name: String::new(),
             read_ms: 1,
@@ -119,18 +123,10 @@ mod tests {
     }
 
     fn made(standing: &Standing, shown: &PublicClaims) -> Result<Claims, Code> {
-        made_until(standing, shown, None)
-    }
-
-    fn made_until(
-        standing: &Standing,
-        shown: &PublicClaims,
-        until: Option<OffsetDateTime>,
-    ) -> Result<Claims, Code> {
         let role = standing.role.as_deref().unwrap_or_default();
-        let permissions = permissions_of(role).iter().map(|&name| name.to_owned()).collect();
-        let held = Held { permissions, until };
-        claims(standing, shown, &held, Uuid::nil(), NOW).map_err(|fault| fault.code())
+        let permissions = permissions_of(role).iter().map(|&p| p.to_owned()).collect();
+        let held = Held { permissions, until: None };
+        claims(standing, &held, shown, Uuid::nil(), NOW).map_err(|fault| fault.code())
     }
 
     #[test]
@@ -154,9 +150,22 @@ mod tests {
         let short = Standing { expires_at: NOW + Duration::seconds(3), ..standing() };
         let claims = made(&short, &shown("openid")).unwrap();
         assert_eq!(claims.exp - claims.iat, 3);
-        let until = Some(NOW + Duration::seconds(2));
-        let claims = made_until(&standing(), &shown("openid"), until).unwrap();
-        assert_eq!(claims.exp - claims.iat, 2, "or the next change of what the person holds");
+    }
+
+    #[test]
+    fn grant_without_the_second_factor_that_its_tenant_requires_is_refused() {
+        let strict = Standing { second_factor_required: true, ..standing() };
+        let refused = made(&strict, &shown("openid")).err();
+        assert_eq!(refused, Some(Code::AuthSecondFactorRequired));
+        let amr = ["pwd", "otp", "mfa"].map(str::to_owned).to_vec();
+        assert!(made(&Standing { amr, ..strict }, &shown("openid")).is_ok());
+    }
+
+    #[test]
+    fn token_inside_ends_when_what_the_person_holds_changes() {
+        let held = Held { permissions: Vec::new(), until: Some(NOW + Duration::seconds(5)) };
+        let claims = claims(&standing(), &held, &shown("openid"), Uuid::nil(), NOW).unwrap();
+        assert_eq!(claims.exp - claims.iat, 5);
     }
 
     #[test]

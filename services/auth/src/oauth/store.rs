@@ -76,6 +76,7 @@ pub(super) struct Standing {
     pub(super) client_deleted_at: Option<OffsetDateTime>,
     pub(super) tenant_state: String,
     pub(super) role: Option<String>,
+    pub(super) second_factor_required: bool,
     pub(super) email: String,
     pub(super) display_name: String,
     /// Not later than what is read here was true, by the database's clock.
@@ -178,8 +179,8 @@ pub(super) async fn insert_family(
 ) -> Result<(), PgError> {
     sqlx::query(
         "insert into platform.sessions \
-           (id, token_hash, principal_id, tenant_id, created_at, expires_at) \
-         values ($1, $2, $3, $4, $5, $6)",
+           (id, token_hash, principal_id, tenant_id, created_at, expires_at, auth_time, amr) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
     )
     .bind(family.session_id)
     .bind(family.session_hash.as_slice())
@@ -187,6 +188,8 @@ pub(super) async fn insert_family(
     .bind(family.code.tenant_id)
     .bind(family.created_at)
     .bind(family.expires_at)
+    .bind(family.code.auth_time)
+    .bind(&family.code.amr)
     .execute(&mut **tx)
     .await?;
     sqlx::query(
@@ -250,8 +253,8 @@ pub(super) async fn standing(
     let row = sqlx::query_as(
         "select s.id as session_id, s.principal_id, f.tenant_id, f.client_id, f.scopes, \
            f.auth_time, f.amr, s.expires_at, s.revoked_at, pr.disabled_at, \
-           c.deleted_at as client_deleted_at, t.state as tenant_state, m.role, p.email, \
-           pr.display_name, \
+           c.deleted_at as client_deleted_at, t.state as tenant_state, m.role, \
+           t.second_factor_required, p.email, pr.display_name, \
            floor(extract(epoch from statement_timestamp()) * 1000)::bigint as read_ms \
          from platform.oauth_families f \
          join platform.sessions s on s.id = f.session_id \

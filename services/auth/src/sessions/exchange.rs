@@ -9,6 +9,7 @@ use yard_pg::{Actor, Pg, PlatformTx};
 
 use super::SessionToken;
 use super::store::{self, Standing};
+use crate::factors::MULTI_FACTOR;
 use crate::keys::Keys;
 use crate::rights::{self, BREAK_GLASS, Entered, Held};
 
@@ -80,6 +81,8 @@ fn claims(
         (Some(_), Some("suspended")) => return Err(Code::TenantSuspended.into()),
         _ => return Err(expired()),
     };
+    let lacks_factor = lacks_factor(standing.second_factor_required, &standing.amr);
+    let permissions = if lacks_factor { Vec::new() } else { held.permissions };
     Ok(Claims {
         iss: "auth".to_owned(),
         sub: format!("person:{}", standing.principal_id.as_hyphenated()),
@@ -89,12 +92,12 @@ fn claims(
         jti,
         tenant: standing.tenant_id.map(TenantId::from_uuid),
         role: role.to_owned(),
-        permissions: held.permissions,
+        permissions,
         sid: Some(SessionId::from_uuid(standing.id)),
         issued_ms: standing.read_ms,
-        // A session begins with a password and proves nothing anew later.
-        auth_time: Some(standing.created_at.unix_timestamp()),
-        amr: vec!["pwd".to_owned()],
+        auth_time: Some(standing.auth_time.unix_timestamp()),
+        amr: standing.amr.clone(),
+        lacks_factor,
         ends: Some(standing.expires_at.unix_timestamp()),
         ..Claims::default()
     })
@@ -107,6 +110,11 @@ fn enter(claims: &mut Claims, entered: Entered) {
     claims.permissions = entered.permissions;
     claims.exp = claims.exp.min(entered.until.unix_timestamp());
     claims.break_glass = Some(entered.id);
+}
+
+/// Whether a session was opened with less than its tenant asks for.
+pub(crate) fn lacks_factor(required: bool, amr: &[String]) -> bool {
+    required && !amr.iter().any(|mark| mark == MULTI_FACTOR)
 }
 
 #[cfg(test)]
@@ -123,13 +131,15 @@ mod tests {
             id: Uuid::from_u128(1),
             principal_id: Uuid::from_u128(2),
             tenant_id: Some(Uuid::from_u128(3)),
-            created_at: NOW,
             expires_at: NOW + Duration::hours(1),
             revoked_at: None,
             disabled_at: None,
             system_administrator: false,
             tenant_state: Some("ready".to_owned()),
             role: Some("operator".to_owned()),
+            auth_time: NOW - Duration::minutes(3),
+            amr: vec!["pwd".to_owned()],
+            second_factor_required: false,
             read_ms: 1,
         }
     }
@@ -149,6 +159,25 @@ mod tests {
         assert_eq!(made.exp - made.iat, 60);
         assert_eq!(made.permissions, permissions_of("operator"));
         assert_eq!(made.tenant, Some(TenantId::from_uuid(Uuid::from_u128(3))));
+    }
+
+    #[test]
+    fn claims_say_when_and_how_the_person_proved_themselves() {
+        let made = claims(&member(), held("operator"), Uuid::nil(), NOW).unwrap();
+        assert_eq!(made.auth_time, Some((NOW - Duration::minutes(3)).unix_timestamp()));
+        assert_eq!((made.amr, made.lacks_factor), (vec!["pwd".to_owned()], false));
+    }
+
+    #[test]
+    fn session_without_the_required_factor_holds_no_permissions() {
+        let without = Standing { second_factor_required: true, ..member() };
+        let made = claims(&without, held("operator"), Uuid::nil(), NOW).unwrap();
+        assert!(made.lacks_factor && made.permissions.is_empty());
+        let amr = ["pwd", "otp", "mfa"].map(str::to_owned).to_vec();
+        let made =
+            claims(&Standing { amr, ..without }, held("operator"), Uuid::nil(), NOW).unwrap();
+        assert!(!made.lacks_factor);
+        assert_eq!(made.permissions, permissions_of("operator"));
     }
 
     #[test]

@@ -1,29 +1,30 @@
-use std::net::IpAddr;
-
 use time::Duration;
-use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, async_trait};
 use yard_authn::{Call, Caller, RpcResult as _};
 use yard_contracts::identity::v1::session_service_server::SessionService;
 use yard_contracts::identity::v1::{
-    ExchangeSessionRequest, ExchangeSessionResponse, GetMeRequest, LoginRequest, LoginResponse,
-    LogoutRequest, LogoutResponse, Me, SessionDelivery,
+    CompleteLoginRequest, ExchangeSessionRequest, ExchangeSessionResponse, GetMeRequest,
+    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, Me, SessionDelivery,
+    SignInChallenge,
 };
 use yard_contracts::values::timestamp;
-use yard_fault::Fault;
+use yard_fault::{Code, Fault};
 use yard_ids::{PrincipalId, TenantId};
 use yard_pg::{Actor, PlatformTx};
 
-use super::login::{Credentials, Opened, Place};
-use super::{Exchange, Login, store};
+use super::complete::Completion;
+use super::exchange::lacks_factor;
+use super::login::{Challenged, Credentials, Opened, Place, SignIn};
+use super::{Client, Exchange, Login, store};
+use crate::challenges::ChallengeToken;
+use crate::factors::Proof;
 use crate::feed::Nudge;
 use crate::oauth::Issuer;
 use crate::rights::{self, Held};
 use crate::telemetry;
 use crate::tokens::{TokenExchange, is_api_token};
 
-/// Request metadata by which the gateway tells the client's address.
-const CLIENT_ADDRESS: &str = "yard-client-ip";
 /// Response metadata that the gateway turns into a cookie: `<token>;<max-age in seconds>`.
 const SET_SESSION: &str = "yard-set-session";
 
@@ -44,8 +45,17 @@ impl SessionService for SessionsGrpc {
         request: Request<LoginRequest>,
     ) -> Result<Response<LoginResponse>, Status> {
         let call = Call::of(&request);
-        let source = client_address(request.metadata());
-        self.sign_in(request.into_inner(), source, &call).await
+        let client = Client::of(request.metadata());
+        self.sign_in(request.into_inner(), client, &call).await
+    }
+
+    async fn complete_login(
+        &self,
+        request: Request<CompleteLoginRequest>,
+    ) -> Result<Response<LoginResponse>, Status> {
+        let call = Call::of(&request);
+        let client = Client::of(request.metadata());
+        self.finish_sign_in(request.into_inner(), client, &call).await
     }
 
     async fn logout(
@@ -93,24 +103,48 @@ impl SessionsGrpc {
     async fn sign_in(
         &self,
         request: LoginRequest,
-        source: Option<IpAddr>,
+        client: Client,
         call: &Call,
     ) -> Result<Response<LoginResponse>, Status> {
-        let by_token = match SessionDelivery::try_from(request.delivery) {
-            Ok(SessionDelivery::Token) => Ok(true),
-            Ok(SessionDelivery::Cookie | SessionDelivery::Unspecified) => Ok(false),
-            Err(_unknown) => {
-                Err(Fault::invalid("delivery is not one of ours").with_pointer("/delivery"))
-            }
-        };
-        let opened = async {
-            let by_token = by_token?;
+        call.note(|notes| notes.sign_in = true);
+        let done = async {
+            let by_token = by_token(request.delivery)?;
             let LoginRequest { email, password, tenant, .. } = request;
-            let credentials = Credentials::new(&email, password, tenant, source)?;
+            let credentials = Credentials::new(&email, password, tenant, client)?;
             Ok((by_token, self.login.login(credentials, call).await?))
         };
+        match done.await.rpc(call, "sign in")?.into_inner() {
+            (_, SignIn::Challenged(challenged)) => Ok(Response::new(asked(&challenged))),
+            (by_token, SignIn::Opened(opened)) => self.hand_out(*opened, by_token, call).await,
+        }
+    }
+
+    async fn finish_sign_in(
+        &self,
+        request: CompleteLoginRequest,
+        client: Client,
+        call: &Call,
+    ) -> Result<Response<LoginResponse>, Status> {
         call.note(|notes| notes.sign_in = true);
-        let (by_token, opened) = opened.await.rpc(call, "sign in")?.into_inner();
+        let done = async {
+            let by_token = by_token(request.delivery)?;
+            let challenge = ChallengeToken::parse(&request.challenge_token)?;
+            let proof = Proof::of(request.totp_code, request.recovery_code)?;
+            let proof = proof.ok_or_else(|| Fault::new(Code::AuthFactorInvalid))?;
+            let completion = Completion { challenge, proof, client };
+            Ok((by_token, self.login.complete(completion, call).await?))
+        };
+        let (by_token, opened) = done.await.rpc(call, "finish a sign-in")?.into_inner();
+        self.hand_out(opened, by_token, call).await
+    }
+
+    /// Gives the client its session, the way it asked for.
+    async fn hand_out(
+        &self,
+        opened: Opened,
+        by_token: bool,
+        call: &Call,
+    ) -> Result<Response<LoginResponse>, Status> {
         note_opened(call, &opened);
         let held = self.held(&opened).await.rpc(call, "sign in")?.into_inner();
         let token = opened.token.expose().to_owned();
@@ -119,6 +153,7 @@ impl SessionsGrpc {
             expires_at: Some(timestamp(opened.expires_at)),
             me: Some(me_of(opened, held)),
             session_token: if by_token { token } else { String::new() },
+            challenge: None,
         });
         if !by_token {
             set_session(&mut response, &cookie);
@@ -169,8 +204,29 @@ impl SessionsGrpc {
             tenant_name: names.name.unwrap_or_default(),
             role: caller.role().to_owned(),
             permissions: caller.permissions().to_vec(),
+            second_factor_missing: caller.lacks_factor(),
         })
     }
+}
+
+fn by_token(delivery: i32) -> Result<bool, Fault> {
+    match SessionDelivery::try_from(delivery) {
+        Ok(SessionDelivery::Token) => Ok(true),
+        Ok(SessionDelivery::Cookie | SessionDelivery::Unspecified) => Ok(false),
+        Err(_unknown) => {
+            Err(Fault::invalid("delivery is not one of ours").with_pointer("/delivery"))
+        }
+    }
+}
+
+fn asked(challenged: &Challenged) -> LoginResponse {
+    let kinds = challenged.enrolled.kinds();
+    let challenge = SignInChallenge {
+        challenge_token: challenged.token.expose().to_owned(),
+        expires_at: Some(timestamp(challenged.expires_at)),
+        factors: kinds.into_iter().map(Into::into).collect(),
+    };
+    LoginResponse { challenge: Some(challenge), ..LoginResponse::default() }
 }
 
 /// Tells the audit trail who signed in, and where.
@@ -188,6 +244,8 @@ fn note_opened(call: &Call, opened: &Opened) {
 
 fn me_of(opened: Opened, held: Held) -> Me {
     let role = opened.place.role().to_owned();
+    let missing = lacks_factor(opened.place.requires_factor(), &opened.amr);
+    let permissions = if missing { Vec::new() } else { held.permissions };
     let (tenant_id, tenant_slug, tenant_name) = match opened.place {
         Place::Tenant(m) => (m.tenant_id.as_hyphenated().to_string(), m.slug, m.name),
         Place::Platform => Default::default(),
@@ -199,13 +257,10 @@ fn me_of(opened: Opened, held: Held) -> Me {
         tenant_id,
         tenant_slug,
         tenant_name,
-        permissions: held.permissions,
+        permissions,
         role,
+        second_factor_missing: missing,
     }
-}
-
-fn client_address(metadata: &MetadataMap) -> Option<IpAddr> {
-    metadata.get(CLIENT_ADDRESS)?.to_str().ok()?.parse().ok()
 }
 
 fn set_session<T>(response: &mut Response<T>, value: &str) {

@@ -1,33 +1,35 @@
-use std::net::IpAddr;
 use std::sync::Arc;
 
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
+use uuid::Uuid;
 use yard_authn::{Call, password};
 use yard_fault::{Code, Fault};
-use yard_ids::{Clock, IdSource, PrincipalId, TenantId};
+use yard_ids::{Clock, PrincipalId, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
 
 use super::exchange::SYSTEM_ADMINISTRATOR;
-use super::store::{self, Account, Membership, NewSession};
+use super::store::{self, Account, Membership};
 use super::throttle::Attempt;
-use super::{Passwords, SessionToken, Throttle};
+use super::{Client, Opener, Opening, Passwords, SessionToken, Throttle};
+use crate::challenges::{self, Begun, ChallengeToken, Purpose};
+use crate::factors::{self, Enrolled, Factors};
 use crate::telemetry;
 
 const LONGEST_EMAIL: usize = 254;
 const LONGEST_SLUG: usize = 63;
 
-/// Opens sessions for those who know a password.
+/// Opens sessions for those who know a password and, if they have one, show a second factor.
 #[derive(Clone)]
-pub(crate) struct Login(Arc<LoginParts>);
+pub(crate) struct Login(pub(super) Arc<LoginParts>);
 
 /// What [`Login`] works with.
 pub(crate) struct LoginParts {
     pub(crate) pg: Pg,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) passwords: Passwords,
     pub(crate) throttle: Throttle,
-    pub(crate) lifetime: Duration,
+    pub(crate) factors: Factors,
+    pub(crate) opener: Opener,
 }
 
 /// What someone offers to sign in with, checked for form only.
@@ -35,7 +37,20 @@ pub(super) struct Credentials {
     email: String,
     password: String,
     tenant: Option<String>,
-    source: Option<IpAddr>,
+    client: Client,
+}
+
+/// What a right password leads to.
+pub(super) enum SignIn {
+    Opened(Box<Opened>),
+    Challenged(Challenged),
+}
+
+/// A second factor has to be shown.
+pub(super) struct Challenged {
+    pub(super) token: ChallengeToken,
+    pub(super) expires_at: OffsetDateTime,
+    pub(super) enrolled: Enrolled,
 }
 
 /// A new session.
@@ -44,6 +59,7 @@ pub(super) struct Opened {
     pub(super) expires_at: OffsetDateTime,
     pub(super) account: Account,
     pub(super) place: Place,
+    pub(super) amr: Vec<String>,
 }
 
 /// Where a session is: in a tenant, or on the platform.
@@ -60,6 +76,20 @@ impl Place {
             Self::Platform => SYSTEM_ADMINISTRATOR,
         }
     }
+
+    pub(super) const fn tenant(&self) -> Option<Uuid> {
+        match self {
+            Self::Tenant(membership) => Some(membership.tenant_id),
+            Self::Platform => None,
+        }
+    }
+
+    pub(super) const fn requires_factor(&self) -> bool {
+        match self {
+            Self::Tenant(membership) => membership.second_factor_required,
+            Self::Platform => false,
+        }
+    }
 }
 
 impl Credentials {
@@ -68,7 +98,7 @@ impl Credentials {
         email: &str,
         password: String,
         tenant: String,
-        source: Option<IpAddr>,
+        client: Client,
     ) -> Result<Self, Fault> {
         let wrong = |field: &str, problem: &str| {
             Err(Fault::invalid(format!("{field} {problem}")).with_pointer(format!("/{field}")))
@@ -86,7 +116,7 @@ impl Credentials {
             return wrong("tenant", "has to be a slug of lower-case letters, digits and hyphens");
         }
         let tenant = (!tenant.is_empty()).then_some(tenant);
-        Ok(Self { email, password, tenant, source })
+        Ok(Self { email, password, tenant, client })
     }
 }
 
@@ -95,8 +125,9 @@ impl Login {
         Self(Arc::new(parts))
     }
 
-    /// Checks the credentials and opens a session. An unknown e-mail, a wrong password, a disabled
-    /// person and a tenant that is not theirs get the same answer after the same work.
+    /// Checks the credentials, and opens a session unless a second factor is enrolled. An unknown
+    /// e-mail, a wrong password, a disabled person and a tenant that is not theirs get the same
+    /// answer after the same work; that there is a second factor shows after a right password only.
     ///
     /// # Errors
     /// `auth.invalid_credentials`, `auth.throttled`; only after a right password
@@ -105,24 +136,19 @@ impl Login {
         &self,
         credentials: Credentials,
         call: &Call,
-    ) -> Result<Opened, Fault> {
+    ) -> Result<SignIn, Fault> {
         let done = self.attempt(credentials, call).await;
         telemetry::login(match &done {
-            Ok(_) => "opened",
-            Err(fault) => match fault.code() {
-                Code::AuthInvalidCredentials => "invalid",
-                Code::AuthThrottled => "throttled",
-                Code::TenantSuspended => "suspended",
-                Code::RequestInvalid => "tenant_missing",
-                _ => "failed",
-            },
+            Ok(SignIn::Opened(_)) => "opened",
+            Ok(SignIn::Challenged(_)) => "challenged",
+            Err(fault) => outcome(fault.code()),
         });
         done
     }
 
-    async fn attempt(&self, credentials: Credentials, call: &Call) -> Result<Opened, Fault> {
-        let Credentials { email, password, tenant, source } = credentials;
-        let attempt = Attempt::new(&email, source);
+    async fn attempt(&self, credentials: Credentials, call: &Call) -> Result<SignIn, Fault> {
+        let Credentials { email, password, tenant, client } = credentials;
+        let attempt = Attempt::new(&email, client.source());
         self.0.throttle.admit(&attempt).await?;
         let (account, memberships) = self.find(&email).await?;
         note_attempt(call, account.as_ref(), &memberships, tenant.as_deref());
@@ -131,8 +157,36 @@ impl Login {
         let account = account.filter(|account| right && account.disabled_at.is_none());
         let account = account.ok_or_else(|| Fault::new(Code::AuthInvalidCredentials))?;
         let place = choose(account.system_administrator, memberships, tenant.as_deref())?;
+        let mut tx = PlatformTx::begin(&self.0.pg, &Actor::person(account.principal_id)).await?;
+        let enrolled = factors::enrolled(&mut tx, account.principal_id).await?;
+        if enrolled.any() {
+            // The password alone makes no address one of the owner's, nor its count new.
+            let challenged = self.challenge(&mut tx, &account, &place, enrolled).await?;
+            tx.commit().await?;
+            return Ok(SignIn::Challenged(challenged));
+        }
+        let amr = vec!["pwd".to_owned()];
+        let opened = self.open(&mut tx, account, place, amr, &client).await?;
+        tx.commit().await?;
         self.0.throttle.passed(&attempt).await;
-        self.open(account, place).await
+        Ok(SignIn::Opened(Box::new(opened)))
+    }
+
+    async fn challenge(
+        &self,
+        tx: &mut PlatformTx,
+        account: &Account,
+        place: &Place,
+        enrolled: Enrolled,
+    ) -> Result<Challenged, Fault> {
+        let begun = Begun {
+            purpose: Purpose::SecondFactor,
+            person: Some(account.principal_id),
+            tenant: place.tenant(),
+            amr: &["pwd"],
+        };
+        let (token, expires_at) = challenges::begin(tx, &begun, self.0.clock.now()).await?;
+        Ok(Challenged { token, expires_at, enrolled })
     }
 
     async fn find(&self, email: &str) -> Result<(Option<Account>, Vec<Membership>), Fault> {
@@ -143,24 +197,37 @@ impl Login {
         Ok((account, memberships))
     }
 
-    async fn open(&self, account: Account, place: Place) -> Result<Opened, Fault> {
-        let token = SessionToken::generate()?;
-        let now = self.0.clock.now();
-        let session = NewSession {
-            id: self.0.ids.uuid7(),
-            token_hash: token.hash(),
-            principal_id: account.principal_id,
-            tenant_id: match &place {
-                Place::Tenant(membership) => Some(membership.tenant_id),
-                Place::Platform => None,
-            },
-            created_at: now,
-            expires_at: now + self.0.lifetime,
+    pub(super) async fn open(
+        &self,
+        tx: &mut PlatformTx,
+        account: Account,
+        place: Place,
+        amr: Vec<String>,
+        client: &Client,
+    ) -> Result<Opened, Fault> {
+        let opening = Opening {
+            person: account.principal_id,
+            tenant: place.tenant(),
+            auth_time: self.0.clock.now(),
+            amr: &amr,
+            ends: None,
+            client,
         };
-        let mut tx = PlatformTx::begin(&self.0.pg, &Actor::person(account.principal_id)).await?;
-        store::insert(&mut tx, &session).await?;
-        tx.commit().await?;
-        Ok(Opened { token, expires_at: session.expires_at, account, place })
+        let opened = self.0.opener.open(tx, &opening).await?;
+        Ok(Opened { token: opened.token, expires_at: opened.expires_at, account, place, amr })
+    }
+}
+
+/// How a sign-in ended, as counted.
+pub(super) const fn outcome(code: Code) -> &'static str {
+    match code {
+        Code::AuthInvalidCredentials => "invalid",
+        Code::AuthFactorInvalid => "factor_invalid",
+        Code::AuthChallengeExpired => "challenge_expired",
+        Code::AuthThrottled => "throttled",
+        Code::TenantSuspended => "suspended",
+        Code::RequestInvalid => "tenant_missing",
+        _ => "failed",
     }
 }
 
@@ -188,7 +255,7 @@ fn note_attempt(
 }
 
 /// Which place the session shall be in.
-fn choose(
+pub(super) fn choose(
     system_administrator: bool,
     memberships: Vec<Membership>,
     wanted: Option<&str>,
@@ -212,8 +279,6 @@ fn choose(
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-
     use super::*;
 
     fn in_tenant(slug: &str, state: &str) -> Membership {
@@ -223,6 +288,7 @@ mod tests {
             name: slug.to_owned(),
             state: state.to_owned(),
             role: "viewer".to_owned(),
+            second_factor_required: false,
         }
     }
 
@@ -255,7 +321,8 @@ mod tests {
     #[test]
     fn credentials_out_of_bounds_are_refused_before_any_work() {
         let pointer = |email: &str, password: &str, tenant: &str| {
-            let made = Credentials::new(email, password.to_owned(), tenant.to_owned(), None);
+            let made =
+                Credentials::new(email, password.to_owned(), tenant.to_owned(), Client::default());
             made.err().and_then(|fault| fault.pointer().map(str::to_owned)).unwrap_or_default()
         };
         assert_eq!(pointer(" Ann@Example.org ", "x", ""), "");

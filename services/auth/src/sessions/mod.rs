@@ -3,16 +3,22 @@
 //! The session token is opaque and lives with the client; only its hash is stored. It is good for
 //! one thing: to be exchanged, by the gateway, for an access token of a minute.
 
+mod client;
+mod complete;
 mod exchange;
 pub(crate) mod grpc;
 mod login;
+mod open;
 mod passwords;
 mod store;
 mod throttle;
 
-pub(crate) use exchange::Exchange;
+pub(crate) use client::Client;
+pub(crate) use exchange::{Exchange, lacks_factor};
 pub(crate) use login::{Login, LoginParts};
+pub(crate) use open::{Opener, Opening};
 pub(crate) use passwords::Passwords;
+pub(crate) use store::{end_others, mark};
 pub(crate) use throttle::Throttle;
 
 use base64::Engine as _;
@@ -20,6 +26,9 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use yard_fault::Fault;
 
 use crate::secrets;
+
+/// Response metadata that makes the gateway look at the session anew.
+pub(crate) const SESSION_CHANGED: &str = "yard-session-changed";
 
 const PREFIX: &str = "yst_";
 const RANDOM: usize = 32;
@@ -40,7 +49,7 @@ impl SessionToken {
         (random.len() == RANDOM).then(|| Self(text.to_owned()))
     }
 
-    fn expose(&self) -> &str {
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 

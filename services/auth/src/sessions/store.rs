@@ -1,6 +1,7 @@
 use sqlx::FromRow;
 use time::OffsetDateTime;
 use uuid::Uuid;
+use yard_ids::SessionId;
 use yard_pg::{PgError, PlatformTx};
 
 /// A person with what is needed to sign in.
@@ -22,6 +23,7 @@ pub(super) struct Membership {
     pub(super) name: String,
     pub(super) state: String,
     pub(super) role: String,
+    pub(super) second_factor_required: bool,
 }
 
 /// A session with everything that may have ended it since.
@@ -30,26 +32,33 @@ pub(super) struct Standing {
     pub(super) id: Uuid,
     pub(super) principal_id: Uuid,
     pub(super) tenant_id: Option<Uuid>,
-    pub(super) created_at: OffsetDateTime,
     pub(super) expires_at: OffsetDateTime,
     pub(super) revoked_at: Option<OffsetDateTime>,
     pub(super) disabled_at: Option<OffsetDateTime>,
     pub(super) system_administrator: bool,
     pub(super) tenant_state: Option<String>,
     pub(super) role: Option<String>,
+    /// When its person last proved who they are, and how.
+    pub(super) auth_time: OffsetDateTime,
+    pub(super) amr: Vec<String>,
+    pub(super) second_factor_required: bool,
     /// Not later than what is read here was true, by the database's clock.
     pub(super) read_ms: i64,
 }
 
 /// A session to be stored.
 #[derive(Debug, Clone)]
-pub(super) struct NewSession {
+pub(super) struct NewSession<'a> {
     pub(super) id: Uuid,
     pub(super) token_hash: [u8; 32],
     pub(super) principal_id: Uuid,
     pub(super) tenant_id: Option<Uuid>,
     pub(super) created_at: OffsetDateTime,
     pub(super) expires_at: OffsetDateTime,
+    pub(super) auth_time: OffsetDateTime,
+    pub(super) amr: &'a [String],
+    pub(super) client: &'a str,
+    pub(super) network: &'a str,
 }
 
 /// Name and e-mail of a person and their tenant, for display.
@@ -74,13 +83,30 @@ pub(super) async fn account(tx: &mut PlatformTx, email: &str) -> Result<Option<A
     Ok(row)
 }
 
+/// The person of a sign-in that was begun.
+pub(super) async fn account_of(
+    tx: &mut PlatformTx,
+    person: Uuid,
+) -> Result<Option<Account>, PgError> {
+    let row = sqlx::query_as(
+        "select p.principal_id, p.email, pr.display_name, p.password_hash, \
+           p.system_administrator, pr.disabled_at \
+         from platform.people p join platform.principals pr on pr.id = p.principal_id \
+         where p.principal_id = $1",
+    )
+    .bind(person)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row)
+}
+
 /// By e-mail and not by id, so that an unknown e-mail costs the same queries.
 pub(super) async fn memberships(
     tx: &mut PlatformTx,
     email: &str,
 ) -> Result<Vec<Membership>, PgError> {
     let rows = sqlx::query_as(
-        "select t.id as tenant_id, t.slug, t.name, t.state, m.role \
+        "select t.id as tenant_id, t.slug, t.name, t.state, m.role, t.second_factor_required \
          from platform.people p \
          join platform.memberships m on m.principal_id = p.principal_id \
          join platform.tenants t on t.id = m.tenant_id \
@@ -92,11 +118,12 @@ pub(super) async fn memberships(
     Ok(rows)
 }
 
-pub(super) async fn insert(tx: &mut PlatformTx, session: &NewSession) -> Result<(), PgError> {
+pub(super) async fn insert(tx: &mut PlatformTx, session: &NewSession<'_>) -> Result<(), PgError> {
     sqlx::query(
         "insert into platform.sessions \
-           (id, token_hash, principal_id, tenant_id, created_at, expires_at) \
-         values ($1, $2, $3, $4, $5, $6)",
+           (id, token_hash, principal_id, tenant_id, created_at, expires_at, auth_time, amr, \
+            client, network) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(session.id)
     .bind(session.token_hash.as_slice())
@@ -104,6 +131,10 @@ pub(super) async fn insert(tx: &mut PlatformTx, session: &NewSession) -> Result<
     .bind(session.tenant_id)
     .bind(session.created_at)
     .bind(session.expires_at)
+    .bind(session.auth_time)
+    .bind(session.amr)
+    .bind(session.client)
+    .bind(session.network)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -114,8 +145,10 @@ pub(super) async fn standing(
     token_hash: &[u8; 32],
 ) -> Result<Option<Standing>, PgError> {
     let row = sqlx::query_as(
-        "select s.id, s.principal_id, s.tenant_id, s.created_at, s.expires_at, s.revoked_at, pr.disabled_at, \
+        "select s.id, s.principal_id, s.tenant_id, s.expires_at, s.revoked_at, pr.disabled_at, \
            p.system_administrator, t.state as tenant_state, m.role, \
+           coalesce(s.auth_time, s.created_at) as auth_time, s.amr, \
+           coalesce(t.second_factor_required, false) as second_factor_required, \
            floor(extract(epoch from statement_timestamp()) * 1000)::bigint as read_ms \
          from platform.sessions s \
          join platform.people p on p.principal_id = s.principal_id \
@@ -144,6 +177,40 @@ pub(super) async fn revoke(
     .execute(&mut **tx)
     .await?;
     Ok(())
+}
+
+/// Adds what was shown since to a session that stands.
+pub(crate) async fn mark(tx: &mut PlatformTx, id: Uuid, shown: &[&str]) -> Result<(), PgError> {
+    sqlx::query(
+        "update platform.sessions \
+         set amr = array(select distinct mark from unnest(amr || $2::text[]) as mark order by mark) \
+         where id = $1 and revoked_at is null",
+    )
+    .bind(id)
+    .bind(shown)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Ends all sessions of a person but one; how many there were.
+pub(crate) async fn end_others(
+    tx: &mut PlatformTx,
+    person: Uuid,
+    keep: Option<SessionId>,
+    now: OffsetDateTime,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(
+        "update platform.sessions set revoked_at = $3 \
+         where principal_id = $1 and id is distinct from $2 and revoked_at is null \
+           and expires_at > $3",
+    )
+    .bind(person)
+    .bind(keep.map(SessionId::uuid))
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
 }
 
 pub(super) async fn names(

@@ -33,6 +33,8 @@ pub(crate) struct Throttle {
     pair: Limit,
     account: Limit,
     source: Limit,
+    factor_pair: Limit,
+    factor_account: Limit,
 }
 
 /// Whose account is tried, and from where, as the gateway tells it.
@@ -61,6 +63,14 @@ impl Attempt {
         format!("yard:auth:login:{{{}}}:all", self.account)
     }
 
+    fn factor_pair_key(&self) -> String {
+        format!("yard:auth:factor:{{{}}}:from:{}", self.account, self.source())
+    }
+
+    fn factor_account_key(&self) -> String {
+        format!("yard:auth:factor:{{{}}}:all", self.account)
+    }
+
     fn source_key(&self) -> String {
         format!("yard:auth:login:source:{}", self.source())
     }
@@ -78,6 +88,11 @@ impl Throttle {
             pair: Limit { burst: config.pair_burst, interval: config.pair_interval },
             account: Limit { burst: config.account_burst, interval: config.account_interval },
             source: Limit { burst: config.source_burst, interval: config.source_interval },
+            factor_pair: Limit { burst: config.factor_burst, interval: config.factor_interval },
+            factor_account: Limit {
+                burst: config.factor_account_burst,
+                interval: config.factor_account_interval,
+            },
         }
     }
 
@@ -93,12 +108,43 @@ impl Throttle {
                 Err(error) => self.alone(attempt, error.details()),
             },
         };
-        let Some(wait) = wait else {
-            return Ok(());
+        wait.map_or(Ok(()), |wait| Err(throttled(wait)))
+    }
+
+    /// Counts a code that could be guessed, by somebody who knows the password. As with passwords
+    /// an address of the owner's own is only held to its own limit, so that nobody can use up the
+    /// owner's tries. Without Redis this process holds everybody to both: a code of six digits
+    /// must not be free to guess, and who is kept out has recovery codes.
+    ///
+    /// # Errors
+    /// `auth.throttled` with the seconds to wait.
+    pub(super) async fn admit_factor(&self, attempt: &Attempt) -> Result<(), Fault> {
+        let pair = (attempt.factor_pair_key(), self.factor_pair);
+        let all = (attempt.factor_account_key(), self.factor_account);
+        let asked = match self.redis.connected() {
+            None => Err("not connected".to_owned()),
+            Some(redis) => {
+                let limits = [pair.clone(), all.clone()];
+                let asked = self.ask_factor(redis, attempt, &limits).await;
+                asked.map_err(|error| error.details().to_owned())
+            }
         };
-        let seconds = wait.as_secs() + 1;
-        let text = format!("Too many attempts; wait {seconds} s before the next.");
-        Err(Fault::new(Code::AuthThrottled).with_public(text))
+        let wait = asked.unwrap_or_else(|problem| {
+            unavailable(&problem);
+            self.local.admit(&all.0.clone(), &[pair, all]).wait
+        });
+        wait.map_or(Ok(()), |wait| Err(throttled(wait)))
+    }
+
+    async fn ask_factor(
+        &self,
+        redis: &Client,
+        attempt: &Attempt,
+        limits: &[(String, Limit); 2],
+    ) -> Result<Option<Duration>, fred::error::Error> {
+        let known = attempt.source.is_some() && redis.exists(attempt.known_key()).await?;
+        let limits = if known { &limits[..1] } else { &limits[..] };
+        Ok(yard_limits::admit(redis, limits).await?.wait)
     }
 
     /// What this process knows by itself.
@@ -135,13 +181,15 @@ impl Throttle {
         Ok(yard_limits::admit(redis, &limits).await?.wait)
     }
 
-    /// The password was right: forgets the failures from this address and remembers the address.
+    /// The sign-in succeeded: forgets the failures from this address and remembers the address.
     pub(super) async fn passed(&self, attempt: &Attempt) {
         self.local.forget(&attempt.pair_key(), &attempt.pair_key());
+        self.local.forget(&attempt.factor_account_key(), &attempt.factor_pair_key());
         let Some(redis) = self.redis.connected() else {
             return;
         };
-        let forgotten = redis.del::<(), _>(attempt.pair_key()).await;
+        let counts = vec![attempt.pair_key(), attempt.factor_pair_key()];
+        let forgotten = redis.del::<(), _>(counts).await;
         let remembered = match attempt.source {
             None => Ok(()),
             Some(_) => {
@@ -153,6 +201,12 @@ impl Throttle {
             unavailable(error.details());
         }
     }
+}
+
+fn throttled(wait: Duration) -> Fault {
+    let seconds = wait.as_secs() + 1;
+    let text = format!("Too many attempts; wait {seconds} s before the next.");
+    Fault::new(Code::AuthThrottled).with_public(text)
 }
 
 fn unavailable(problem: &str) {
@@ -168,7 +222,13 @@ mod tests {
     fn keys_of_one_account_share_a_slot_and_show_no_address() {
         let attempt = Attempt::new("ann@example.org", "192.0.2.7".parse().ok());
         let slot = |key: &str| key.split(['{', '}']).nth(1).map(str::to_owned);
-        let keys = [attempt.pair_key(), attempt.account_key(), attempt.known_key()];
+        let keys = [
+            attempt.pair_key(),
+            attempt.account_key(),
+            attempt.known_key(),
+            attempt.factor_pair_key(),
+            attempt.factor_account_key(),
+        ];
         assert!(keys.iter().all(|key| slot(key) == slot(&keys[0])));
         assert!(keys.iter().all(|key| !key.contains("ann") && !key.contains("192.0")));
     }

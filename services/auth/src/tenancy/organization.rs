@@ -16,6 +16,7 @@ use super::export::Exports;
 use super::grpc::not_changeable;
 use super::store::{self, Changes};
 use super::{limits, names};
+use crate::factors::MULTI_FACTOR;
 
 /// Serves `OrganizationService`.
 pub(crate) struct OrganizationGrpc {
@@ -109,7 +110,15 @@ impl OrganizationGrpc {
                 "name" => changes.name = Some(names::name(&wanted.name)?),
                 "time_zone" => changes.time_zone = Some(names::time_zone(&wanted.time_zone)?),
                 "locale" => changes.locale = Some(names::locale(&wanted.locale)?),
-                _ => return Err(not_changeable("name, time_zone, locale")),
+                "second_factor_required" => {
+                    let required = wanted.second_factor_required;
+                    admit_requirement(caller, required)?;
+                    changes.second_factor_required = Some(required);
+                }
+                _ => {
+                    let known = "name, time_zone, locale, second_factor_required";
+                    return Err(not_changeable(known));
+                }
             }
         }
         let mut tx = self.begin(caller).await?;
@@ -118,6 +127,15 @@ impl OrganizationGrpc {
         tx.commit().await?;
         Ok(changed)
     }
+}
+
+/// Nobody asks of others what would keep themselves out.
+fn admit_requirement(caller: &Caller, required: bool) -> Result<(), Fault> {
+    if !required || caller.amr().iter().any(|mark| mark == MULTI_FACTOR) {
+        return Ok(());
+    }
+    let text = "Sign in with a second factor before you require one of everybody.";
+    Err(Fault::new(Code::AuthSecondFactorRequired).with_public(text))
 }
 
 async fn own(tx: &mut PlatformTx, tenant: TenantId) -> Result<wire::Organization, Fault> {
@@ -132,5 +150,6 @@ async fn own(tx: &mut PlatformTx, tenant: TenantId) -> Result<wire::Organization
         plan: row.plan,
         limits: limits::stored(&row.limits).collect(),
         created_at: Some(timestamp(row.created_at)),
+        second_factor_required: row.second_factor_required,
     })
 }

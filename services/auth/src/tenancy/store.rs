@@ -19,6 +19,7 @@ pub(super) struct Row {
     pub(super) time_zone: String,
     pub(super) locale: String,
     pub(super) created_at: OffsetDateTime,
+    pub(super) second_factor_required: bool,
     pub(super) schema_version: i64,
     pub(super) schema_error: String,
     pub(super) newest_version: i64,
@@ -58,7 +59,7 @@ pub(super) async fn insert(
 pub(super) async fn get(tx: &mut PlatformTx, id: Uuid) -> Result<Option<Row>, PgError> {
     let row = sqlx::query_as(
         "select t.id, t.slug, t.name, t.state, t.state_changed_at, t.state_reason, t.plan, \
-         t.limits, t.time_zone, t.locale, t.created_at, \
+         t.limits, t.time_zone, t.locale, t.created_at, t.second_factor_required, \
          coalesce(s.version, 0) as schema_version, coalesce(s.error, '') as schema_error, \
          (select coalesce(max(m.version), 0) from platform.tenant_migrations m) as newest_version \
          from platform.tenants t left join platform.tenant_schemas s on s.tenant_id = t.id \
@@ -78,7 +79,7 @@ pub(super) async fn list(
 ) -> Result<Vec<Row>, PgError> {
     let rows = sqlx::query_as(
         "select t.id, t.slug, t.name, t.state, t.state_changed_at, t.state_reason, t.plan, \
-         t.limits, t.time_zone, t.locale, t.created_at, \
+         t.limits, t.time_zone, t.locale, t.created_at, t.second_factor_required, \
          coalesce(s.version, 0) as schema_version, coalesce(s.error, '') as schema_error, \
          (select coalesce(max(m.version), 0) from platform.tenant_migrations m) as newest_version \
          from platform.tenants t left join platform.tenant_schemas s on s.tenant_id = t.id \
@@ -139,6 +140,7 @@ pub(super) struct Changes {
     pub(super) name: Option<String>,
     pub(super) time_zone: Option<String>,
     pub(super) locale: Option<String>,
+    pub(super) second_factor_required: Option<bool>,
 }
 
 /// False when there is no such tenant.
@@ -150,7 +152,8 @@ pub(super) async fn change(
     let done = sqlx::query(
         "update platform.tenants set plan = coalesce($2, plan), limits = coalesce($3, limits), \
          name = coalesce($4, name), time_zone = coalesce($5, time_zone), \
-         locale = coalesce($6, locale) where id = $1 and state <> 'closed'",
+         locale = coalesce($6, locale), \
+         second_factor_required = coalesce($7, second_factor_required) where id = $1 and state <> 'closed'",
     )
     .bind(id)
     .bind(&changes.plan)
@@ -158,6 +161,7 @@ pub(super) async fn change(
     .bind(&changes.name)
     .bind(&changes.time_zone)
     .bind(&changes.locale)
+    .bind(changes.second_factor_required)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() == 1)

@@ -32,7 +32,8 @@ impl TokenExchange {
     /// An access token for what the API token may still do, and its end.
     ///
     /// # Errors
-    /// `auth.api_token_invalid` for whatever ended it, `tenant.suspended`.
+    /// `auth.api_token_invalid` for whatever ended it, `tenant.suspended`, and
+    /// `auth.second_factor_required` where its tenant asks for more than it was made with.
     pub(crate) async fn exchange(&self, text: &str) -> Result<(String, OffsetDateTime), Fault> {
         let refused = || Fault::new(Code::AuthApiTokenInvalid);
         let token = TokenText::parse(format::API_TOKEN, text).ok_or_else(refused)?;
@@ -73,6 +74,9 @@ fn claims(
         (Some(_), Some("suspended")) => return Err(Code::TenantSuspended.into()),
         _ => return Err(refused()),
     };
+    if standing.lacks_factor {
+        return Err(Code::AuthSecondFactorRequired.into());
+    }
     let usable = standing.abilities.iter().filter(|ability| held.permissions.contains(ability));
     Ok(Claims {
         iss: "auth".to_owned(),
@@ -113,6 +117,7 @@ mod tests {
             system_administrator: false,
             tenant_state: Some("ready".to_owned()),
             role: Some("owner".to_owned()),
+            lacks_factor: false,
             read_ms: 1,
         }
     }
@@ -165,5 +170,7 @@ mod tests {
         }
         let suspended = Standing { tenant_state: Some("suspended".to_owned()), ..standing() };
         assert_eq!(made(&suspended).err(), Some(Code::TenantSuspended));
+        let weak = Standing { lacks_factor: true, ..standing() };
+        assert_eq!(made(&weak).err(), Some(Code::AuthSecondFactorRequired));
     }
 }

@@ -18,6 +18,7 @@ use yard_pg::{Actor, Pg, PlatformTx, page};
 
 use super::format::{self, TokenText};
 use super::store::{self, Owner, Row};
+use crate::factors::MULTI_FACTOR;
 use crate::feed::Nudge;
 
 const USUAL_PAGE: u16 = 50;
@@ -135,7 +136,8 @@ impl TokensGrpc {
 
 fn owner(caller: &Caller) -> Result<Owner, Fault> {
     let principal = caller.person()?.uuid();
-    Ok(Owner { principal, tenant: caller.tenant_opt().map(TenantId::uuid) })
+    let multi_factor = caller.amr().iter().any(|mark| mark == MULTI_FACTOR);
+    Ok(Owner { principal, tenant: caller.tenant_opt().map(TenantId::uuid), multi_factor })
 }
 
 fn name(text: &str) -> Result<String, Fault> {

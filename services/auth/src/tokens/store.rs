@@ -29,6 +29,8 @@ pub(super) struct Standing {
     pub(super) system_administrator: bool,
     pub(super) tenant_state: Option<String>,
     pub(super) role: Option<String>,
+    /// The tenant requires a second factor, and the session that made the token had none.
+    pub(super) lacks_factor: bool,
     pub(super) read_ms: i64,
 }
 
@@ -37,6 +39,8 @@ pub(super) struct Standing {
 pub(super) struct Owner {
     pub(super) principal: Uuid,
     pub(super) tenant: Option<Uuid>,
+    /// Whether the owner's session has shown a second factor.
+    pub(super) multi_factor: bool,
 }
 
 pub(super) async fn insert(
@@ -47,8 +51,9 @@ pub(super) async fn insert(
 ) -> Result<(), PgError> {
     sqlx::query(
         "insert into platform.api_tokens \
-           (id, token_hash, principal_id, tenant_id, name, abilities, created_at, expires_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+           (id, token_hash, principal_id, tenant_id, name, abilities, created_at, expires_at, \
+            multi_factor) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(row.id)
     .bind(token_hash.as_slice())
@@ -58,6 +63,7 @@ pub(super) async fn insert(
     .bind(&row.abilities)
     .bind(row.created_at)
     .bind(row.expires_at)
+    .bind(owner.multi_factor)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -138,6 +144,7 @@ pub(super) async fn standing(tx: &mut PlatformTx, id: Uuid) -> Result<Option<Sta
         "select a.token_hash, a.principal_id, a.tenant_id, a.abilities, a.expires_at, \
            a.last_used_at, a.revoked_at, pr.disabled_at, p.system_administrator, \
            t.state as tenant_state, m.role, \
+           coalesce(t.second_factor_required, false) and not a.multi_factor as lacks_factor, \
            floor(extract(epoch from statement_timestamp()) * 1000)::bigint as read_ms \
          from platform.api_tokens a \
          join platform.people p on p.principal_id = a.principal_id \

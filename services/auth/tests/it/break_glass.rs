@@ -1,7 +1,5 @@
 //! A system administrator in a tenant: for a time, seen by its owners, in both audit trails.
 
-use std::time::Duration;
-
 use tonic::Request;
 use tonic::transport::Channel;
 use yard_contracts::audit::v1::{AuditKind, SearchAuditEventsRequest};

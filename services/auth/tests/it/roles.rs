@@ -265,7 +265,7 @@ async fn tenant_keeps_an_owner_also_when_the_last_two_go_at_once() {
     demote("both").await.unwrap();
     let (one, two) = tokio::join!(demote("owner"), demote("operator"));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
-    let refused = one.err().or(two.err()).unwrap();
+    let refused = one.err().or_else(|| two.err()).unwrap();
     assert!(refused.contains("would have no owner"), "{refused}");
     let left = "select count(*) from platform.memberships where role = 'owner' and tenant_id = \
                 (select id from platform.tenants where slug = 'acme')";

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{
-    AuditConfig, Config, DeviceCaConfig, EstConfig, IssuerConfig, KeysConfig, ListenConfig,
-    MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig, KeysConfig,
+    ListenConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -26,10 +26,12 @@ use yard_contracts::guard::v1::maintenance_service_client::MaintenanceServiceCli
 use yard_contracts::identity::v1::api_token_service_client::ApiTokenServiceClient;
 use yard_contracts::identity::v1::device_trust_service_client::DeviceTrustServiceClient;
 use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
+use yard_contracts::identity::v1::factor_service_client::FactorServiceClient;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
 use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
 use yard_contracts::identity::v1::session_service_client::SessionServiceClient;
 use yard_contracts::identity::v1::{ExchangeSessionRequest, LoginRequest, SessionDelivery};
+use yard_contracts::tenancy::v1::organization_service_client::OrganizationServiceClient;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, TenantId};
 use yard_messaging::{Nats, NatsConfig};
@@ -112,6 +114,14 @@ impl Auth {
 
     pub(crate) fn tokens(&self) -> ApiTokenServiceClient<Channel> {
         ApiTokenServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn factors(&self) -> FactorServiceClient<Channel> {
+        FactorServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn organization(&self) -> OrganizationServiceClient<Channel> {
+        OrganizationServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn keys(&self) -> KeyServiceClient<Channel> {
@@ -336,6 +346,7 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
             hashing_queue: 16,
         },
         throttle: throttle(),
+        factors: FactorsConfig { issuer: "Test".to_owned() },
     }
 }
 
@@ -347,5 +358,9 @@ fn throttle() -> ThrottleConfig {
         account_interval: Duration::from_secs(300),
         source_burst: 12,
         source_interval: Duration::from_secs(300),
+        factor_burst: 3,
+        factor_interval: Duration::from_secs(300),
+        factor_account_burst: 6,
+        factor_account_interval: Duration::from_secs(300),
     }
 }

@@ -34,7 +34,16 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         | "AuditService/ExportPlatformAuditEvents"
         | "AuditService/ListAuditRoots" => json!({}),
         "AuditService/EraseSubject" => json!({"subject_id": tenant.viewer_id}),
+        "SessionService/CompleteLogin" => json!({
+            "challenge_token": format!("ych_{}", "A".repeat(43)), "totp_code": "000000",
+            "delivery": "SESSION_DELIVERY_TOKEN",
+        }),
         "SessionService/Logout" | "SessionService/GetMe" => json!({}),
+        "FactorService/GetFactors"
+        | "FactorService/BeginTotpEnrollment"
+        | "FactorService/RemoveTotp"
+        | "FactorService/RegenerateRecoveryCodes" => json!({}),
+        "FactorService/ConfirmTotpEnrollment" => json!({"code": "no code"}),
         "SessionService/ExchangeSession" => json!({"session_token": "yst_unknown"}),
         "PeopleService/ListPeople" => json!({"page_size": 50}),
         "KeyService/GetKeySet" | "KeyService/ListSigningKeys" => json!({}),

@@ -1,0 +1,47 @@
+//! Second factors: authenticator apps (RFC 6238) and recovery codes.
+//!
+//! A code is taken once, also when two ask with it at the same time: the row that notes it is changed
+//! by a statement that asks for what it was, in the transaction that uses the proof.
+
+pub(crate) mod grpc;
+mod proof;
+mod recovery;
+mod store;
+mod totp;
+mod upkeep;
+
+pub(crate) use proof::{Factors, Proof};
+pub(crate) use store::enrolled;
+pub(crate) use upkeep::start as start_upkeep;
+
+use yard_contracts::identity::v1::FactorKind;
+
+/// The mark of a session that a second factor was shown for.
+pub(crate) const MULTI_FACTOR: &str = "mfa";
+/// What secrets are sealed as.
+const PURPOSE: &str = "totp-secret";
+
+/// What a person can prove themselves with beside the password.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Enrolled {
+    pub(crate) totp: bool,
+    pub(crate) recovery_codes: i64,
+}
+
+impl Enrolled {
+    /// Whether sign-in asks for one. Recovery codes alone are none: they stand in for a lost one.
+    pub(crate) const fn any(self) -> bool {
+        self.totp
+    }
+
+    pub(crate) fn kinds(self) -> Vec<FactorKind> {
+        let mut kinds = Vec::new();
+        if self.totp {
+            kinds.push(FactorKind::Totp);
+        }
+        if self.any() && self.recovery_codes > 0 {
+            kinds.push(FactorKind::RecoveryCode);
+        }
+        kinds
+    }
+}
