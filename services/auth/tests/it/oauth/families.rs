@@ -8,10 +8,13 @@ use time::Duration;
 use yard_authn::TokenError;
 use yard_contracts::federation::v1::DeleteOauthClientRequest;
 use yard_contracts::federation::v1::oauth_client_service_client::OauthClientServiceClient;
+use yard_contracts::rights::v1::OverrideEffect;
+use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 use yard_testkit::{eventually, logs};
 
 use super::{ALL, Answer, Party, post, register, token};
+use crate::rights_support::Desk;
 use crate::support::bearer;
 
 const SOON: Wait = Wait::from_secs(5);
@@ -225,6 +228,26 @@ async fn access_token_can_be_narrowed_but_not_widened() {
 }
 
 #[tokio::test]
+async fn exception_against_a_person_holds_against_their_clients() {
+    let mut party = Party::start().await;
+    let desk = Desk::with(&party.auth, party.person.clone());
+    party.person = party.auth.access("viewer@example.org", "acme").await;
+    let tokens = party.grant(ALL).await;
+    let access = tokens["access_token"].as_str().unwrap();
+    let may = async || {
+        let inside = party.auth.exchange(access).await.unwrap();
+        party.auth.claims(&inside).permissions
+    };
+    assert_eq!(may().await, ["devices.read"]);
+    let viewer = party.auth.person("viewer").await;
+    let until = timestamp(party.auth.in_seconds(100));
+    let denied = desk.wish([&viewer, ""], "devices.read", OverrideEffect::Deny, until).await;
+    denied.unwrap();
+    assert!(may().await.is_empty());
+    party.auth.finish().await;
+}
+
+#[tokio::test]
 async fn grant_without_offline_access_lives_as_long_as_its_token() {
     let party = Party::start().await;
     let tokens = party.grant("openid devices.read").await;
@@ -270,8 +293,15 @@ async fn revocation_ends_the_grant_by_either_token_for_its_own_client() {
 async fn grant_ends_with_its_client_and_rests_without_its_person() {
     let party = Party::start().await;
     let leaf = begin(&party).await;
-    let viewer = "update platform.memberships set role = 'viewer' where role = 'owner'";
-    party.auth.db.sql(viewer).await;
+    // A tenant keeps an owner, so that another has to be one first.
+    let person = "principal_id = (select principal_id from platform.people \
+                  where email = 'owner@example.org')";
+    let make = async |role: &str, whose: &str| {
+        let change = format!("update platform.memberships set role = '{role}' where {whose}");
+        party.auth.db.sql(&change).await;
+    };
+    make("owner", "role = 'operator'").await;
+    make("viewer", person).await;
     let answer = party.refresh(&leaf).await;
     let access = answer.json["access_token"].as_str().unwrap().to_owned();
     let claims = party.auth.claims(&party.auth.exchange(&access).await.unwrap());
@@ -283,8 +313,7 @@ async fn grant_ends_with_its_client_and_rests_without_its_person() {
     let answer = party.refresh(&answer.refresh()).await;
     assert_eq!(answer.status, 200, "a suspension ends nothing");
 
-    let owner = "update platform.memberships set role = 'owner' where role = 'viewer'";
-    party.auth.db.sql(owner).await;
+    make("owner", person).await;
     let owner = party.auth.access("owner@example.org", "acme").await;
     let mut clients = OauthClientServiceClient::new(party.auth.channel());
     let client_id = party.client.client_id.clone();
