@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use yard_stack::ports::PortLease;
 use yard_stack::{Mosquitto, Stack, random};
 
