@@ -379,6 +379,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/certificates/{serial}/renewal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs a new certificate for a device that proves to hold the key of an earlier one of its own
+         * @description Signs a new certificate for a device that proves to hold the key of an earlier one of its own.
+         *     The earlier one holds for seven days more. Repeating the same request gives the same certificate.
+         *
+         *     From its expiry until 30 days later a certificate still renews, into quarantine: the device can
+         *     connect and is told things, but nothing that it says is accepted before an operator approves it.
+         */
+        post: operations["renewCertificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/certificates/{serial}/revocation": {
         parameters: {
             query?: never;
@@ -998,6 +1022,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/quarantined-devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Devices that came back after their certificate had expired, longest waiting first
+         * @description Devices that came back after their certificate had expired, longest waiting first.
+         */
+        get: operations["listQuarantinedDevices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantined-devices/{device_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends the quarantine: what the device says from now on is accepted
+         * @description Ends the quarantine: what the device says from now on is accepted.
+         */
+        post: operations["approveDevice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantined-devices/{device_id}/refusal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revokes every certificate of a device in quarantine
+         * @description Revokes every certificate of a device in quarantine. It needs a claim code to come back.
+         */
+        post: operations["refuseDevice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/realtime": {
         parameters: {
             query?: never;
@@ -1602,11 +1686,18 @@ export interface components {
             not_after?: string;
             /** Format: date-time */
             not_before?: string;
+            /** @description Serial of the certificate that this one renewed; empty for one from a claim code. */
+            renews: string;
             /** Format: date-time */
             revoked_at?: string;
             /** @description Lower-case hexadecimal, no separators. */
             serial: string;
             state: components["schemas"]["CertificateState"];
+            /**
+             * Format: date-time
+             * @description Set when it was renewed: it is revoked from then on.
+             */
+            superseded_at?: string;
         };
         DeviceInput: {
             /** Format: uuid */
@@ -1653,6 +1744,11 @@ export interface components {
             mqtt_port: number;
             /** Format: date-time */
             not_after?: string;
+            /**
+             * Format: date-time
+             * @description When two thirds of the certificate's life are over and the device should renew it.
+             */
+            renew_after?: string;
         };
         EraseSubjectResponse: {
             /**
@@ -1771,6 +1867,10 @@ export interface components {
         ListPeopleResponse: {
             next_page_token: string;
             people: components["schemas"]["Person"][];
+        };
+        ListQuarantinedDevicesResponse: {
+            devices: components["schemas"]["QuarantinedDevice"][];
+            next_page_token: string;
         };
         ListQuarantineResponse: {
             messages: components["schemas"]["QuarantinedMessage"][];
@@ -1952,6 +2052,16 @@ export interface components {
             /** @description Reference to the page of the code. */
             type: string;
         };
+        QuarantinedDevice: {
+            device_id: string;
+            display_name: string;
+            /**
+             * Format: date-time
+             * @description Since when it is in that state.
+             */
+            since?: string;
+            state: components["schemas"]["QuarantineState"];
+        };
         QuarantinedMessage: {
             detail: string;
             device_id: string;
@@ -1969,6 +2079,14 @@ export interface components {
             received_at?: string;
             topic: string;
         };
+        /**
+         * @description Where a device stands that renewed too late.
+         *     - `QUARANTINE_STATE_WAITING`: Nothing that it says is accepted; an operator has to decide.
+         *     - `QUARANTINE_STATE_APPROVED`: Approved; the last messages before that moment were not accepted.
+         *     - `QUARANTINE_STATE_REFUSED`: Its certificates are revoked; a claim code lets it back in.
+         * @enum {string}
+         */
+        QuarantineState: "QUARANTINE_STATE_UNSPECIFIED" | "QUARANTINE_STATE_WAITING" | "QUARANTINE_STATE_APPROVED" | "QUARANTINE_STATE_REFUSED";
         Queue: {
             /**
              * Format: int64
@@ -2009,6 +2127,21 @@ export interface components {
             app_key: string;
             /** @description Path prefix of the socket, on the host that answered this; "/app". */
             path: string;
+        };
+        RenewCertificateResponse: {
+            /** @description What the device checks the broker's certificate against. */
+            ca_pem: string;
+            certificate_pem: string;
+            device_id: string;
+            /** Format: date-time */
+            not_after?: string;
+            /** @description The device is in quarantine. */
+            quarantined: boolean;
+            /**
+             * Format: date-time
+             * @description When two thirds of its life are over and the device should renew it.
+             */
+            renew_after?: string;
         };
         Schedule: {
             /** @description Five cron fields. */
@@ -3243,6 +3376,69 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    renewCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the certificate whose key the device holds; lower-case hexadecimal. */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description PKCS#10 in PEM, P-256, signed by the key in it; at most 8 KiB. The key may be the certificate's
+                     *     own or a new one, never one that was used otherwise. Its subject is not used.
+                     */
+                    csr_pem?: string;
+                    /**
+                     * Format: byte
+                     * @description By the certificate's key: ECDSA with SHA-256 in DER, over the line
+                     *     "switchyard certificate renewal", the serial as a line, and csr_pem exactly as it is sent.
+                     */
+                    signature?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenewCertificateResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -4960,6 +5156,149 @@ export interface operations {
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listQuarantinedDevices: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListQuarantinedDevicesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    approveDevice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantinedDevice"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    refuseDevice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantinedDevice"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
