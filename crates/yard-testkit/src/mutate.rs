@@ -92,7 +92,6 @@ impl Mutator {
 ///
 /// # Panics
 /// With the input that was too much.
-#[expect(clippy::missing_panics_doc, reason = "said above")]
 pub fn hammer(good: &[Vec<u8>], count: usize, mut parse: impl FnMut(&[u8])) {
     let mut mutator = Mutator::new(count as u64);
     for number in 0..count {

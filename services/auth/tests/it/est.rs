@@ -33,11 +33,10 @@ struct Answer {
 
 impl Answer {
     fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.lines().find_map(|line| {
+        self.headers.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then_some(value.trim())
-        });
-        found
+        })
     }
 }
 
@@ -76,7 +75,7 @@ impl Bench {
         assert!(done.status.success(), "curl {args:?}: {}", text(&done.stderr));
         let headers = self.read("head");
         // An answer 100 comes before the one that counts.
-        let status = headers.lines().filter(|line| line.starts_with("HTTP/")).last().unwrap();
+        let status = headers.lines().rfind(|line| line.starts_with("HTTP/")).unwrap();
         let status = status.split(' ').nth(1).unwrap().parse().unwrap();
         Answer { status, headers, body: self.read("body") }
     }

@@ -111,7 +111,8 @@ async fn member(
     let dir: PathBuf = dir.join(id.to_string());
     if let Some(mut identity) = DeviceIdentity::read(&dir)? {
         if identity.is_due(SystemClock.now()) {
-            identity = enrol::patiently(|| identity.renew(api)).await?.0;
+            let (renewed, _quarantined) = enrol::patiently(|| identity.renew(api)).await?;
+            identity = renewed;
             identity.replace(&dir)?;
         }
         return Ok((Member { name, identity }, false));
