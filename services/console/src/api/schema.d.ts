@@ -68,6 +68,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ops/v1/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every entry into any tenant, newest first
+         * @description Every entry into any tenant, newest first.
+         */
+        get: operations["listBreakGlass"];
+        put?: never;
+        /**
+         * Enters a tenant with the session that calls
+         * @description Enters a tenant with the session that calls.
+         */
+        post: operations["enterTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/ops/v1/jobs": {
         parameters: {
             query?: never;
@@ -209,6 +233,46 @@ export interface paths {
          */
         post: operations["runSchedule"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assignments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who holds what, by id, also what is over or still to come
+         * @description Who holds what, by id, also what is over or still to come.
+         */
+        get: operations["listAssignments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assignments/{assignment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends an assignment now
+         * @description Ends an assignment now. Ending it twice is ending it once.
+         */
+        delete: operations["endAssignment"];
         options?: never;
         head?: never;
         patch?: never;
@@ -379,6 +443,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Entries into the caller's tenant, newest first
+         * @description Entries into the caller's tenant, newest first. For owners.
+         */
+        get: operations["listTenantBreakGlass"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/break-glass/{break_glass_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Puts an administrator out of the caller's tenant, at once
+         * @description Puts an administrator out of the caller's tenant, at once. Ending it twice is ending it once.
+         */
+        delete: operations["endBreakGlass"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/certificates/{serial}/renewal": {
         parameters: {
             query?: never;
@@ -508,6 +612,101 @@ export interface paths {
         };
         /** Get contract */
         get: operations["getContract"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why a member may do something, or may not: every rule that concerns it, in the order in which they count, and the one that decides
+         * @description Why a member may do something, or may not: every rule that concerns it, in the order in which they
+         *     count, and the one that decides.
+         */
+        get: operations["explainDecision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/departments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All departments by id, in pages; the tree is in their parent_id
+         * @description All departments by id, in pages; the tree is in their parent_id.
+         */
+        get: operations["listDepartments"];
+        put?: never;
+        /**
+         * Makes a department
+         * @description Makes a department.
+         */
+        post: operations["createDepartment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/departments/{department_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One department
+         * @description One department.
+         */
+        get: operations["getDepartment"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a department without positions, departments below it or overrides for it
+         * @description Deletes a department without positions, departments below it or overrides for it.
+         */
+        delete: operations["deleteDepartment"];
+        options?: never;
+        head?: never;
+        /**
+         * Renames a department, or moves it with everything below it
+         * @description Renames a department, or moves it with everything below it. Moving it below itself is refused,
+         *     also when two move at once.
+         */
+        patch: operations["updateDepartment"];
+        trace?: never;
+    };
+    "/api/v1/departments/{department_id}/route": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who answers for an event in a department: the people whose positions have the duty then, the least senior first, then up the tree, at last the owners
+         * @description Who answers for an event in a department: the people whose positions have the duty then, the least
+         *     senior first, then up the tree, at last the owners.
+         */
+        get: operations["resolveRoute"];
         put?: never;
         post?: never;
         delete?: never;
@@ -913,6 +1112,132 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Leaves the tenant that the calling session entered
+         * @description Leaves the tenant that the calling session entered.
+         */
+        delete: operations["leaveTenant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The same about the caller
+         * @description The same about the caller.
+         */
+        get: operations["explainOwnDecision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The caller's second factors
+         * @description The caller's second factors.
+         */
+        get: operations["getFactors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes ten new recovery codes and shows them this once; the earlier ones are void
+         * @description Makes ten new recovery codes and shows them this once; the earlier ones are void.
+         */
+        post: operations["regenerateRecoveryCodes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a secret for an authenticator app and shows it this once
+         * @description Makes a secret for an authenticator app and shows it this once. It is not in force before
+         *     ConfirmTotpEnrollment has seen a code of it; a secret that is in force stays so until then.
+         */
+        post: operations["beginTotpEnrollment"];
+        /**
+         * Takes the authenticator app away
+         * @description Takes the authenticator app away. The last factor stays where a tenant of the caller's requires
+         *     one (`auth.second_factor_required`). With the last one the recovery codes go.
+         */
+        delete: operations["removeTotp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts the secret into force, by a code that the app shows
+         * @description Puts the secret into force, by a code that the app shows. It takes the place of an earlier one.
+         */
+        post: operations["confirmTotpEnrollment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/socket-tickets": {
         parameters: {
             query?: never;
@@ -1002,6 +1327,138 @@ export interface paths {
         patch: operations["updateOrganization"];
         trace?: never;
     };
+    "/api/v1/organization/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything the organization has, as it is at one moment: lines of JSON with a manifest at the end, in chunks, as server-sent events
+         * @description Everything the organization has, as it is at one moment: lines of JSON with a manifest at the
+         *     end, in chunks, as server-sent events. `yard tenants export` writes them into a file and `yard
+         *     tenants verify` checks one; the format is documented with the crate yard-export. Passwords, keys
+         *     and hashes stay behind, and the audit trail has an export of its own.
+         */
+        get: operations["exportOrganization"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the tenant may have at most, and what it has
+         * @description What the tenant may have at most, and what it has.
+         */
+        get: operations["getLimits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Overrides, newest first
+         * @description Overrides, newest first.
+         */
+        get: operations["listOverrides"];
+        put?: never;
+        /**
+         * Asks for an override
+         * @description Asks for an override. A deny is in force at once, and not possible against an owner.
+         */
+        post: operations["requestOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/{override_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One override
+         * @description One override.
+         */
+        get: operations["getOverride"];
+        put?: never;
+        post?: never;
+        /**
+         * Ends an override before its time, or takes the request back
+         * @description Ends an override before its time, or takes the request back. Nobody ends a deny against
+         *     themselves. Ending it twice is ending it once.
+         */
+        delete: operations["endOverride"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/{override_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts an override in force that somebody else asked for
+         * @description Puts an override in force that somebody else asked for.
+         */
+        post: operations["approveOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/{override_id}/refusal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuses an override that somebody asked for
+         * @description Refuses an override that somebody asked for.
+         */
+        post: operations["refuseOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -1017,6 +1474,163 @@ export interface paths {
         put?: never;
         post?: never;
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every permission there is in a tenant, in the order of the catalogue
+         * @description Every permission there is in a tenant, in the order of the catalogue.
+         */
+        get: operations["listPermissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Plans by name
+         * @description Plans by name.
+         */
+        get: operations["listPlans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Makes a plan, or replaces description and limits of the one that is there
+         * @description Makes a plan, or replaces description and limits of the one that is there. It holds from the next
+         *     thing that a tenant of the plan makes; what it has already, it keeps.
+         */
+        put: operations["putPlan"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/positions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Positions by id, of one department or of all
+         * @description Positions by id, of one department or of all.
+         */
+        get: operations["listPositions"];
+        put?: never;
+        /**
+         * Makes a position
+         * @description Makes a position.
+         */
+        post: operations["createPosition"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/positions/{position_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One position with its roles
+         * @description One position with its roles.
+         */
+        get: operations["getPosition"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a position; who held it holds it no more
+         * @description Deletes a position; who held it holds it no more.
+         */
+        delete: operations["deletePosition"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes title, rank or duty
+         * @description Changes title, rank or duty.
+         */
+        patch: operations["updatePosition"];
+        trace?: never;
+    };
+    "/api/v1/positions/{position_id}/assignments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a position to a member, from a moment to another
+         * @description Gives a position to a member, from a moment to another. Only owners give one to themselves.
+         */
+        post: operations["assignPosition"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/positions/{position_id}/roles/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a position a role, or changes how far it reaches
+         * @description Gives a position a role, or changes how far it reaches.
+         */
+        put: operations["grantPositionRole"];
+        post?: never;
+        /**
+         * Takes a role from a position
+         * @description Takes a role from a position.
+         */
+        delete: operations["revokePositionRole"];
         options?: never;
         head?: never;
         patch?: never;
@@ -1102,6 +1716,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The built-in roles, then the tenant's own by key
+         * @description The built-in roles, then the tenant's own by key.
+         */
+        get: operations["listRoles"];
+        put?: never;
+        /**
+         * Makes a role
+         * @description Makes a role.
+         */
+        post: operations["createRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One role
+         * @description One role.
+         */
+        get: operations["getRole"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a role that nobody holds and no position has (`rights.in_use` otherwise)
+         * @description Deletes a role that nobody holds and no position has (`rights.in_use` otherwise).
+         */
+        delete: operations["deleteRole"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes name, description or permissions
+         * @description Changes name, description or permissions. Everybody who holds it has what it says then within two
+         *     seconds.
+         */
+        patch: operations["updateRole"];
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -1114,7 +1781,8 @@ export interface paths {
         /**
          * Checks e-mail and password and opens a session
          * @description Checks e-mail and password and opens a session. For browsers the gateway puts the session into
-         *     a cookie and the body stays without it; other clients ask for the token itself.
+         *     a cookie and the body stays without it; other clients ask for the token itself. A person with a
+         *     second factor gets a challenge instead, which CompleteLogin finishes.
          */
         post: operations["login"];
         delete?: never;
@@ -1138,6 +1806,29 @@ export interface paths {
          * @description Ends the caller's session.
          */
         delete: operations["logout"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finishes a sign-in that was answered with a challenge, by one proof of a second factor
+         * @description Finishes a sign-in that was answered with a challenge, by one proof of a second factor. The
+         *     session is in the tenant that Login was asked for. A wrong proof (`auth.factor_invalid`) may be
+         *     tried again, five times in all; then, and after five minutes, the challenge is void
+         *     (`auth.challenge_expired`).
+         */
+        post: operations["completeLogin"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1208,9 +1899,31 @@ export interface paths {
         /**
          * Ends a suspended tenant for good: its schema is dropped and its rows in the shared tables are deleted, and what went is kept as proof
          * @description Ends a suspended tenant for good: its schema is dropped and its rows in the shared tables are
-         *     deleted, and what went is kept as proof. Cannot be undone.
+         *     deleted, and what went is kept as proof. Cannot be undone. It goes by an export (see
+         *     ExportOrganization) that is not older than a day, or explicitly without one; else
+         *     `tenant.export_missing`.
          */
         post: operations["closeTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant_id}/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a tenant may have at most, and what it has
+         * @description What a tenant may have at most, and what it has.
+         */
+        get: operations["getTenantLimits"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1282,6 +1995,20 @@ export interface components {
             /** Format: date-time */
             revoked_at?: string;
             token_id: string;
+        };
+        Assignment: {
+            assignment_id: string;
+            /** @description Of the person. */
+            display_name: string;
+            /**
+             * Format: date-time
+             * @description Absent for one without an end.
+             */
+            ends_at?: string;
+            position_id: string;
+            principal_id: string;
+            /** Format: date-time */
+            starts_at?: string;
         };
         /** @description Proof that a signed root covers the chain up to an entry. */
         AuditAnchor: {
@@ -1526,6 +2253,27 @@ export interface components {
          * @enum {string}
          */
         BanKind: "BAN_KIND_UNSPECIFIED" | "BAN_KIND_ADDRESS" | "BAN_KIND_TOKEN" | "BAN_KIND_PERSON";
+        BreakGlass: {
+            break_glass_id: string;
+            display_name: string;
+            /**
+             * Format: date-time
+             * @description Absent while it lasts.
+             */
+            ended_at?: string;
+            /** @description Who ended it; empty when its time was over. */
+            ended_by: string;
+            /** Format: date-time */
+            expires_at?: string;
+            permissions: string[];
+            /** @description The administrator. */
+            principal_id: string;
+            reason: string;
+            /** Format: date-time */
+            started_at?: string;
+            tenant_id: string;
+            tenant_slug: string;
+        };
         Bucket: {
             /** Format: int32 */
             count: number;
@@ -1652,6 +2400,63 @@ export interface components {
             /** @description Where the browser goes now. It holds the code: it is for this browser only. */
             redirect_to: string;
         };
+        Decision: {
+            allowed: boolean;
+            permission: string;
+            principal_id: string;
+            /** @description Every rule that names the permission, in order; the last one is the refusal of what nothing allows. */
+            rules: components["schemas"]["DecisionRule"][];
+            /**
+             * Format: date-time
+             * @description When it may change by itself, as something begins, ends or expires; absent if nothing will.
+             */
+            stands_until?: string;
+        };
+        DecisionRule: {
+            /** @description The one that decides. */
+            decides: boolean;
+            /** @description Where it reaches from. */
+            department_id: string;
+            /**
+             * Format: date-time
+             * @description Of the override.
+             */
+            expires_at?: string;
+            kind: components["schemas"]["RuleKind"];
+            override_id: string;
+            position_id: string;
+            /**
+             * @description Whether it reaches what was asked about. A deny reaches all that could be meant, an allow only what
+             *     surely is.
+             */
+            reaches: boolean;
+            /** @description Of the override. */
+            reason: string;
+            /** @description Key of the role, for roles. */
+            role: string;
+            scope: components["schemas"]["GrantScope"];
+        };
+        DeleteDepartmentResponse: Record<string, never>;
+        DeletePositionResponse: Record<string, never>;
+        DeleteRoleResponse: Record<string, never>;
+        Department: {
+            /** Format: date-time */
+            created_at?: string;
+            department_id: string;
+            /** @description 1 to 120 characters, once below its parent. */
+            name: string;
+            /** @description Empty at the top. */
+            parent_id: string;
+        };
+        DepartmentInput: {
+            /** Format: date-time */
+            created_at?: string;
+            department_id?: string;
+            /** @description 1 to 120 characters, once below its parent. */
+            name?: string;
+            /** @description Empty at the top. */
+            parent_id?: string;
+        };
         Device: {
             contract_id: string;
             /** Format: date-time */
@@ -1757,6 +2562,39 @@ export interface components {
              */
             entries: number;
         };
+        ExportChunk: {
+            /** @description Whole lines, without their line feeds. */
+            lines: string[];
+        };
+        /** @description What a change left behind. */
+        FactorChange: {
+            factors?: components["schemas"]["Factors"];
+            /** @description Shown this once; empty when the earlier ones stay valid. */
+            recovery_codes: string[];
+        };
+        /**
+         * @description A kind of second factor.
+         *     - `FACTOR_KIND_TOTP`: A code of six digits from an authenticator app (RFC 6238).
+         *     - `FACTOR_KIND_RECOVERY_CODE`: One of the recovery codes.
+         * @enum {string}
+         */
+        FactorKind: "FACTOR_KIND_UNSPECIFIED" | "FACTOR_KIND_TOTP" | "FACTOR_KIND_RECOVERY_CODE";
+        Factors: {
+            /**
+             * Format: int32
+             * @description Recovery codes that were not used yet.
+             */
+            recovery_codes_left: number;
+            /** @description A tenant that the caller is a member of requires a second factor. */
+            required: boolean;
+            /** @description An authenticator app is enrolled. */
+            totp: boolean;
+            /**
+             * Format: date-time
+             * @description Since when; absent without one.
+             */
+            totp_since?: string;
+        };
         Fire: {
             /** @description "plan", "catch-up" or "by hand". */
             cause: string;
@@ -1775,6 +2613,15 @@ export interface components {
             planned_at?: string;
             schedule: string;
         };
+        /**
+         * @description How far a right reaches.
+         *     - `GRANT_SCOPE_OWN`: What is the person's own.
+         *     - `GRANT_SCOPE_DEPARTMENT`: What belongs to the position's department.
+         *     - `GRANT_SCOPE_SUBTREE`: What belongs to the department or to one below it.
+         *     - `GRANT_SCOPE_TENANT`: Everything of the tenant. Only rights of this scope stand in an access token.
+         * @enum {string}
+         */
+        GrantScope: "GRANT_SCOPE_UNSPECIFIED" | "GRANT_SCOPE_OWN" | "GRANT_SCOPE_DEPARTMENT" | "GRANT_SCOPE_SUBTREE" | "GRANT_SCOPE_TENANT";
         Job: {
             /** Format: int32 */
             attempt: number;
@@ -1816,9 +2663,38 @@ export interface components {
             expires_at?: string;
             holder: string;
         };
+        /**
+         * @description Where a limit's number comes from.
+         *     - `LIMIT_SOURCE_NONE`: From nowhere: it is not limited.
+         * @enum {string}
+         */
+        LimitSource: "LIMIT_SOURCE_UNSPECIFIED" | "LIMIT_SOURCE_NONE" | "LIMIT_SOURCE_PLAN" | "LIMIT_SOURCE_TENANT";
+        LimitUse: {
+            /** @description The service that refuses one more, with `limit.reached`. */
+            holder: string;
+            /** @description What is counted. */
+            meaning: string;
+            /**
+             * Format: int64
+             * @description 0 without a source.
+             */
+            most: number;
+            /** @description For example "devices". */
+            name: string;
+            source: components["schemas"]["LimitSource"];
+            /**
+             * Format: int64
+             * @description May be more than `most`, when the limit was lowered: what is there stays.
+             */
+            used: number;
+        };
         ListApiTokensResponse: {
             next_page_token: string;
             tokens: components["schemas"]["ApiToken"][];
+        };
+        ListAssignmentsResponse: {
+            assignments: components["schemas"]["Assignment"][];
+            next_page_token: string;
         };
         ListAuditRootsResponse: {
             next_page_token: string;
@@ -1829,12 +2705,20 @@ export interface components {
             /** @description Empty on the last page. */
             next_page_token: string;
         };
+        ListBreakGlassResponse: {
+            entries: components["schemas"]["BreakGlass"][];
+            next_page_token: string;
+        };
         ListCommandsResponse: {
             commands: components["schemas"]["Command"][];
             next_page_token: string;
         };
         ListContractsResponse: {
             contracts: components["schemas"]["Contract"][];
+            next_page_token: string;
+        };
+        ListDepartmentsResponse: {
+            departments: components["schemas"]["Department"][];
             next_page_token: string;
         };
         ListDeviceCertificatesResponse: {
@@ -1864,9 +2748,23 @@ export interface components {
             clients: components["schemas"]["OauthClient"][];
             next_page_token: string;
         };
+        ListOverridesResponse: {
+            next_page_token: string;
+            overrides: components["schemas"]["Override"][];
+        };
         ListPeopleResponse: {
             next_page_token: string;
             people: components["schemas"]["Person"][];
+        };
+        ListPermissionsResponse: {
+            permissions: string[];
+        };
+        ListPlansResponse: {
+            plans: components["schemas"]["Plan"][];
+        };
+        ListPositionsResponse: {
+            next_page_token: string;
+            positions: components["schemas"]["Position"][];
         };
         ListQuarantinedDevicesResponse: {
             devices: components["schemas"]["QuarantinedDevice"][];
@@ -1883,6 +2781,10 @@ export interface components {
             next_page_token: string;
             readings: components["schemas"]["Reading"][];
         };
+        ListRolesResponse: {
+            next_page_token: string;
+            roles: components["schemas"]["Role"][];
+        };
         ListSchedulesResponse: {
             schedules: components["schemas"]["Schedule"][];
         };
@@ -1890,13 +2792,21 @@ export interface components {
             keys: components["schemas"]["SigningKey"][];
             next_page_token: string;
         };
+        ListTenantBreakGlassResponse: {
+            entries: components["schemas"]["BreakGlass"][];
+            next_page_token: string;
+        };
         ListTenantsResponse: {
             next_page_token: string;
             tenants: components["schemas"]["Tenant"][];
         };
+        /** @description Either a session, or a challenge. */
         LoginResponse: {
+            /** @description What has to be shown before there is a session. */
+            challenge?: components["schemas"]["SignInChallenge"];
             /** Format: date-time */
             expires_at?: string;
+            /** @description Absent with a challenge. */
             me?: components["schemas"]["Me"];
             /** @description Only for SESSION_DELIVERY_TOKEN. Sent later as `Authorization: Bearer …`. */
             session_token: string;
@@ -1926,6 +2836,11 @@ export interface components {
             principal_id: string;
             /** @description "owner", "operator", "viewer" or "system-administrator". */
             role: string;
+            /**
+             * @description The tenant requires a second factor and this session was opened without: it can only enrol or
+             *     show one, and holds no permissions until then.
+             */
+            second_factor_missing: boolean;
             /** @description Empty for a system administrator. */
             tenant_id: string;
             tenant_name: string;
@@ -1971,6 +2886,11 @@ export interface components {
             name: string;
             /** @description Set by those who run the platform. */
             plan: string;
+            /**
+             * @description Members have to sign in with a second factor. Only someone who did may switch it on
+             *     (`auth.second_factor_required`).
+             */
+            second_factor_required: boolean;
             slug: string;
             tenant_id: string;
             /** @description IANA zone, for example "Europe/Paris". */
@@ -1988,6 +2908,11 @@ export interface components {
             name?: string;
             /** @description Set by those who run the platform. */
             plan?: string;
+            /**
+             * @description Members have to sign in with a second factor. Only someone who did may switch it on
+             *     (`auth.second_factor_required`).
+             */
+            second_factor_required?: boolean;
             slug?: string;
             tenant_id?: string;
             /** @description IANA zone, for example "Europe/Paris". */
@@ -2007,11 +2932,124 @@ export interface components {
             /** @description What to look at, in words; empty if nothing seems wrong. */
             remarks: string[];
         };
+        Override: {
+            /** Format: date-time */
+            decided_at?: string;
+            /** @description Who approved or refused it; a principal. */
+            decided_by: string;
+            /** @description Why it was refused. */
+            decision_reason: string;
+            /** @description Where it reaches, for a person and scope department or subtree; a position reaches from its own. */
+            department_id: string;
+            effect: components["schemas"]["OverrideEffect"];
+            /** Format: date-time */
+            ended_at?: string;
+            /** @description Who ended it; a principal. */
+            ended_by: string;
+            /** Format: date-time */
+            expires_at?: string;
+            override_id: string;
+            permission: string;
+            position_id: string;
+            /** @description Whom it is for: a person, or a position. */
+            principal_id: string;
+            reason: string;
+            /** Format: date-time */
+            requested_at?: string;
+            /** @description Who asked; a principal. */
+            requested_by: string;
+            scope: components["schemas"]["GrantScope"];
+            state: components["schemas"]["OverrideState"];
+        };
+        /** @enum {string} */
+        OverrideEffect: "OVERRIDE_EFFECT_UNSPECIFIED" | "OVERRIDE_EFFECT_ALLOW" | "OVERRIDE_EFFECT_DENY";
+        /**
+         * @description - `OVERRIDE_STATE_APPROVED`: In force until it expires.
+         *     - `OVERRIDE_STATE_ENDED`: Ended before its time, or taken back.
+         * @enum {string}
+         */
+        OverrideState: "OVERRIDE_STATE_UNSPECIFIED" | "OVERRIDE_STATE_REQUESTED" | "OVERRIDE_STATE_APPROVED" | "OVERRIDE_STATE_REFUSED" | "OVERRIDE_STATE_EXPIRED" | "OVERRIDE_STATE_ENDED";
         Person: {
             display_name: string;
             email: string;
             principal_id: string;
             role: string;
+        };
+        Plan: {
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description A principal's subject; empty for a plan that came with the platform. */
+            changed_by: string;
+            /** @description At most 500 bytes on one line. */
+            description: string;
+            /** @description Name of a limit to its number, from 0; a name that is left out is not limited. */
+            limits: {
+                [key: string]: number;
+            };
+            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            name: string;
+        };
+        PlanInput: {
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description A principal's subject; empty for a plan that came with the platform. */
+            changed_by?: string;
+            /** @description At most 500 bytes on one line. */
+            description?: string;
+            /** @description Name of a limit to its number, from 0; a name that is left out is not limited. */
+            limits?: {
+                [key: string]: number;
+            };
+            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            name?: string;
+        };
+        Position: {
+            /** Format: date-time */
+            created_at?: string;
+            department_id: string;
+            /** @description It answers for events of this severity or above; unspecified: for none. */
+            duty_from: components["schemas"]["Severity"];
+            /** @description Kinds of event that it answers for, at most 32; none named: every kind. */
+            duty_kinds: string[];
+            position_id: string;
+            /**
+             * Format: int32
+             * @description 1 to 100; the higher, the more senior.
+             */
+            rank: number;
+            /** @description Sorted by key. Not changed here but by GrantPositionRole. */
+            roles: components["schemas"]["PositionRole"][];
+            /** @description 1 to 120 characters, once in its department. */
+            title: string;
+        };
+        PositionInput: {
+            /** Format: date-time */
+            created_at?: string;
+            department_id?: string;
+            /** @description It answers for events of this severity or above; unspecified: for none. */
+            duty_from?: components["schemas"]["Severity"];
+            /** @description Kinds of event that it answers for, at most 32; none named: every kind. */
+            duty_kinds?: string[];
+            position_id?: string;
+            /**
+             * Format: int32
+             * @description 1 to 100; the higher, the more senior.
+             */
+            rank?: number;
+            /** @description Sorted by key. Not changed here but by GrantPositionRole. */
+            roles?: components["schemas"]["PositionRoleInput"][];
+            /** @description 1 to 120 characters, once in its department. */
+            title?: string;
+        };
+        PositionRole: {
+            /** @description Key of a role. */
+            role: string;
+            scope: components["schemas"]["GrantScope"];
+        };
+        PositionRoleInput: {
+            /** @description Key of a role. */
+            role?: string;
+            scope?: components["schemas"]["GrantScope"];
         };
         /**
          * @description - `PRESENCE_NEVER`: Never connected.
@@ -2143,6 +3181,64 @@ export interface components {
              */
             renew_after?: string;
         };
+        Role: {
+            /** @description It cannot be changed. */
+            built_in: boolean;
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description At most 500 bytes. */
+            description: string;
+            /** @description 1 to 120 characters. */
+            name: string;
+            /** @description At most 64, sorted. */
+            permissions: string[];
+            /** @description Its key: 1 to 64 lower-case letters, digits and hyphens; memberships and positions name it by this. */
+            role: string;
+        };
+        RoleInput: {
+            /** @description It cannot be changed. */
+            built_in?: boolean;
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description At most 500 bytes. */
+            description?: string;
+            /** @description 1 to 120 characters. */
+            name?: string;
+            /** @description At most 64, sorted. */
+            permissions?: string[];
+            /** @description Its key: 1 to 64 lower-case letters, digits and hyphens; memberships and positions name it by this. */
+            role?: string;
+        };
+        Route: {
+            /** @description In the order in which to ask; never empty. */
+            steps: components["schemas"]["RouteStep"][];
+        };
+        RoutePerson: {
+            display_name: string;
+            principal_id: string;
+        };
+        /** @description Whom to ask together. */
+        RouteStep: {
+            /** @description Of the position; empty for the owners. */
+            department_id: string;
+            /** @description The tenant's owners, when nobody else is left to ask. */
+            owners: boolean;
+            /** @description At most 100. */
+            people: components["schemas"]["RoutePerson"][];
+            position_id: string;
+            /** Format: int32 */
+            rank: number;
+            title: string;
+        };
+        /**
+         * @description What kind of rule spoke, in the order in which they count.
+         *     - `RULE_KIND_POSITION_ROLE`: A role of a position that the person holds.
+         *     - `RULE_KIND_MEMBERSHIP_ROLE`: The role of the person's membership.
+         *     - `RULE_KIND_BREAK_GLASS`: What a system administrator stated on entering the tenant.
+         *     - `RULE_KIND_DEFAULT_DENY`: Nothing allows it.
+         * @enum {string}
+         */
+        RuleKind: "RULE_KIND_UNSPECIFIED" | "RULE_KIND_DENY_OVERRIDE" | "RULE_KIND_ALLOW_OVERRIDE" | "RULE_KIND_POSITION_ROLE" | "RULE_KIND_MEMBERSHIP_ROLE" | "RULE_KIND_BREAK_GLASS" | "RULE_KIND_DEFAULT_DENY";
         Schedule: {
             /** @description Five cron fields. */
             cron: string;
@@ -2241,6 +3337,19 @@ export interface components {
          * @enum {string}
          */
         SessionDelivery: "SESSION_DELIVERY_UNSPECIFIED" | "SESSION_DELIVERY_COOKIE" | "SESSION_DELIVERY_TOKEN";
+        /**
+         * @description Of events, and what a position answers for.
+         * @enum {string}
+         */
+        Severity: "SEVERITY_UNSPECIFIED" | "SEVERITY_INFORMATION" | "SEVERITY_WARNING" | "SEVERITY_CRITICAL";
+        SignInChallenge: {
+            /** @description Opaque; for CompleteLogin. */
+            challenge_token: string;
+            /** Format: date-time */
+            expires_at?: string;
+            /** @description What will do. */
+            factors: components["schemas"]["FactorKind"][];
+        };
         SigningKey: {
             /**
              * Format: date-time
@@ -2297,15 +3406,15 @@ export interface components {
             /** Format: date-time */
             created_at?: string;
             /**
-             * @description What departs from the plan: name of a limit to its number. At most 50 names of lower-case
-             *     letters, digits, dots and underscores, 1 to 64; numbers from 0.
+             * @description What departs from the plan: name of a limit to its number, from 0. The names are those of
+             *     TenantLimits.
              */
             limits: {
                 [key: string]: number;
             };
             /** @description 1 to 120 characters. */
             name: string;
-            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            /** @description Name of a plan; see ListPlans. */
             plan: string;
             /** @description How far the schema is; empty for a closed tenant. */
             schema?: components["schemas"]["SchemaStatus"];
@@ -2332,9 +3441,15 @@ export interface components {
             closed_by: string;
             /**
              * @description Lower-case hexadecimal SHA-256 of the lines "relation<TAB>rows<LF>" in the order given, after
-             *     "tenant_id<LF>closed_at as RFC 3339<LF>".
+             *     "tenant_id<LF>closed_at as RFC 3339<LF>" and, unless export_digest is empty,
+             *     "export<TAB>export_digest<LF>".
              */
             digest: string;
+            /**
+             * @description Digest of the last export, or "none" when it was closed without; empty for tenants that were
+             *     closed before there were exports.
+             */
+            export_digest: string;
             relations: components["schemas"]["DroppedRelation"][];
             slug: string;
             tenant_id: string;
@@ -2343,15 +3458,15 @@ export interface components {
             /** Format: date-time */
             created_at?: string;
             /**
-             * @description What departs from the plan: name of a limit to its number. At most 50 names of lower-case
-             *     letters, digits, dots and underscores, 1 to 64; numbers from 0.
+             * @description What departs from the plan: name of a limit to its number, from 0. The names are those of
+             *     TenantLimits.
              */
             limits?: {
                 [key: string]: number;
             };
             /** @description 1 to 120 characters. */
             name?: string;
-            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            /** @description Name of a plan; see ListPlans. */
             plan?: string;
             /** @description How far the schema is; empty for a closed tenant. */
             schema?: components["schemas"]["SchemaStatusInput"];
@@ -2370,6 +3485,12 @@ export interface components {
             state_reason?: string;
             tenant_id?: string;
         };
+        TenantLimits: {
+            /** @description All limits there are, by name. */
+            limits: components["schemas"]["LimitUse"][];
+            /** @description The plan that gives the numbers that are not the tenant's own. */
+            plan: string;
+        };
         /**
          * @description requested → provisioning → ready ⇄ suspended → closing → closed.
          *     - `TENANT_STATE_REQUESTED`: Somebody asked for it and has not proved their address yet.
@@ -2379,6 +3500,17 @@ export interface components {
          * @enum {string}
          */
         TenantState: "TENANT_STATE_UNSPECIFIED" | "TENANT_STATE_REQUESTED" | "TENANT_STATE_PROVISIONING" | "TENANT_STATE_READY" | "TENANT_STATE_SUSPENDED" | "TENANT_STATE_CLOSING" | "TENANT_STATE_CLOSED";
+        TotpEnrollment: {
+            /**
+             * Format: date-time
+             * @description Confirm before then.
+             */
+            expires_at?: string;
+            /** @description `otpauth://totp/…`, to be shown as a QR code. */
+            otpauth_uri: string;
+            /** @description Base32, without padding. It cannot be shown again. */
+            secret: string;
+        };
     };
     responses: {
         /** @description Contradicts what is stored. */
@@ -2696,6 +3828,105 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listBreakGlass: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBreakGlassResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    enterTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Format: int32
+                     * @description 1 to 60; 0 means 30.
+                     */
+                    minutes?: number;
+                    /** @description What the session may do there; none named: what a viewer may. */
+                    permissions?: string[];
+                    /** @description 1 to 500 bytes on one line; the tenant's owners read it. */
+                    reason?: string;
+                    tenant_id?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -3063,6 +4294,87 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    listAssignments: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+                /** @description Of this position only; empty for all. */
+                position_id?: string;
+                /** @description Of this person only; empty for all. */
+                principal_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAssignmentsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    endAssignment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                assignment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignment"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     searchAuditEvents: {
         parameters: {
             query?: {
@@ -3369,6 +4681,83 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EraseSubjectResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listTenantBreakGlass: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListTenantBreakGlassResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    endBreakGlass: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                break_glass_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
                 };
             };
             400: components["responses"]["Malformed"];
@@ -3746,6 +5135,324 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Contract"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    explainDecision: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Asked of what belongs to this department; empty: of everything in the tenant, as an access token
+                 *     says it.
+                 */
+                department_id?: string;
+                /** @description Asked of what is the person's own. */
+                own?: boolean;
+                /** @description For example "devices.control". */
+                permission?: string;
+                /** @description A member of the tenant. */
+                principal_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listDepartments: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDepartmentsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createDepartment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name?: string;
+                    /** @description Empty for one at the top. */
+                    parent_id?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    name?: string;
+                    /** @description Empty for one at the top. */
+                    parent_id?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Department"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDepartment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                department_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Department"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteDepartment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                department_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteDepartmentResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateDepartment: {
+        parameters: {
+            query?: {
+                /** @description "name", "parent_id". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                department_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DepartmentInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Department"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    resolveRoute: {
+        parameters: {
+            query?: {
+                /** @description When; absent means now. */
+                at?: string;
+                /** @description For example "door.forced"; at most 64 bytes; empty for one that only positions for every kind answer. */
+                kind?: string;
+                /** @description Unspecified means critical. */
+                severity?: components["schemas"]["Severity"];
+            };
+            header?: never;
+            path: {
+                department_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Route"];
                 };
             };
             400: components["responses"]["Malformed"];
@@ -4850,6 +6557,312 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    leaveTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    explainOwnDecision: {
+        parameters: {
+            query?: {
+                department_id?: string;
+                own?: boolean;
+                permission?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getFactors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Factors"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    regenerateRecoveryCodes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorChange"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    beginTotpEnrollment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpEnrollment"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    removeTotp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Factors"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    confirmTotpEnrollment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Six digits. */
+                    code?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description Six digits. */
+                    code?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorChange"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     createSocketTicket: {
         parameters: {
             query?: never;
@@ -5077,7 +7090,7 @@ export interface operations {
     updateOrganization: {
         parameters: {
             query?: {
-                /** @description "name", "time_zone", "locale". */
+                /** @description "name", "time_zone", "locale", "second_factor_required". */
                 update_mask?: string;
             };
             header?: {
@@ -5129,6 +7142,371 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    exportOrganization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantLimits"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listOverrides: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+                /** @description Only this position's; empty for all. */
+                position_id?: string;
+                /** @description Only this person's; empty for all. */
+                principal_id?: string;
+                /** @description Only those in this state; unspecified for all. */
+                state?: components["schemas"]["OverrideState"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOverridesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    requestOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For a person and scope department or subtree. */
+                    department_id?: string;
+                    effect?: components["schemas"]["OverrideEffect"];
+                    /**
+                     * Format: date-time
+                     * @description Whole seconds; in the future, at most 90 days from now.
+                     */
+                    expires_at?: string;
+                    permission?: string;
+                    /** @description … or a position. */
+                    position_id?: string;
+                    /**
+                     * Format: uuid
+                     * @description Either a member of the tenant …
+                     */
+                    principal_id?: string;
+                    /** @description 1 to 500 bytes on one line. */
+                    reason?: string;
+                    scope?: components["schemas"]["GrantScope"];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOverride: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                override_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    endOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                override_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    approveOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                override_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    refuseOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                override_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 1 to 500 bytes on one line. */
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     listPeople: {
         parameters: {
             query?: {
@@ -5156,6 +7534,527 @@ export interface operations {
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listPermissions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPermissionsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listPlans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPlansResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    putPlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listPositions: {
+        parameters: {
+            query?: {
+                /** @description Of this department only; empty for all. */
+                department_id?: string;
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPositionsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createPosition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    department_id?: string;
+                    duty_from?: components["schemas"]["Severity"];
+                    duty_kinds?: string[];
+                    /**
+                     * Format: int32
+                     * @description 1 to 100; 0 means 1.
+                     */
+                    rank?: number;
+                    title?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getPosition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deletePosition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletePositionResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updatePosition: {
+        parameters: {
+            query?: {
+                /** @description "title", "rank", "duty_from", "duty_kinds". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PositionInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    assignPosition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Format: date-time
+                     * @description Whole seconds, in the future; absent for no end.
+                     */
+                    ends_at?: string;
+                    /**
+                     * Format: uuid
+                     * @description A member of the tenant.
+                     */
+                    principal_id?: string;
+                    /**
+                     * Format: date-time
+                     * @description Whole seconds; absent means now.
+                     */
+                    starts_at?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignment"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    grantPositionRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    scope?: components["schemas"]["GrantScope"];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revokePositionRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -5342,6 +8241,233 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    listRoles: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. The first page has the built-in ones besides. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRolesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    description?: string;
+                    name?: string;
+                    permissions?: string[];
+                    role?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getRole: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteRoleResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateRole: {
+        parameters: {
+            query?: {
+                /** @description "name", "description", "permissions". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                /** @description Its key: 1 to 64 lower-case letters, digits and hyphens; memberships and positions name it by this. */
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     login: {
         parameters: {
             query?: never;
@@ -5429,6 +8555,64 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    completeLogin: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Proves that no form of another site sent this; refused without. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    challenge_token?: string;
+                    delivery?: components["schemas"]["SessionDelivery"];
+                    /** @description Case, blanks and hyphens do not matter. */
+                    recovery_code?: string;
+                    /** @description Six digits of the authenticator app. */
+                    totp_code?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -5686,10 +8870,14 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** @description Digest of an export of this tenant that was finished within the last 24 hours. */
+                    export_digest?: string;
                     /** @description 1 to 500 bytes. */
                     reason?: string;
                     /** @description The slug again, so that nobody closes the wrong one. */
                     slug?: string;
+                    /** @description Without an export: everything is lost. Stands in the audit trail and in the proof. */
+                    without_export?: boolean;
                 };
             };
         };
@@ -5719,6 +8907,42 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getTenantLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantLimits"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
