@@ -4,7 +4,9 @@ import { auditStore } from './audit.mjs'
 import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
 import { guardStore } from './guard.mjs'
+import { breakGlassStore } from './breakGlass.mjs'
 import { pusherServer } from './pusher.mjs'
+import { rightsStore } from './rights.mjs'
 
 /** An answer that is a problem document. */
 export class Refusal extends Error {
@@ -74,7 +76,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore() }
 }
 
 /** Levers for tests; never part of a product. */
