@@ -32,6 +32,7 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
       entries: [
         [[], item('Devices', `${at}/devices`, 'g d')],
         [['devices.enroll'], item('Connect a device', `${at}/connect`, 'g c')],
+        [['devices.enroll'], item('Returned devices', `${at}/returned`, 'g e')],
       ],
     },
     {

@@ -35,6 +35,7 @@ const routes: RouteRecordRaw[] = [
       { path: 'tokens', name: 'tokens', component: () => import('@/features/account/TokensPage.vue'), meta: { title: 'API tokens' } },
       { path: 'rights/:tab(roles|departments|exceptions|explain|duty)?', name: 'rights', component: () => import('@/features/rights/RightsPage.vue'), meta: { title: 'Rights' } },
       { path: 'support-access', name: 'support-access', component: () => import('@/features/breakglass/SupportPage.vue'), meta: { title: 'Support access' } },
+      { path: 'returned', name: 'returned', component: () => import('@/features/returned/ReturnedPage.vue'), meta: { title: 'Returned devices' } },
       { path: 'connect', name: 'connect', component: () => import('@/features/connect/ConnectPage.vue'), meta: { title: 'Connect a device' } },
     ],
   },

@@ -8,6 +8,7 @@ import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
 import { rightsRoutes } from './rights.mjs'
 import { tokenRoutes } from './tokens.mjs'
+import { trustRoutes } from './trust.mjs'
 import { iso, Refusal } from './world.mjs'
 
 function page(all, query, fallback = 100) {
@@ -136,7 +137,7 @@ const compile = ([method, path, permission, run]) => ({
 
 export const makeRoutes = (world) => [
   ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes(),
-  ...rightsRoutes(world), ...breakGlassRoutes(world),
+  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world),
   // To be the people's own fake.
   ['GET', '/api/v1/people', 'people.read', () => ({ people: people.filter((one) => one.tenant_id), next_page_token: '' })],
 ].map(compile)
