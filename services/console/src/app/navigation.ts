@@ -39,6 +39,7 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
       label: 'Organisation',
       entries: [
         [['rights.read'], item('Rights', `${at}/rights`, 'g r')],
+        [['tenant.manage'], item('Applications', `${at}/applications`, 'g n')],
         [['tenant.manage'], item('Support access', `${at}/support-access`, 'g u')],
         [['audit.read'], item('Audit', `${at}/audit`, 'g a')],
         [[], item('API tokens', `${at}/tokens`, 'g t')],

@@ -36,6 +36,7 @@ const routes: RouteRecordRaw[] = [
       { path: 'rights/:tab(roles|departments|exceptions|explain|duty)?', name: 'rights', component: () => import('@/features/rights/RightsPage.vue'), meta: { title: 'Rights' } },
       { path: 'support-access', name: 'support-access', component: () => import('@/features/breakglass/SupportPage.vue'), meta: { title: 'Support access' } },
       { path: 'returned', name: 'returned', component: () => import('@/features/returned/ReturnedPage.vue'), meta: { title: 'Returned devices' } },
+      { path: 'applications', name: 'applications', component: () => import('@/features/apps/ApplicationsPage.vue'), meta: { title: 'Applications' } },
       { path: 'connect', name: 'connect', component: () => import('@/features/connect/ConnectPage.vue'), meta: { title: 'Connect a device' } },
     ],
   },
