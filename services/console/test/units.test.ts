@@ -126,7 +126,7 @@ describe('navigation', () => {
   const labels = (permissions: string[], tenantSlug = 'aqua') => navigation({ ...base, tenantSlug, permissions }).map((g) => [g.label, ...g.items.map((i) => i.label)])
   it('offers only what the person may use, and no empty group', () => {
     expect(labels(['devices.read'])).toEqual([['', 'Devices'], ['Organisation', 'API tokens']])
-    expect(labels(['devices.enroll'])).toEqual([['', 'Devices', 'Connect a device'], ['Organisation', 'API tokens']])
+    expect(labels(['devices.enroll'])).toEqual([['', 'Devices', 'Connect a device', 'Returned devices'], ['Organisation', 'API tokens']])
     expect(labels(['ops.read', 'keys.manage'], '')).toEqual([['', 'Queues', 'Jobs', 'Schedules', 'Protection', 'Signing keys', 'Platform audit']])
     expect(navigation(null)).toEqual([])
   })

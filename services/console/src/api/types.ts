@@ -222,6 +222,10 @@ export interface Certificate {
   revokedAt: Time
   /** When the broker had the revocation in force and the device's connections were ended. */
   enforcedAt: Time
+  /** When it stops because a newer one took its place; until then both hold. */
+  supersededAt: Time
+  /** Serial of the one it renewed; empty for one from a claim code. */
+  renews: string
 }
 
 const CERTIFICATE_STATES: Record<string, CertificateState> = {
@@ -238,6 +242,8 @@ export function certificate(wire: Wire['DeviceCertificate']): Certificate {
     notAfter: time(wire.not_after),
     revokedAt: time(wire.revoked_at),
     enforcedAt: time(wire.enforced_at),
+    supersededAt: time(wire.superseded_at),
+    renews: text(wire.renews),
     state: CERTIFICATE_STATES[text(wire.state)] ?? (wire.revoked_at ? 'revoked' : 'valid'),
   }
 }

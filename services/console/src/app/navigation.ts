@@ -32,11 +32,15 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
       entries: [
         [[], item('Devices', `${at}/devices`, 'g d')],
         [['devices.enroll'], item('Connect a device', `${at}/connect`, 'g c')],
+        [['devices.enroll'], item('Returned devices', `${at}/returned`, 'g e')],
       ],
     },
     {
       label: 'Organisation',
       entries: [
+        [['rights.read'], item('Rights', `${at}/rights`, 'g r')],
+        [['tenant.manage'], item('Applications', `${at}/applications`, 'g n')],
+        [['tenant.manage'], item('Support access', `${at}/support-access`, 'g u')],
         [['audit.read'], item('Audit', `${at}/audit`, 'g a')],
         [[], item('API tokens', `${at}/tokens`, 'g t')],
       ],
@@ -52,6 +56,7 @@ const platform: { label: string; entries: Entry[] } = {
     [['ops.read'], item('Schedules', '/ops/schedules', 'g s')],
     [['ops.read'], item('Protection', '/ops/protection', 'g o')],
     [['keys.manage'], item('Signing keys', '/ops/keys', 'g k')],
+    [['ops.break_glass'], item('Break-glass', '/ops/break-glass', 'g b')],
     [['ops.read'], item('Platform audit', '/ops/audit', 'g l')],
   ],
 }

@@ -3,8 +3,11 @@
 export const TENANT = '0197a3c2-5c1e-7d44-9b1f-3a5d2e8c0001'
 export const PASSWORD = 'correct horse battery staple'
 
-const VIEW = ['devices.read', 'telemetry.read', 'people.read']
+const VIEW = ['devices.read', 'telemetry.read', 'people.read', 'rights.read']
 const OPERATE = [...VIEW, 'devices.control', 'devices.enroll']
+/** Every permission of a tenant, in the order of the catalogue. */
+export const PERMISSIONS = [...OPERATE, 'devices.manage', 'people.manage', 'rights.manage', 'audit.read', 'tenant.manage']
+export const ROLES = { owner: PERMISSIONS, operator: OPERATE, viewer: VIEW }
 
 const person = (n, email, display_name, role, permissions, tenant = true) => ({
   principal_id: `0197a3c2-5c1e-7d44-9b1f-3a5d2e8c1${String(n).padStart(3, '0')}`,
@@ -16,10 +19,10 @@ const person = (n, email, display_name, role, permissions, tenant = true) => ({
 })
 
 export const people = [
-  person(1, 'owner@aqua.example', 'Maren Holt', 'owner', [...OPERATE, 'devices.manage', 'audit.read']),
+  person(1, 'owner@aqua.example', 'Maren Holt', 'owner', PERMISSIONS),
   person(2, 'operator@aqua.example', 'Idris Bello', 'operator', OPERATE),
   person(3, 'viewer@aqua.example', 'Sun Okada', 'viewer', VIEW),
-  person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage'], false),
+  person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage', 'tenants.read', 'ops.break_glass'], false),
 ]
 
 const number = (minimum, maximum) => ({ type: 'number', minimum, maximum })

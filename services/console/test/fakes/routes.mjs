@@ -2,10 +2,14 @@
 import { randomBytes, randomUUID } from 'node:crypto'
 import { contracts, PASSWORD, people, series, TENANT } from './data.mjs'
 import { auditRoutes } from './audit.mjs'
+import { breakGlassRoutes } from './breakGlass.mjs'
 import { guardRoutes } from './guard.mjs'
+import { oauthRoutes } from './oauth.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
+import { rightsRoutes } from './rights.mjs'
 import { tokenRoutes } from './tokens.mjs'
+import { trustRoutes } from './trust.mjs'
 import { iso, Refusal } from './world.mjs'
 
 function page(all, query, fallback = 100) {
@@ -29,7 +33,7 @@ const session = ({ sessions }) => [
     response.setHeader('Set-Cookie', '__Host-yard_session=; Path=/; Secure; HttpOnly; Max-Age=0')
     return {}
   }],
-  ['GET', '/api/v1/me', '', ({ me }) => me],
+  ['GET', '/api/v1/me', '', ({ me }) => ({ ...me, inside: undefined })],
   ['GET', '/api/v1/realtime', '', () => ({ app_key: APP_KEY, path: '/app', activity_timeout_seconds: 30 })],
   ['POST', '/broadcasting/auth', 'telemetry.read', ({ body }) => {
     if (!body.channel_name.startsWith(`private-organization.${TENANT}`)) throw new Refusal(403, 'channel.forbidden', 'Channel refused')
@@ -132,4 +136,9 @@ const compile = ([method, path, permission, run]) => ({
   method, permission, run, pattern: new RegExp(`^${path.replace(/:(\w+)/g, '(?<$1>[^/]+)')}$`),
 })
 
-export const makeRoutes = (world) => [...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes()].map(compile)
+export const makeRoutes = (world) => [
+  ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes(),
+  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(),
+  // To be the people's own fake.
+  ['GET', '/api/v1/people', 'people.read', () => ({ people: people.filter((one) => one.tenant_id), next_page_token: '' })],
+].map(compile)

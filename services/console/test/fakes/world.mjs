@@ -4,7 +4,10 @@ import { auditStore } from './audit.mjs'
 import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
 import { guardStore } from './guard.mjs'
+import { breakGlassStore } from './breakGlass.mjs'
 import { pusherServer } from './pusher.mjs'
+import { rightsStore } from './rights.mjs'
+import { trustStore } from './trust.mjs'
 
 /** An answer that is a problem document. */
 export class Refusal extends Error {
@@ -50,8 +53,9 @@ export function makeWorld(deviceCount) {
       const now = Date.now()
       const day = 86_400_000
       certificates.set(id, known ? [
-        { serial: '4f1c9a2b7de08356a1', device_id: id, state: 'CERTIFICATE_STATE_VALID', not_before: iso(now - 12 * day), not_after: iso(now + 78 * day) },
-        { serial: '2290bb61cc410f7e53', device_id: id, state: 'CERTIFICATE_STATE_REVOKED', enforced_at: iso(now - 12 * day + 640), not_before: iso(now - 80 * day), not_after: iso(now + 10 * day), revoked_at: iso(now - 12 * day) },
+        { serial: '4f1c9a2b7de08356a1', device_id: id, state: 'CERTIFICATE_STATE_VALID', not_before: iso(now - 3 * day), not_after: iso(now + 87 * day), renews: '81d07f3ab2c95e6604' },
+        { serial: '81d07f3ab2c95e6604', device_id: id, state: 'CERTIFICATE_STATE_VALID', not_before: iso(now - 64 * day), not_after: iso(now + 26 * day), superseded_at: iso(now + 4 * day), renews: '' },
+        { serial: '2290bb61cc410f7e53', device_id: id, state: 'CERTIFICATE_STATE_REVOKED', enforced_at: iso(now - 70 * day + 640), not_before: iso(now - 110 * day), not_after: iso(now - 20 * day), revoked_at: iso(now - 70 * day), renews: '' },
       ] : [])
     }
     return certificates.get(id)
@@ -74,7 +78,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices) }
 }
 
 /** Levers for tests; never part of a product. */
