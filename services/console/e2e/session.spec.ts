@@ -1,3 +1,4 @@
+import type { Page } from '@playwright/test'
 import { expect, live, PASSWORD, signIn, test } from './fixtures'
 
 test('deep link leads through sign-in and back', async ({ page, gateway }) => {
@@ -23,6 +24,42 @@ test('wrong password is refused with its code and nothing is stored', async ({ p
   await expect(page.getByRole('alert')).toContainText('auth.invalid_credentials')
   await expect(page.getByLabel('Password')).toHaveValue('')
   expect(await page.evaluate(() => localStorage.length + sessionStorage.length)).toBe(0)
+})
+
+async function showPassword(page: Page): Promise<void> {
+  await page.goto('/sign-in')
+  await page.getByLabel('E-mail').fill('guarded@aqua.example')
+  await page.getByLabel('Password').fill(PASSWORD)
+  await page.keyboard.press('Enter')
+  await expect(page.getByLabel('Code')).toBeFocused()
+}
+
+test('second factor is asked for, a wrong code may be tried again', async ({ page, watch }) => {
+  watch.allow('401')
+  await showPassword(page)
+  await page.getByLabel('Code').fill('000000')
+  await page.keyboard.press('Enter')
+  await expect(page.getByRole('alert')).toContainText('auth.factor_invalid')
+  await expect(page.getByLabel('Code')).toBeFocused()
+  await page.getByLabel('Code').fill('246810')
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(/\/t\/aqua\/devices/)
+})
+
+test('recovery code opens as well, and too many tries begin anew', async ({ page, watch }) => {
+  watch.allow('401')
+  await showPassword(page)
+  for (let tries = 0; tries < 6; tries += 1) {
+    await page.getByLabel('Code').fill('000000')
+    await page.keyboard.press('Enter')
+    await expect(page.getByRole('button', { name: 'Sign in' })).toBeEnabled()
+    if (tries < 5) await expect(page.getByRole('alert')).toContainText('auth.factor_invalid')
+  }
+  await expect(page.getByRole('alert')).toContainText('auth.challenge_expired')
+  await showPassword(page)
+  await page.getByLabel('Code').fill('ABCD-EFGH-JKMN-PQRS')
+  await page.keyboard.press('Enter')
+  await expect(page).toHaveURL(/\/t\/aqua\/devices/)
 })
 
 test('lost session returns to sign-in', async ({ page, context, watch }) => {

@@ -6,10 +6,24 @@ import * as t from './types'
 
 const PAGE = 500
 
-export const login = async (email: string, password: string, tenant: string): Promise<t.Me> => {
+/** A session's person, or the challenge that a second factor has to answer first. */
+export type SignIn = { me: t.Me } | { challenge: string }
+
+export const login = async (email: string, password: string, tenant: string): Promise<SignIn> => {
   const answer = await body(
     client.POST('/api/v1/sessions', {
       body: { email, password, delivery: 'SESSION_DELIVERY_COOKIE', ...(tenant ? { tenant } : {}) },
+    }),
+  )
+  return answer.challenge ? { challenge: answer.challenge.challenge_token } : { me: t.me(answer.me ?? {}) }
+}
+
+/** `code` is six digits of an authenticator app, or a recovery code. */
+export const completeLogin = async (challenge: string, code: string): Promise<t.Me> => {
+  const proof = /^\d{6}$/.test(code) ? { totp_code: code } : { recovery_code: code }
+  const answer = await body(
+    client.POST('/api/v1/sessions/second-factor', {
+      body: { challenge_token: challenge, delivery: 'SESSION_DELIVERY_COOKIE', ...proof },
     }),
   )
   return t.me(answer.me ?? {})

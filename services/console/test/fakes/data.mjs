@@ -25,6 +25,11 @@ export const people = [
   person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage', 'tenants.read', 'ops.break_glass'], false),
 ]
 
+/** Signs in with a second factor. */
+export const guarded = person(9, 'guarded@aqua.example', 'Ines Duarte', 'viewer', VIEW)
+export const CODE = '246810'
+export const RECOVERY_CODE = 'ABCD-EFGH-JKMN-PQRS'
+
 const number = (minimum, maximum) => ({ type: 'number', minimum, maximum })
 
 export const contracts = [

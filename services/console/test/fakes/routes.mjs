@@ -1,6 +1,6 @@
 // The fake's addresses: method, path, needed permission ('' = signed in, null = anyone), answer.
 import { randomBytes, randomUUID } from 'node:crypto'
-import { contracts, PASSWORD, people, series, TENANT } from './data.mjs'
+import { CODE, contracts, guarded, PASSWORD, people, RECOVERY_CODE, series, TENANT } from './data.mjs'
 import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
 import { guardRoutes } from './guard.mjs'
@@ -19,14 +19,29 @@ function page(all, query, fallback = 100) {
   return { rows, ...(offset + size < all.length ? { next_page_token: String(offset + size) } : {}) }
 }
 
-const session = ({ sessions }) => [
+function opened(sessions, me, response) {
+  const token = randomBytes(16).toString('base64url')
+  sessions.set(token, me)
+  response.setHeader('Set-Cookie', `__Host-yard_session=${token}; Path=/; Secure; HttpOnly; SameSite=Lax`)
+  return { me, expires_at: iso(Date.now() + 3_600_000) }
+}
+
+const session = ({ sessions, challenges = new Map() }) => [
   ['POST', '/api/v1/sessions', null, ({ body, response }) => {
-    const me = people.find((one) => one.email === body.email?.toLowerCase())
+    const me = [...people, guarded].find((one) => one.email === body.email?.toLowerCase())
     if (!me || body.password !== PASSWORD || (body.tenant && body.tenant !== me.tenant_slug)) throw new Refusal(401, 'auth.invalid_credentials', 'Sign-in refused')
+    if (me !== guarded) return opened(sessions, me, response)
     const token = randomBytes(16).toString('base64url')
-    sessions.set(token, me)
-    response.setHeader('Set-Cookie', `__Host-yard_session=${token}; Path=/; Secure; HttpOnly; SameSite=Lax`)
-    return { me, expires_at: iso(Date.now() + 3_600_000) }
+    challenges.set(token, 5)
+    return { challenge: { challenge_token: token, expires_at: iso(Date.now() + 300_000), factors: ['FACTOR_KIND_TOTP', 'FACTOR_KIND_RECOVERY_CODE'] } }
+  }],
+  ['POST', '/api/v1/sessions/second-factor', null, ({ body, response }) => {
+    const tries = challenges.get(body.challenge_token) ?? 0
+    if (tries === 0) throw new Refusal(401, 'auth.challenge_expired', 'The sign-in has to be begun again')
+    challenges.set(body.challenge_token, tries - 1)
+    if (body.totp_code !== CODE && body.recovery_code !== RECOVERY_CODE) throw new Refusal(401, 'auth.factor_invalid', 'The proof is wrong')
+    challenges.delete(body.challenge_token)
+    return opened(sessions, guarded, response)
   }],
   ['DELETE', '/api/v1/sessions/current', '', ({ token, response }) => {
     sessions.delete(token)

@@ -35,9 +35,21 @@ export const useSession = defineStore('session', () => {
     me.value = await calls.getMe()
   }
 
-  async function signIn(email: string, password: string, tenant: string): Promise<void> {
-    me.value = await calls.login(email, password, tenant)
+  function enter(person: Me): void {
+    me.value = person
     asked = Promise.resolve()
+  }
+
+  /** Null when that was all; else the challenge for `completeSignIn`. */
+  async function signIn(email: string, password: string, tenant: string): Promise<string | null> {
+    const answer = await calls.login(email, password, tenant)
+    if ('challenge' in answer) return answer.challenge
+    enter(answer.me)
+    return null
+  }
+
+  async function completeSignIn(challenge: string, code: string): Promise<void> {
+    enter(await calls.completeLogin(challenge, code))
   }
 
   function forget(): void {
@@ -49,5 +61,5 @@ export const useSession = defineStore('session', () => {
     forget()
   }
 
-  return { me, isOps, home, may, restore, reload, signIn, signOut, forget }
+  return { me, isOps, home, may, restore, reload, signIn, completeSignIn, signOut, forget }
 })
