@@ -54,12 +54,12 @@ mod tests {
 
     #[test]
     fn address_passes_as_it_is_or_below_a_folder() {
-        let config = config(&["/oauth2/", "/.well-known/jwks.json"]);
+        let config = config(&["/oauth2/", "/.well-known/keys.json"]);
         for (path, expected) in [
             ("/oauth2/token", Some("/oauth2/")),
             ("/oauth2/a/b", Some("/oauth2/")),
-            ("/.well-known/jwks.json", Some("/.well-known/jwks.json")),
-            ("/.well-known/jwks.json/x", None),
+            ("/.well-known/keys.json", Some("/.well-known/keys.json")),
+            ("/.well-known/keys.json/x", None),
             ("/oauth2", None),
             ("/oauth2x", None),
             ("/oauth2/../crl/device-ca.pem", None),
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn own_addresses_cannot_be_passed_through() {
-        assert!(config(&["/oauth2/", "/.well-known/jwks.json"]).validate().is_ok());
+        assert!(config(&["/oauth2/", "/.well-known/keys.json"]).validate().is_ok());
         for path in ["/", "/api/", "/api/v1/me", "/app/", "oauth2/", "/a/../b", "/a?b", "/ä"] {
             let refused = config(&[path]).validate().unwrap_err().to_string();
             assert!(refused.contains("pass_through.paths"), "{path}: {refused}");
