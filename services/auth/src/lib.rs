@@ -156,12 +156,6 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         ids: runtime.ids(),
         keys: keys.clone(),
     };
-    let api_tokens = TokensGrpc {
-        pg: pg.clone(),
-        clock: runtime.clock(),
-        ids: runtime.ids(),
-        nudge: nudge.clone(),
-    };
     let lifetime = config.sessions.lifetime.try_into().context("sessions.lifetime")?;
     let opener = Opener { clock: runtime.clock(), ids: runtime.ids(), lifetime };
     let login = Login::new(LoginParts {
@@ -172,23 +166,6 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         factors: factors.clone(),
         opener,
     });
-    let standing = Standing { pg: pg.clone(), nats: nats.clone() };
-    let soft = runtime.shutdown().soft().clone();
-    runtime.tasks().spawn(TaskKind::Critical, "standings", standing.clone().run(soft));
-    let (clock, authority) = (runtime.clock(), Arc::clone(&ca));
-    let renewals = Renewals { pg: pg.clone(), clock, ca: authority, standing };
-    let (door, enrolment) = (config.est, Enrolment { pg: pg.clone(), clock: runtime.clock(), ca });
-    if door.is_wanted() {
-        let listener = runtime.bind("est", door.listen).await?;
-        let est = Est::new(EstParts {
-            enrolment: enrolment.clone(),
-            renewals: renewals.clone(),
-            auditor: auditor.clone(),
-            clock: runtime.clock(),
-        });
-        est::serve(&runtime, listener, &door, est)?;
-    }
-    let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
     let own_factors = FactorsGrpc {
         pg: pg.clone(),
         ids: runtime.ids(),
@@ -196,7 +173,15 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         issuer: config.factors.issuer,
         nudge: nudge.clone(),
     };
-    let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
+    let devices = DeviceParts {
+        pg: pg.clone(),
+        nats: nats.clone(),
+        ca,
+        auditor: auditor.clone(),
+        revocation: revocation.clone(),
+        est: config.est,
+        mqtt: config.mqtt,
+    };
 
     let issuer = Issuer::new(IssuerParts {
         pg: pg.clone(),
@@ -223,22 +208,25 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     .max_decoding_message_size(LARGEST_REQUEST);
     let jwks = keys.clone();
     let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
-    let devices = EnrollmentServiceServer::new(devices).max_decoding_message_size(LARGEST_REQUEST);
     let guarding = Guarding { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), nats };
     let audit = AuditServiceServer::new(AuditGrpc { desk });
+    let api_tokens = TokensGrpc {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        nudge: told.clone(),
+    };
     let api_tokens =
         ApiTokenServiceServer::new(api_tokens).max_decoding_message_size(LARGEST_REQUEST);
-    let trust = DeviceTrustServiceServer::new(trust).max_decoding_message_size(LARGEST_REQUEST);
     let routes = Routes::new(sessions)
-        .add_service(trust)
         .add_service(people)
         .add_service(keys)
-        .add_service(devices)
         .add_service(audit.max_decoding_message_size(LARGEST_REQUEST))
         .add_service(api_tokens)
         .add_service(
             FactorServiceServer::new(own_factors).max_decoding_message_size(LARGEST_REQUEST),
         );
+    let routes = add_devices(routes, devices, &runtime).await?;
     let routes = tenancy::serve(routes, &pg, &runtime);
     let routes = rights::serve(routes, &pg, &told, &runtime);
     let routes = add_guard(routes, guarding);
@@ -246,6 +234,48 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     http::serve(&runtime, http, jwks, revocation, issuer.router());
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())
+}
+
+/// What the devices' side works with.
+struct DeviceParts {
+    pg: Pg,
+    nats: Nats,
+    ca: Arc<DeviceCa>,
+    auditor: Auditor,
+    revocation: RevocationList,
+    est: EstConfig,
+    mqtt: MqttConfig,
+}
+
+/// Enrolment and renewal of devices, by gRPC and by EST.
+async fn add_devices(
+    routes: Routes,
+    parts: DeviceParts,
+    runtime: &Runtime,
+) -> anyhow::Result<Routes> {
+    let DeviceParts { pg, nats, ca, auditor, revocation, est: door, mqtt } = parts;
+    let standing = Standing { pg: pg.clone(), nats };
+    let soft = runtime.shutdown().soft().clone();
+    runtime.tasks().spawn(TaskKind::Critical, "standings", standing.clone().run(soft));
+    let clock = runtime.clock();
+    let renewals = Renewals { pg: pg.clone(), clock, ca: Arc::clone(&ca), standing };
+    let enrolment = Enrolment { pg, clock: runtime.clock(), ca };
+    if door.is_wanted() {
+        let listener = runtime.bind("est", door.listen).await?;
+        let est = Est::new(EstParts {
+            enrolment: enrolment.clone(),
+            renewals: renewals.clone(),
+            auditor,
+            clock: runtime.clock(),
+        });
+        est::serve(runtime, listener, &door, est)?;
+    }
+    let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
+    let devices = DevicesGrpc { enrolment, revocation, mqtt };
+    let most = LARGEST_REQUEST;
+    Ok(routes
+        .add_service(DeviceTrustServiceServer::new(trust).max_decoding_message_size(most))
+        .add_service(EnrollmentServiceServer::new(devices).max_decoding_message_size(most)))
 }
 
 fn add_guard(routes: Routes, guarding: Guarding) -> Routes {

@@ -161,8 +161,9 @@ mod tests {
     use super::*;
 
     fn complete() -> String {
-        let postgres = DEFAULT_CONFIG.replacen("url = \"\"", "url = \"postgres://x@h/d\"", 1);
-        postgres.replacen("url = \"\"", "url = \"nats://127.0.0.1:1\"", 1)
+        let empty = "\nurl = \"\"";
+        let postgres = DEFAULT_CONFIG.replacen(empty, "\nurl = \"postgres://x@h/d\"", 1);
+        postgres.replacen(empty, "\nurl = \"nats://127.0.0.1:1\"", 1)
     }
 
     fn refused(text: &str) -> String {

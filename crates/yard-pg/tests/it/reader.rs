@@ -10,7 +10,7 @@ use yard_testkit::{TestDb, TestReplica, eventually};
 
 const BOUND: Duration = Duration::from_secs(2);
 /// To catch up, to be noticed, and for a busy machine.
-const SOON: Duration = Duration::from_secs(30);
+const SOON: Duration = Duration::from_secs(90);
 
 fn actor() -> Actor {
     Actor::service("test")

@@ -107,7 +107,11 @@ fn settings(port: &PortLease, socket: &Path, durability: Durability) -> String {
     let flush = match durability {
         // Commits stay synchronous: a killed *process* must lose nothing. No autovacuum, because
         // its workers would sit in the template database while a test copies it.
-        Durability::Throwaway => "fsync = off\nfull_page_writes = off\nautovacuum = off\n",
+        // A replica of it asks again for its log five times a second, not once in five.
+        Durability::Throwaway => {
+            "fsync = off\nfull_page_writes = off\nautovacuum = off\n\
+             wal_retrieve_retry_interval = '200ms'\n"
+        }
         Durability::Kept => "fsync = on\nsynchronous_commit = on\nmax_wal_size = '2GB'\n",
     };
     format!(

@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn own_addresses_cannot_be_passed_through() {
         assert!(config(&["/oauth2/", "/.well-known/keys.json"]).validate().is_ok());
-        for path in ["/", "/api/", "/api/v1/me", "/app/", "oauth2/", "/a/../b", "/a?b", "/ä"] {
+        for path in ["/", "/api/", "/api/x", "/app/", "oauth2/", "/a/../b", "/a?b", "/ä"] {
             let refused = config(&[path]).validate().unwrap_err().to_string();
             assert!(refused.contains("pass_through.paths"), "{path}: {refused}");
         }

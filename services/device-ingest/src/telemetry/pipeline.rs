@@ -146,7 +146,10 @@ impl Pipeline {
             let heard = &self.wiring.heard;
             heard.note(device.id, device.tenant, message.received_at);
         }
-        if device.standing.quarantined && uplink != Uplink::Status {
+        // Of what it says of its own faults nothing is believed anyway, and our notices to it come
+        // back on that topic.
+        let weighs = matches!(uplink, Uplink::Telemetry | Uplink::CommandAck);
+        if device.standing.quarantined && weighs {
             return self.disbelieve(device, message).await;
         }
         let payload = &message.publish.payload;

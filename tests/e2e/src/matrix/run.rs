@@ -24,8 +24,8 @@ pub struct Report {
     pub own_canaries: usize,
     /// Messages on the bus that were searched.
     pub messages: usize,
-    /// Messages on the bus that held their own tenant's canary.
-    pub own_canaries_on_bus: usize,
+    /// Messages on the bus that named a device of their own tenant: proof that the search finds one.
+    pub own_things_on_bus: usize,
     /// RPCs, forms of channels and families of subjects that nobody wrote a case for.
     pub methods_without_case: Vec<String>,
 }
@@ -38,7 +38,7 @@ impl Report {
             && self.refused_in_error.is_empty()
             && self.methods_without_case.is_empty()
             && self.own_canaries >= 10
-            && self.own_canaries_on_bus >= 10
+            && self.own_things_on_bus >= 10
     }
 }
 

@@ -66,12 +66,17 @@ impl Bus {
 }
 
 fn search(report: &mut Report, world: &World, subject: &str, text: &str) {
-    for tenant in [&world.a, &world.b] {
-        let Some(canary) = canary_in(tenant, text) else { continue };
-        if subject.contains(&tenant.tenant_id) {
-            report.own_canaries_on_bus += 1;
-        } else {
+    for (tenant, other) in [(&world.a, &world.b), (&world.b, &world.a)] {
+        let own = subject.contains(&tenant.tenant_id);
+        if let Some(canary) = canary_in(tenant, text).filter(|_| !own) {
             report.leaks.push(format!("{subject} holds {canary}"));
+        }
+        // A device is named where its tenant is, and where no tenant is.
+        let named = subject.contains(&tenant.device_id) || text.contains(&tenant.device_id);
+        if named && own {
+            report.own_things_on_bus += 1;
+        } else if named && subject.contains(&other.tenant_id) {
+            report.leaks.push(format!("{subject} names a device of another tenant"));
         }
     }
 }
