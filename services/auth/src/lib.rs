@@ -62,7 +62,7 @@ use tonic::service::Routes;
 use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
 use yard_authn::seal::Sealer;
-use yard_authn::{Identity, server};
+use yard_authn::{Identity, Verifier, server};
 use yard_contracts::audit::v1::audit_service_server::AuditServiceServer;
 use yard_contracts::guard::v1::ban_service_server::BanServiceServer;
 use yard_contracts::guard::v1::guard_service_server::GuardServiceServer;
@@ -114,37 +114,10 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let grpc = runtime.bind("grpc", config.grpc.listen).await?;
     let http = runtime.bind("http", config.http.listen).await?;
-    let identity = Identity::load(&config.identity, &runtime)?;
-    let verifier = identity.verifier().clone();
-    let ca = Arc::new(DeviceCa::load(&config.device_ca, runtime.clock().now())?);
-    let pg = Pg::open(&config.postgres, runtime.service())?;
-    pg.watch(&runtime);
-    let redis = Redis::start(&config.redis, REDIS_PATIENCE, &runtime).await?;
-    let nats = Nats::connect(&config.nats, &runtime).await?;
-    let sealer = Sealer::load(&config.sealing.key_file)?;
-    let desk = audit::Desk::load(&config.audit, pg.clone(), sealer.clone(), &runtime)?;
-    let trail = desk.start(&config.audit, &runtime, &nats);
-    let auditor = Auditor::start(&runtime, trail.publish());
-    factors::start_upkeep(&pg, &sealer, &runtime).await?;
-    let factors = Factors { sealer: sealer.clone(), clock: runtime.clock() };
-    let nudge = Nudge::default();
+    let Ground { verifier, ca, pg, redis, nats, sealer, desk, auditor, nudge, keys } =
+        Ground::lay(&config, &runtime).await?;
     let issuer_url = config.issuer.url()?;
-    let parts = KeysParts {
-        pg: pg.clone(),
-        clock: runtime.clock(),
-        sealer: sealer.clone(),
-        identity: identity.clone(),
-        first: config.issuer,
-        rules: config.keys.rules()?,
-        nudge: nudge.clone(),
-    };
-    let keys = Keys::start(parts, &identity).await?;
-    let soft = runtime.shutdown().soft().clone();
-    let publisher =
-        Publisher::new(pg.clone(), nats.clone(), keys.clone(), nudge.clone(), soft.clone());
-    runtime.tasks().spawn(TaskKind::Critical, "revocation feed", publisher.run());
-    runtime.tasks().spawn(TaskKind::Critical, "signing keys", keys.clone().run(soft));
-    revocations::follow(&runtime, &nats, &verifier, Need::Advice).await?;
+    let factors = Factors { sealer: sealer.clone(), clock: runtime.clock() };
     let passwords = Passwords::start(&config.sessions).await?;
     let revocation = RevocationList::start(&pg, &nats, &ca, &config.device_ca, &runtime);
 
@@ -234,6 +207,55 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     http::serve(&runtime, http, jwks, revocation, issuer.router());
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())
+}
+
+/// What everything else stands on, running.
+struct Ground {
+    verifier: Verifier,
+    ca: Arc<DeviceCa>,
+    pg: Pg,
+    redis: Redis,
+    nats: Nats,
+    sealer: Sealer,
+    desk: audit::Desk,
+    auditor: Auditor,
+    nudge: Nudge,
+    keys: Keys,
+}
+
+impl Ground {
+    async fn lay(config: &Config, runtime: &Runtime) -> anyhow::Result<Self> {
+        let identity = Identity::load(&config.identity, runtime)?;
+        let verifier = identity.verifier().clone();
+        let ca = Arc::new(DeviceCa::load(&config.device_ca, runtime.clock().now())?);
+        let pg = Pg::open(&config.postgres, runtime.service())?;
+        pg.watch(runtime);
+        let redis = Redis::start(&config.redis, REDIS_PATIENCE, runtime).await?;
+        let nats = Nats::connect(&config.nats, runtime).await?;
+        let sealer = Sealer::load(&config.sealing.key_file)?;
+        let desk = audit::Desk::load(&config.audit, pg.clone(), sealer.clone(), runtime)?;
+        let trail = desk.start(&config.audit, runtime, &nats);
+        let auditor = Auditor::start(runtime, trail.publish());
+        factors::start_upkeep(&pg, &sealer, runtime).await?;
+        let nudge = Nudge::default();
+        let parts = KeysParts {
+            pg: pg.clone(),
+            clock: runtime.clock(),
+            sealer: sealer.clone(),
+            identity: identity.clone(),
+            first: config.issuer.clone(),
+            rules: config.keys.rules()?,
+            nudge: nudge.clone(),
+        };
+        let keys = Keys::start(parts, &identity).await?;
+        let soft = runtime.shutdown().soft().clone();
+        let publisher =
+            Publisher::new(pg.clone(), nats.clone(), keys.clone(), nudge.clone(), soft.clone());
+        runtime.tasks().spawn(TaskKind::Critical, "revocation feed", publisher.run());
+        runtime.tasks().spawn(TaskKind::Critical, "signing keys", keys.clone().run(soft));
+        revocations::follow(runtime, &nats, &verifier, Need::Advice).await?;
+        Ok(Self { verifier, ca, pg, redis, nats, sealer, desk, auditor, nudge, keys })
+    }
 }
 
 /// What the devices' side works with.

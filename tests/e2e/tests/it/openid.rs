@@ -83,7 +83,15 @@ async fn consent(person: &Client, authorize: &str) -> String {
 /// What the API answers a client.
 async fn devices(platform: &Platform, access: &str) -> u16 {
     let url = format!("{}/api/v1/devices", platform.base_url());
-    let answer = reqwest::Client::new().get(url).bearer_auth(access).send().await.unwrap();
+    let answer = reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(15))
+        .build()
+        .unwrap()
+        .get(url)
+        .bearer_auth(access)
+        .send()
+        .await
+        .unwrap();
     answer.status().as_u16()
 }
 
@@ -108,7 +116,15 @@ async fn openid_client_signs_in_calls_refreshes_and_leaves() {
     assert_eq!(devices(&platform, access).await, 200);
     assert_eq!(devices(&platform, &format!("{access}x")).await, 401);
     let people = format!("{base}/api/v1/people");
-    let beyond = reqwest::Client::new().get(people).bearer_auth(access).send().await.unwrap();
+    let beyond = reqwest::Client::builder()
+        .timeout(std::time::Duration::from_secs(15))
+        .build()
+        .unwrap()
+        .get(people)
+        .bearer_auth(access)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(beyond.status(), 403, "not granted");
 
     script.tell("go on").await;

@@ -52,7 +52,8 @@ async fn code_becomes_tokens_that_say_who_and_allow_what_was_granted() {
 #[tokio::test]
 async fn user_info_says_what_the_scopes_allow() {
     let party = Party::start().await;
-    let http = reqwest::Client::new();
+    let http =
+        reqwest::Client::builder().timeout(std::time::Duration::from_secs(15)).build().unwrap();
     let url = party.auth.http("/oauth2/userinfo");
     let ask = |token: String| http.get(&url).bearer_auth(token).send();
     let access = |tokens: serde_json::Value| tokens["access_token"].as_str().unwrap().to_owned();
@@ -152,7 +153,8 @@ async fn token_endpoint_tells_clients_what_is_wrong() {
         let refused = token(&party.auth, &form).await;
         assert_eq!((refused.status, refused.error()), (status, error), "{form:?}");
     }
-    let http = reqwest::Client::new();
+    let http =
+        reqwest::Client::builder().timeout(std::time::Duration::from_secs(15)).build().unwrap();
     let url = party.auth.http("/oauth2/token");
     let basic = http.post(&url).basic_auth(client, Some("s")).form(&code).send().await.unwrap();
     assert_eq!(basic.status(), 401);

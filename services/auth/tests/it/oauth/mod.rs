@@ -136,7 +136,8 @@ pub(super) fn parameter(url: &reqwest::Url, name: &str) -> Option<String> {
 }
 
 pub(super) async fn post(auth: &Auth, path: &str, form: &[(&str, &str)]) -> Answer {
-    let client = reqwest::Client::new();
+    let client =
+        reqwest::Client::builder().timeout(std::time::Duration::from_secs(15)).build().unwrap();
     let answer = client.post(auth.http(path)).form(form).send().await.unwrap();
     let status = answer.status().as_u16();
     let text = answer.text().await.unwrap();
