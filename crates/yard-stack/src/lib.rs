@@ -17,5 +17,8 @@ pub mod servers;
 pub mod tools;
 
 pub use error::{Result, StackError};
-pub use servers::{Durability, Mosquitto, Nats, Postgres, PostgresAdmin, Redis, ServerHome, Stack};
+pub use servers::{
+    Durability, Letter, Mail, MailTls, Mosquitto, Nats, Postgres, PostgresAdmin, Redis, ServerHome,
+    Stack,
+};
 pub use tools::Tools;

@@ -28,6 +28,7 @@ mod feed;
 mod guard;
 mod http;
 mod keys;
+mod mail;
 mod people;
 mod revocation;
 mod secrets;
@@ -35,10 +36,11 @@ mod sessions;
 mod telemetry;
 mod tenancy;
 mod tokens;
+mod upkeep;
 
 pub use config::{
     AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, IssuerConfig, KeysConfig, ListenConfig,
-    MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -58,7 +60,6 @@ use yard_contracts::guard::v1::origin_service_server::OriginServiceServer;
 use yard_contracts::identity::v1::api_token_service_server::ApiTokenServiceServer;
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
-use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
 use yard_limits::Redis;
 use yard_messaging::Nats;
@@ -73,7 +74,8 @@ use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
 use keys::{Keys, KeysParts};
-use people::grpc::PeopleGrpc;
+use mail::Post;
+use people::PeopleParts;
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
 use sessions::{Exchange, Login, LoginParts, Passwords, Throttle};
@@ -105,10 +107,11 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let trail = desk.start(&config.audit, &runtime, &nats);
     let auditor = Auditor::start(&runtime, trail.publish());
     let nudge = Nudge::default();
+    let post = Post::start(&config.mail, &pg, &sealer, &runtime)?;
     let parts = KeysParts {
         pg: pg.clone(),
         clock: runtime.clock(),
-        sealer,
+        sealer: sealer.clone(),
         identity: identity.clone(),
         first: config.issuer,
         rules: config.keys.rules()?,
@@ -143,15 +146,22 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         pg: pg.clone(),
         clock: runtime.clock(),
         ids: runtime.ids(),
-        passwords,
+        passwords: passwords.clone(),
         throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
         lifetime,
     });
     let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
-    let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })
-        .max_decoding_message_size(LARGEST_REQUEST);
+    let people = PeopleParts {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        post,
+        passwords: passwords.clone(),
+        sealer: sealer.clone(),
+        nudge: nudge.clone(),
+    };
     let sessions =
         SessionServiceServer::new(SessionsGrpc { login, exchange, tokens, lifetime, nudge })
             .max_decoding_message_size(LARGEST_REQUEST);
@@ -163,12 +173,13 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let api_tokens =
         ApiTokenServiceServer::new(api_tokens).max_decoding_message_size(LARGEST_REQUEST);
     let routes = Routes::new(sessions)
-        .add_service(people)
         .add_service(keys)
         .add_service(devices)
         .add_service(audit.max_decoding_message_size(LARGEST_REQUEST))
         .add_service(api_tokens);
     let routes = tenancy::serve(routes, &pg, &runtime);
+    let routes = people::serve(routes, people, &runtime);
+    upkeep::start(&pg, &runtime);
     let routes = add_guard(routes, guarding);
     http::serve(&runtime, http, jwks, revocation);
     server::serve(&runtime, grpc, &verifier, &auditor, routes);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use serde_json::{Value, json};
-use yard_testkit::eventually;
+use yard_testkit::{eventually, link_token};
 
 use crate::client::Client;
 use crate::platform::{PASSWORD, Platform};
@@ -39,6 +39,10 @@ pub struct Tenant {
     pub csr_pem: String,
     /// An API token of the owner's; ending it twice is ending it once.
     pub api_token_id: String,
+    /// An invitation that is open, and old enough to be sent again.
+    pub invitation_id: String,
+    /// A member whom nobody needs any more.
+    pub dispensable_id: String,
     /// The device's private channel.
     pub channel: String,
     /// Texts that only this tenant may be shown.
@@ -125,6 +129,12 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let wish = json!({"name": "of the world", "abilities": ["devices.read"]});
     let made = owner.expect("POST", "/api/v1/me/api-tokens", Some(&wish)).await?;
     let api_token_id = text(made.get("token").context("token")?, "token_id")?;
+    let dispensable_id = let_in(platform, &owner, &format!("guest@{slug}.test")).await?;
+    let open = json!({"email": format!("open@{slug}.test"), "role": "viewer"});
+    let open = owner.expect("POST", "/api/v1/invitations", Some(&open)).await?;
+    let invitation_id = text(&open, "invitation_id")?;
+    let age = "update platform.invitations set mailed_at = mailed_at - interval '1 hour'";
+    platform.db().sql(age).await;
     Ok(Tenant {
         channel: format!("private-organization.{tenant_id}.device.{device_id}"),
         tenant_id,
@@ -140,8 +150,22 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         serials,
         csr_pem: enrolled.csr_pem,
         api_token_id,
+        invitation_id,
+        dispensable_id,
         canaries: vec![canary, format!("Owner of {slug}"), format!("Tenant {slug}")],
     })
+}
+
+/// Invites an address and accepts by the link of the mail; the principal.
+async fn let_in(platform: &Platform, owner: &Client, email: &str) -> anyhow::Result<String> {
+    let wish = json!({"email": email, "role": "viewer"});
+    owner.expect("POST", "/api/v1/invitations", Some(&wish)).await?;
+    let letters = platform.mail().await_to(email, 1).await;
+    let token = link_token(letters.first().context("a mail has come")?);
+    let answer = json!({"token": token, "display_name": "Guest", "password": PASSWORD});
+    let nobody = Client::anonymous(&platform.base_url())?;
+    let made = nobody.expect("POST", "/api/v1/invitations/accept", Some(&answer)).await?;
+    text(&made, "principal_id")
 }
 
 async fn send_command(owner: &Client, device: &str, canary: &str) -> anyhow::Result<String> {

@@ -104,6 +104,8 @@ fn auth(edge: &Edge) -> Service {
         .path("device_ca.crl_file", &pki.join("device-crl.pem"))
         .set("mqtt.host", "localhost")
         .set("mqtt.port", edge.mqtt_port)
+        .set("mail.smtp_url", format!("smtp+plain://127.0.0.1:{}", edge.mail_port))
+        .set("mail.console_url", url(edge.gateway.addr()))
         .done()
 }
 

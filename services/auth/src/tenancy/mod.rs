@@ -7,7 +7,7 @@ mod caretaker;
 mod closure;
 mod grpc;
 mod limits;
-mod names;
+pub(crate) mod names;
 mod organization;
 mod store;
 

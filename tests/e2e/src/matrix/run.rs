@@ -4,7 +4,7 @@ use yard_authn::permissions_of;
 use yard_contracts::access::v1::{Policy, Scope};
 use yard_contracts::{descriptors, policy};
 
-use super::cases::arguments;
+use super::cases::{arguments, by_credential};
 use super::internal;
 use super::route::{Request, request};
 use crate::client::{Answer, Client};
@@ -136,8 +136,7 @@ fn judge(report: &mut Report, path: &str, policy: &Policy, caller: &Caller<'_>, 
     let line = || format!("{path} as {}: {} {}", caller.name, answer.status, answer.bytes);
     let let_in = !matches!(answer.status, 401 | 403);
     let allowed = may(policy, caller.role);
-    // A wrong claim code is refused as a credential, whoever shows it.
-    let by_credential = path.ends_with("/EnrollDevice");
+    let by_credential = by_credential(path);
     if let_in && !allowed {
         report.leaks.push(line());
     }
