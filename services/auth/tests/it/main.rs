@@ -17,6 +17,7 @@ mod keys;
 mod limits;
 mod oauth;
 mod overrides;
+mod own_sessions;
 mod people;
 mod renewals;
 mod required_factor;

@@ -38,7 +38,18 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
             "challenge_token": format!("ych_{}", "A".repeat(43)), "totp_code": "000000",
             "delivery": "SESSION_DELIVERY_TOKEN",
         }),
-        "SessionService/Logout" | "SessionService/GetMe" => json!({}),
+        "SessionService/Logout"
+        | "SessionService/GetMe"
+        | "SessionService/ListSessions"
+        | "SessionService/RevokeOtherSessions" => json!({}),
+        "SessionService/RevokeSession" => json!({"session_id": NO_TENANT}),
+        "SessionService/RevokeMemberSessions" => json!({"principal_id": NO_TENANT}),
+        "SessionService/Reauthenticate" => {
+            json!({"password": "not the password", "delivery": "SESSION_DELIVERY_TOKEN"})
+        }
+        "SessionService/ChangePassword" => {
+            json!({"current_password": "not the password", "new_password": "another password"})
+        }
         "FactorService/GetFactors"
         | "FactorService/BeginTotpEnrollment"
         | "FactorService/RemoveTotp"

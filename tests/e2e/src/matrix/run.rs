@@ -148,13 +148,18 @@ pub(super) fn may(policy: &Policy, role: &str) -> bool {
 }
 
 /// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
-/// a device's key, a proof of a second factor, a factor to make recovery codes for.
-const BY_CREDENTIAL: [&str; 5] = [
+/// a device's key, a proof of who somebody is, a factor to make recovery codes for; and those that
+/// would end the sessions it works with, which it asks to end unknown ones.
+const BY_CREDENTIAL: [&str; 9] = [
     "/EnrollDevice",
     "/RenewCertificate",
     "/CompleteLogin",
     "/ConfirmTotpEnrollment",
     "/RegenerateRecoveryCodes",
+    "/Reauthenticate",
+    "/ChangePassword",
+    "/RevokeSession",
+    "/RevokeMemberSessions",
 ];
 
 fn judge(report: &mut Report, path: &str, policy: &Policy, caller: &Caller<'_>, answer: &Answer) {
