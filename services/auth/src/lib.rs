@@ -1,7 +1,7 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
-//! `device_certificates`, `device_standing`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `bans`,
+//! `device_certificates`, `device_standing`, `factory_authorities`, `expected_devices`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `bans`,
 //! `guard` and the audit trail; nobody else writes them.
 //!
 //! It promises that
@@ -27,6 +27,7 @@ mod ca;
 mod config;
 mod devices;
 mod est;
+mod factory;
 mod feed;
 mod guard;
 mod http;
@@ -75,6 +76,8 @@ use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
 use est::{Est, EstParts};
+use factory::FactoryEnrolment;
+use factory::grpc::Factories;
 use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
@@ -163,7 +166,13 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let (door, enrolment) = (config.est, Enrolment { pg: pg.clone(), clock: runtime.clock(), ca });
     if door.is_wanted() {
         let listener = runtime.bind("est", door.listen).await?;
+        let factory = FactoryEnrolment {
+            pg: pg.clone(),
+            clock: runtime.clock(),
+            ca: Arc::clone(&enrolment.ca),
+        };
         let est = Est::new(EstParts {
+            factory,
             enrolment: enrolment.clone(),
             renewals: renewals.clone(),
             auditor: auditor.clone(),
@@ -171,7 +180,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         });
         est::serve(&runtime, listener, &door, est)?;
     }
-    let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
+    let factories = Factories { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids() };
+    let trust = DeviceTrustGrpc { renewals, factories, revocation: revocation.clone() };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
     let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })

@@ -9,6 +9,7 @@ use yard_ids::{IdSource as _, RandomIds};
 use yard_testkit::eventually;
 
 use crate::client::Client;
+use crate::factory::{Factory, factory};
 use crate::platform::{PASSWORD, Platform};
 
 /// One tenant's people and things.
@@ -38,6 +39,8 @@ pub struct Tenant {
     pub serials: Vec<String>,
     /// Devices that renewed too late: to be approved, and as many to be refused.
     pub late_devices: Vec<String>,
+    /// A manufacturer's CA.
+    pub factory: Factory,
     /// A request for a certificate.
     pub csr_pem: String,
     /// An API token of the owner's; ending it twice is ending it once.
@@ -129,6 +132,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let wish = json!({"name": "of the world", "abilities": ["devices.read"]});
     let made = owner.expect("POST", "/api/v1/me/api-tokens", Some(&wish)).await?;
     let api_token_id = text(made.get("token").context("token")?, "token_id")?;
+    let works = factory(&owner, &tenant_id).await?;
     Ok(Tenant {
         channel: format!("private-organization.{tenant_id}.device.{device_id}"),
         tenant_id,
@@ -142,6 +146,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         command_id,
         cancellable: commands,
         serials,
+        factory: works,
         late_devices: late_devices(platform, slug).await,
         csr_pem: enrolled.csr_pem,
         api_token_id,

@@ -7,6 +7,7 @@ mod damage;
 mod devices;
 mod enrolment;
 mod est;
+mod factory;
 mod feed;
 mod guard;
 mod keys;

@@ -61,6 +61,7 @@ pub(crate) struct Service {
 #[derive(Clone, Default)]
 pub(crate) struct StandIn {
     pub(crate) registered: Arc<Mutex<Vec<identity::RegisterDeviceRequest>>>,
+    pub(crate) expected: Arc<Mutex<Vec<identity::RegisteredDevice>>>,
 }
 
 #[tonic::async_trait]
@@ -99,6 +100,14 @@ impl EnrollmentService for StandIn {
     ) -> Result<Response<identity::RegisterDeviceResponse>, Status> {
         self.registered.lock().unwrap().push(request.into_inner());
         Ok(Response::new(identity::RegisterDeviceResponse {}))
+    }
+
+    async fn register_devices(
+        &self,
+        request: Request<identity::RegisterDevicesRequest>,
+    ) -> Result<Response<identity::RegisterDevicesResponse>, Status> {
+        self.expected.lock().unwrap().extend(request.into_inner().devices);
+        Ok(Response::new(identity::RegisterDevicesResponse {}))
     }
 }
 
