@@ -1,7 +1,7 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `claim_codes`,
-//! `device_certificates`, `device_standing`, `factory_authorities`, `expected_devices`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `bans`,
+//! `device_certificates`, `device_standing`, `device_authorities`, `factory_authorities`, `expected_devices`, `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `bans`,
 //! `guard` and the audit trail; nobody else writes them.
 //!
 //! It promises that
@@ -23,6 +23,7 @@
 //! calls another service; what it asks device-ingest for goes over the bus and is asked again.
 
 mod audit;
+mod authorities;
 mod ca;
 mod config;
 mod devices;
@@ -72,6 +73,7 @@ use yard_pg::Pg;
 use yard_runtime::{Runtime, TaskKind};
 
 use audit::grpc::AuditGrpc;
+use authorities::Authorities;
 use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
@@ -180,8 +182,10 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         });
         est::serve(&runtime, listener, &door, est)?;
     }
+    let authorities = Authorities { pg: pg.clone(), clock: runtime.clock() };
+    authorities.settle(&enrolment.ca, &runtime).await?;
     let factories = Factories { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids() };
-    let trust = DeviceTrustGrpc { renewals, factories, revocation: revocation.clone() };
+    let trust = DeviceTrustGrpc { renewals, factories, authorities, revocation: revocation.clone() };
     let devices = DevicesGrpc { enrolment, revocation: revocation.clone(), mqtt: config.mqtt };
 
     let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })

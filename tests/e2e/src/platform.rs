@@ -45,6 +45,7 @@ struct Places {
     broker: TestBroker,
     folder: Arc<tempfile::TempDir>,
     pki: PathBuf,
+    rotating: bool,
 }
 
 impl Platform {
@@ -53,9 +54,25 @@ impl Platform {
     /// # Errors
     /// At the first thing that does not start.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(false).await
+    }
+
+    /// As [`Platform::start`], while another device CA takes over: `device-ca-next` signs, that of
+    /// `yard pki init` is retiring, and everybody trusts both.
+    ///
+    /// # Errors
+    /// At the first thing that does not start.
+    pub async fn start_with_two_authorities() -> anyhow::Result<Self> {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(rotating: bool) -> anyhow::Result<Self> {
         let folder = Arc::new(tempfile::tempdir()?);
         let pki = folder.path().join("pki");
         yard::pki::generate("localhost", &SystemClock)?.write(&pki, false)?;
+        if rotating {
+            begin_rotation(&pki)?;
+        }
         let places = Places {
             db: TestDb::create().await,
             nats: TestNats::start().await,
@@ -63,11 +80,12 @@ impl Platform {
             broker: TestBroker::start(&pki).await,
             folder,
             pki,
+            rotating,
         };
         bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
         let mut runtimes = start_services(&places).await?;
         runtimes.push(("broker-agent", start_agent(&places, &runtimes)?));
-        let Places { db, nats, redis, broker, folder, pki } = places;
+        let Places { db, nats, redis, broker, folder, pki, .. } = places;
         let platform =
             Self { runtimes, pki, broker, db, _nats: nats, _redis: redis, _folder: folder };
         platform.await_answer().await?;
@@ -266,13 +284,40 @@ fn auth_over(places: &Places) -> String {
          sealing.key_file = \"{pki}/sealing.key\"\n\
          audit.root_key_file = \"{pki}/audit-root.key\"\naudit.root_interval = \"1s\"\n\
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
-         device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
+         {}\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
          mqtt.host = \"localhost\"\nmqtt.port = {}\n",
         database_over(places, "auth"),
         places.redis.url(),
+        authorities_over(places),
         places.broker.port(),
     )
+}
+
+fn authorities_over(places: &Places) -> String {
+    let pki = places.pki.display();
+    let told = |option: &str, name: &str| {
+        format!(
+            "device_ca.{option}cert_file = \"{pki}/{name}.pem\"\n\
+             device_ca.{option}key_file = \"{pki}/{name}.key\"\n"
+        )
+    };
+    if places.rotating {
+        told("", "device-ca-next") + &told("previous_", "device-ca-old")
+    } else {
+        told("", "device-ca")
+    }
+}
+
+/// What step 4 of the runbook rotate-device-ca has come to: `device-ca.pem`, which the broker, its
+/// agent and device-ingest read, holds both CAs.
+fn begin_rotation(pki: &Path) -> anyhow::Result<()> {
+    let old = std::fs::read_to_string(pki.join("device-ca.pem"))?;
+    yard::pki::next_ca(&old, &SystemClock)?.write(pki, false)?;
+    std::fs::copy(pki.join("device-ca.key"), pki.join("device-ca-old.key"))?;
+    std::fs::write(pki.join("device-ca-old.pem"), old)?;
+    std::fs::copy(pki.join("device-ca-bundle.pem"), pki.join("device-ca.pem"))?;
+    Ok(())
 }
 
 fn ingest_over(places: &Places, auth: &str) -> String {

@@ -318,6 +318,10 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         device_ca: DeviceCaConfig {
             cert_file: file("device-ca.pem"),
             key_file: file("device-ca.key"),
+            next_cert_file: PathBuf::new(),
+            next_key_file: PathBuf::new(),
+            previous_cert_file: PathBuf::new(),
+            previous_key_file: PathBuf::new(),
             crl_file: file("crl.pem"),
             trust_domain: "switchyard".to_owned(),
             crl_url: String::new(),
