@@ -1,3 +1,4 @@
+import AxeBuilder from '@axe-core/playwright'
 import { test as base, expect, type Page } from '@playwright/test'
 // The fake is plain JavaScript, so that it also runs without a build step.
 import { PASSWORD } from '../test/fakes/data.mjs'
@@ -65,3 +66,12 @@ export async function signIn(page: Page, email = 'owner@aqua.example'): Promise<
 }
 
 export const live = (page: Page) => expect(page.getByTestId('link-state')).toHaveText('Live')
+
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+
+/** Nothing that axe finds on the page as it is now. */
+export async function clean(page: Page, where: string): Promise<void> {
+  const { violations } = await new AxeBuilder({ page }).withTags(RULES).analyze()
+  const found = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.target.join(' ')).join(' | ')}`)
+  expect(found, where).toEqual([])
+}

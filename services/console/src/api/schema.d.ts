@@ -68,6 +68,30 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ops/v1/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every entry into any tenant, newest first
+         * @description Every entry into any tenant, newest first.
+         */
+        get: operations["listBreakGlass"];
+        put?: never;
+        /**
+         * Enters a tenant with the session that calls
+         * @description Enters a tenant with the session that calls.
+         */
+        post: operations["enterTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/ops/v1/jobs": {
         parameters: {
             query?: never;
@@ -209,6 +233,46 @@ export interface paths {
          */
         post: operations["runSchedule"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assignments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who holds what, by id, also what is over or still to come
+         * @description Who holds what, by id, also what is over or still to come.
+         */
+        get: operations["listAssignments"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/assignments/{assignment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends an assignment now
+         * @description Ends an assignment now. Ending it twice is ending it once.
+         */
+        delete: operations["endAssignment"];
         options?: never;
         head?: never;
         patch?: never;
@@ -379,6 +443,70 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Entries into the caller's tenant, newest first
+         * @description Entries into the caller's tenant, newest first. For owners.
+         */
+        get: operations["listTenantBreakGlass"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/break-glass/{break_glass_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Puts an administrator out of the caller's tenant, at once
+         * @description Puts an administrator out of the caller's tenant, at once. Ending it twice is ending it once.
+         */
+        delete: operations["endBreakGlass"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/certificates/{serial}/renewal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Signs a new certificate for a device that proves to hold the key of an earlier one of its own
+         * @description Signs a new certificate for a device that proves to hold the key of an earlier one of its own.
+         *     The earlier one holds for seven days more. Repeating the same request gives the same certificate.
+         *
+         *     From its expiry until 30 days later a certificate still renews, into quarantine: the device can
+         *     connect and is told things, but nothing that it says is accepted before an operator approves it.
+         */
+        post: operations["renewCertificate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/certificates/{serial}/revocation": {
         parameters: {
             query?: never;
@@ -484,6 +612,101 @@ export interface paths {
         };
         /** Get contract */
         get: operations["getContract"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Why a member may do something, or may not: every rule that concerns it, in the order in which they count, and the one that decides
+         * @description Why a member may do something, or may not: every rule that concerns it, in the order in which they
+         *     count, and the one that decides.
+         */
+        get: operations["explainDecision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/departments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All departments by id, in pages; the tree is in their parent_id
+         * @description All departments by id, in pages; the tree is in their parent_id.
+         */
+        get: operations["listDepartments"];
+        put?: never;
+        /**
+         * Makes a department
+         * @description Makes a department.
+         */
+        post: operations["createDepartment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/departments/{department_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One department
+         * @description One department.
+         */
+        get: operations["getDepartment"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a department without positions, departments below it or overrides for it
+         * @description Deletes a department without positions, departments below it or overrides for it.
+         */
+        delete: operations["deleteDepartment"];
+        options?: never;
+        head?: never;
+        /**
+         * Renames a department, or moves it with everything below it
+         * @description Renames a department, or moves it with everything below it. Moving it below itself is refused,
+         *     also when two move at once.
+         */
+        patch: operations["updateDepartment"];
+        trace?: never;
+    };
+    "/api/v1/departments/{department_id}/route": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who answers for an event in a department: the people whose positions have the duty then, the least senior first, then up the tree, at last the owners
+         * @description Who answers for an event in a department: the people whose positions have the duty then, the least
+         *     senior first, then up the tree, at last the owners.
+         */
+        get: operations["resolveRoute"];
         put?: never;
         post?: never;
         delete?: never;
@@ -702,6 +925,47 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/email-changes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Agrees to a change of address by the link that was sent to one of the two
+         * @description Agrees to a change of address by the link that was sent to one of the two. When the other has
+         *     agreed before, the address changes.
+         */
+        post: operations["confirmEmailChange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/email-verifications": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Proves an address by the link that was sent to it, within a day
+         * @description Proves an address by the link that was sent to it, within a day.
+         */
+        post: operations["verifyEmail"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/enrollments": {
         parameters: {
             query?: never;
@@ -716,6 +980,135 @@ export interface paths {
          * @description Signs a device's certificate request. The claim code is the credential; it works once.
          */
         post: operations["enrollDevice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Invitations that nobody has accepted or withdrawn yet, newest first; also those that are past their time, for 90 days
+         * @description Invitations that nobody has accepted or withdrawn yet, newest first; also those that are past
+         *     their time, for 90 days.
+         */
+        get: operations["listInvitations"];
+        put?: never;
+        /**
+         * Invites an address
+         * @description Invites an address. One that is a member already, or has an open invitation, is refused
+         *     (`resource.exists`). At most 100 invitations of a tenant are open at once.
+         */
+        post: operations["createInvitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{invitation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Makes the link void
+         * @description Makes the link void. Withdrawing twice is withdrawing once.
+         */
+        delete: operations["withdrawInvitation"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/{invitation_id}/mail": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends the mail anew, with another link that is good for seven days; the one before is void
+         * @description Sends the mail anew, with another link that is good for seven days; the one before is void. Not
+         *     more often than every two minutes (`auth.throttled`).
+         */
+        post: operations["resendInvitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accepts with a new account, whose name and password are given; sign in after
+         * @description Accepts with a new account, whose name and password are given; sign in after. For an address
+         *     that has an account already this is refused (`auth.required`): its owner signs in and joins.
+         */
+        post: operations["acceptInvitation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Accepts with the account that the caller is signed in to, which has to have the address that was invited (`auth.forbidden`)
+         * @description Accepts with the account that the caller is signed in to, which has to have the address that
+         *     was invited (`auth.forbidden`). The session stays where it is; SwitchTenant goes over.
+         */
+        post: operations["joinTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a link leads to, for whoever holds it: the page that accepts it asks first
+         * @description What a link leads to, for whoever holds it: the page that accepts it asks first.
+         */
+        post: operations["showInvitation"];
         delete?: never;
         options?: never;
         head?: never;
@@ -849,6 +1242,242 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/authorization": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a client asks for
+         * @description What a client asks for. A client of another tenant than the session's is not there.
+         */
+        post: operations["describeAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/authorization/decision": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Answers the client: with a code that is good for one minute and one use, or with a refusal
+         * @description Answers the client: with a code that is good for one minute and one use, or with a refusal.
+         */
+        post: operations["decideAuthorization"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/break-glass": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Leaves the tenant that the calling session entered
+         * @description Leaves the tenant that the calling session entered.
+         */
+        delete: operations["leaveTenant"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/decisions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The same about the caller
+         * @description The same about the caller.
+         */
+        get: operations["explainOwnDecision"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/email-change": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for another address
+         * @description Asks for another address. Links go to the one before and to the new one; the address changes
+         *     once both were followed, within a day. Asking again replaces what was asked before.
+         */
+        post: operations["requestEmailChange"];
+        /**
+         * Gives the change up; its links are void
+         * @description Gives the change up; its links are void.
+         */
+        delete: operations["cancelEmailChange"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/email-verification": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a link to the caller's address that proves it; not more often than every two minutes, and nothing where it is proved already
+         * @description Sends a link to the caller's address that proves it; not more often than every two minutes, and
+         *     nothing where it is proved already.
+         */
+        post: operations["requestEmailVerification"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The caller's second factors
+         * @description The caller's second factors.
+         */
+        get: operations["getFactors"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/recovery-codes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes ten new recovery codes and shows them this once; the earlier ones are void
+         * @description Makes ten new recovery codes and shows them this once; the earlier ones are void.
+         */
+        post: operations["regenerateRecoveryCodes"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/totp": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes a secret for an authenticator app and shows it this once
+         * @description Makes a secret for an authenticator app and shows it this once. It is not in force before
+         *     ConfirmTotpEnrollment has seen a code of it; a secret that is in force stays so until then.
+         */
+        post: operations["beginTotpEnrollment"];
+        /**
+         * Takes the authenticator app away
+         * @description Takes the authenticator app away. The last factor stays where a tenant of the caller's requires
+         *     one (`auth.second_factor_required`). With the last one the recovery codes go.
+         */
+        delete: operations["removeTotp"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/totp/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts the secret into force, by a code that the app shows
+         * @description Puts the secret into force, by a code that the app shows. It takes the place of an earlier one.
+         */
+        post: operations["confirmTotpEnrollment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/profile": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The caller's profile
+         * @description The caller's profile.
+         */
+        get: operations["getProfile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes display name, locale or time zone
+         * @description Changes display name, locale or time zone.
+         */
+        patch: operations["updateProfile"];
+        trace?: never;
+    };
     "/api/v1/me/socket-tickets": {
         parameters: {
             query?: never;
@@ -865,6 +1494,50 @@ export interface paths {
          */
         post: operations["createSocketTicket"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oauth-clients": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tenant's clients, newest first, without those that were deleted
+         * @description The tenant's clients, newest first, without those that were deleted.
+         */
+        get: operations["listOauthClients"];
+        put?: never;
+        /**
+         * Registers a client
+         * @description Registers a client.
+         */
+        post: operations["createOauthClient"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/oauth-clients/{client_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a client and ends everything it was granted
+         * @description Deletes a client and ends everything it was granted. Deleting it twice is deleting it once.
+         */
+        delete: operations["deleteOauthClient"];
         options?: never;
         head?: never;
         patch?: never;
@@ -894,6 +1567,181 @@ export interface paths {
         patch: operations["updateOrganization"];
         trace?: never;
     };
+    "/api/v1/organization/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Everything the organization has, as it is at one moment: lines of JSON with a manifest at the end, in chunks, as server-sent events
+         * @description Everything the organization has, as it is at one moment: lines of JSON with a manifest at the
+         *     end, in chunks, as server-sent events. `yard tenants export` writes them into a file and `yard
+         *     tenants verify` checks one; the format is documented with the crate yard-export. Passwords, keys
+         *     and hashes stay behind, and the audit trail has an export of its own.
+         */
+        get: operations["exportOrganization"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/organization/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the tenant may have at most, and what it has
+         * @description What the tenant may have at most, and what it has.
+         */
+        get: operations["getLimits"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Overrides, newest first
+         * @description Overrides, newest first.
+         */
+        get: operations["listOverrides"];
+        put?: never;
+        /**
+         * Asks for an override
+         * @description Asks for an override. A deny is in force at once, and not possible against an owner.
+         */
+        post: operations["requestOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/{override_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One override
+         * @description One override.
+         */
+        get: operations["getOverride"];
+        put?: never;
+        post?: never;
+        /**
+         * Ends an override before its time, or takes the request back
+         * @description Ends an override before its time, or takes the request back. Nobody ends a deny against
+         *     themselves. Ending it twice is ending it once.
+         */
+        delete: operations["endOverride"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/{override_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Puts an override in force that somebody else asked for
+         * @description Puts an override in force that somebody else asked for.
+         */
+        post: operations["approveOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/overrides/{override_id}/refusal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Refuses an override that somebody asked for
+         * @description Refuses an override that somebody asked for.
+         */
+        post: operations["refuseOverride"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/password-resets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends a link for a new password to an address that has an account
+         * @description Sends a link for a new password to an address that has an account. The answer is the same, and
+         *     as fast, for one that has none. An account gets at most two links in 30 minutes; each stays
+         *     good, so that nobody can keep its owner from one by asking.
+         */
+        post: operations["requestPasswordReset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/password-resets/complete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets a new password by a link, once, within 30 minutes of its being sent
+         * @description Sets a new password by a link, once, within 30 minutes of its being sent. Every session of the
+         *     person ends, and every other link for a password; second factors stay.
+         */
+        post: operations["resetPassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/people": {
         parameters: {
             query?: never;
@@ -908,6 +1756,265 @@ export interface paths {
         get: operations["listPeople"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/people/{principal_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes a member out of the tenant: their sessions and API tokens in it end
+         * @description Takes a member out of the tenant: their sessions and API tokens in it end. Their account stays,
+         *     with whatever other tenants it is in. The last owner stays (`member.last_owner`).
+         */
+        delete: operations["removePerson"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/people/{principal_id}/role": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a member another role: one that holds nothing the caller does not hold, to a member who holds nothing the caller does not hold
+         * @description Gives a member another role: one that holds nothing the caller does not hold, to a member who
+         *     holds nothing the caller does not hold. The last owner stays one (`member.last_owner`).
+         */
+        post: operations["changeRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/permissions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Every permission there is in a tenant, in the order of the catalogue
+         * @description Every permission there is in a tenant, in the order of the catalogue.
+         */
+        get: operations["listPermissions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Plans by name
+         * @description Plans by name.
+         */
+        get: operations["listPlans"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/plans/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Makes a plan, or replaces description and limits of the one that is there
+         * @description Makes a plan, or replaces description and limits of the one that is there. It holds from the next
+         *     thing that a tenant of the plan makes; what it has already, it keeps.
+         */
+        put: operations["putPlan"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/positions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Positions by id, of one department or of all
+         * @description Positions by id, of one department or of all.
+         */
+        get: operations["listPositions"];
+        put?: never;
+        /**
+         * Makes a position
+         * @description Makes a position.
+         */
+        post: operations["createPosition"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/positions/{position_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One position with its roles
+         * @description One position with its roles.
+         */
+        get: operations["getPosition"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a position; who held it holds it no more
+         * @description Deletes a position; who held it holds it no more.
+         */
+        delete: operations["deletePosition"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes title, rank or duty
+         * @description Changes title, rank or duty.
+         */
+        patch: operations["updatePosition"];
+        trace?: never;
+    };
+    "/api/v1/positions/{position_id}/assignments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a position to a member, from a moment to another
+         * @description Gives a position to a member, from a moment to another. Only owners give one to themselves.
+         */
+        post: operations["assignPosition"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/positions/{position_id}/roles/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Gives a position a role, or changes how far it reaches
+         * @description Gives a position a role, or changes how far it reaches.
+         */
+        put: operations["grantPositionRole"];
+        post?: never;
+        /**
+         * Takes a role from a position
+         * @description Takes a role from a position.
+         */
+        delete: operations["revokePositionRole"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantined-devices": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Devices that came back after their certificate had expired, longest waiting first
+         * @description Devices that came back after their certificate had expired, longest waiting first.
+         */
+        get: operations["listQuarantinedDevices"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantined-devices/{device_id}/approval": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends the quarantine: what the device says from now on is accepted
+         * @description Ends the quarantine: what the device says from now on is accepted.
+         */
+        post: operations["approveDevice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantined-devices/{device_id}/refusal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Revokes every certificate of a device in quarantine
+         * @description Revokes every certificate of a device in quarantine. It needs a claim code to come back.
+         */
+        post: operations["refuseDevice"];
         delete?: never;
         options?: never;
         head?: never;
@@ -934,6 +2041,59 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/roles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The built-in roles, then the tenant's own by key
+         * @description The built-in roles, then the tenant's own by key.
+         */
+        get: operations["listRoles"];
+        put?: never;
+        /**
+         * Makes a role
+         * @description Makes a role.
+         */
+        post: operations["createRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/roles/{role}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One role
+         * @description One role.
+         */
+        get: operations["getRole"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a role that nobody holds and no position has (`rights.in_use` otherwise)
+         * @description Deletes a role that nobody holds and no position has (`rights.in_use` otherwise).
+         */
+        delete: operations["deleteRole"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes name, description or permissions
+         * @description Changes name, description or permissions. Everybody who holds it has what it says then within two
+         *     seconds.
+         */
+        patch: operations["updateRole"];
+        trace?: never;
+    };
     "/api/v1/sessions": {
         parameters: {
             query?: never;
@@ -946,7 +2106,8 @@ export interface paths {
         /**
          * Checks e-mail and password and opens a session
          * @description Checks e-mail and password and opens a session. For browsers the gateway puts the session into
-         *     a cookie and the body stays without it; other clients ask for the token itself.
+         *     a cookie and the body stays without it; other clients ask for the token itself. A person with a
+         *     second factor gets a challenge instead, which CompleteLogin finishes.
          */
         post: operations["login"];
         delete?: never;
@@ -970,6 +2131,29 @@ export interface paths {
          * @description Ends the caller's session.
          */
         delete: operations["logout"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/second-factor": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finishes a sign-in that was answered with a challenge, by one proof of a second factor
+         * @description Finishes a sign-in that was answered with a challenge, by one proof of a second factor. The
+         *     session is in the tenant that Login was asked for. A wrong proof (`auth.factor_invalid`) may be
+         *     tried again, five times in all; then, and after five minutes, the challenge is void
+         *     (`auth.challenge_expired`).
+         */
+        post: operations["completeLogin"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1040,9 +2224,31 @@ export interface paths {
         /**
          * Ends a suspended tenant for good: its schema is dropped and its rows in the shared tables are deleted, and what went is kept as proof
          * @description Ends a suspended tenant for good: its schema is dropped and its rows in the shared tables are
-         *     deleted, and what went is kept as proof. Cannot be undone.
+         *     deleted, and what went is kept as proof. Cannot be undone. It goes by an export (see
+         *     ExportOrganization) that is not older than a day, or explicitly without one; else
+         *     `tenant.export_missing`.
          */
         post: operations["closeTenant"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/tenants/{tenant_id}/limits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What a tenant may have at most, and what it has
+         * @description What a tenant may have at most, and what it has.
+         */
+        get: operations["getTenantLimits"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1097,6 +2303,12 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        AcceptInvitationResponse: {
+            email: string;
+            principal_id: string;
+            tenant_name: string;
+            tenant_slug: string;
+        };
         ApiToken: {
             /** @description Permissions it may use, as far as its owner holds them. */
             abilities: string[];
@@ -1114,6 +2326,20 @@ export interface components {
             /** Format: date-time */
             revoked_at?: string;
             token_id: string;
+        };
+        Assignment: {
+            assignment_id: string;
+            /** @description Of the person. */
+            display_name: string;
+            /**
+             * Format: date-time
+             * @description Absent for one without an end.
+             */
+            ends_at?: string;
+            position_id: string;
+            principal_id: string;
+            /** Format: date-time */
+            starts_at?: string;
         };
         /** @description Proof that a signed root covers the chain up to an entry. */
         AuditAnchor: {
@@ -1302,6 +2528,25 @@ export interface components {
              */
             verified_sequence: number;
         };
+        Authorization: {
+            /** @description Permissions that it asks for and the person holds. */
+            abilities: string[];
+            client_id: string;
+            client_name: string;
+            /** @description The person has to be asked; without it, the page may answer at once. */
+            consent_required: boolean;
+            /** @description It asks for the person's e-mail address. */
+            email: boolean;
+            /**
+             * @description The person has to prove who they are again before the answer, at most so many seconds before
+             *     it; 0 asks for nothing.
+             */
+            max_auth_age_seconds: number;
+            /** @description It asks to go on for up to 60 days without asking again. */
+            offline: boolean;
+            /** @description It asks for the person's name. */
+            profile: boolean;
+        };
         /** @description Field names as the Pusher protocol asks. */
         AuthorizeChannelResponse: {
             /** @description Passed on to the socket as it is. The socket then ends with the caller's session. */
@@ -1339,6 +2584,27 @@ export interface components {
          * @enum {string}
          */
         BanKind: "BAN_KIND_UNSPECIFIED" | "BAN_KIND_ADDRESS" | "BAN_KIND_TOKEN" | "BAN_KIND_PERSON";
+        BreakGlass: {
+            break_glass_id: string;
+            display_name: string;
+            /**
+             * Format: date-time
+             * @description Absent while it lasts.
+             */
+            ended_at?: string;
+            /** @description Who ended it; empty when its time was over. */
+            ended_by: string;
+            /** Format: date-time */
+            expires_at?: string;
+            permissions: string[];
+            /** @description The administrator. */
+            principal_id: string;
+            reason: string;
+            /** Format: date-time */
+            started_at?: string;
+            tenant_id: string;
+            tenant_slug: string;
+        };
         Bucket: {
             /** Format: int32 */
             count: number;
@@ -1439,6 +2705,10 @@ export interface components {
          * @enum {string}
          */
         CommandState: "COMMAND_STATE_UNSPECIFIED" | "COMMAND_STATE_QUEUED" | "COMMAND_STATE_DISPATCHED" | "COMMAND_STATE_DELIVERED" | "COMMAND_STATE_ACKED" | "COMMAND_STATE_RUNNING" | "COMMAND_STATE_SUCCEEDED" | "COMMAND_STATE_FAILED" | "COMMAND_STATE_REJECTED" | "COMMAND_STATE_EXPIRED" | "COMMAND_STATE_CANCELLED" | "COMMAND_STATE_SUPERSEDED" | "COMMAND_STATE_UNKNOWN";
+        ConfirmEmailChangeResponse: {
+            /** @description Whether the address has changed; if not, the other one has still to agree. */
+            changed: boolean;
+        };
         Contract: {
             commands: components["schemas"]["CommandKind"][];
             contract_id: string;
@@ -1459,6 +2729,68 @@ export interface components {
             /** @description `ypt_<id>_<secret>_<checksum>`. It cannot be shown again. */
             secret: string;
             token?: components["schemas"]["ApiToken"];
+        };
+        DecideAuthorizationResponse: {
+            client_id: string;
+            /** @description Where the browser goes now. It holds the code: it is for this browser only. */
+            redirect_to: string;
+        };
+        Decision: {
+            allowed: boolean;
+            permission: string;
+            principal_id: string;
+            /** @description Every rule that names the permission, in order; the last one is the refusal of what nothing allows. */
+            rules: components["schemas"]["DecisionRule"][];
+            /**
+             * Format: date-time
+             * @description When it may change by itself, as something begins, ends or expires; absent if nothing will.
+             */
+            stands_until?: string;
+        };
+        DecisionRule: {
+            /** @description The one that decides. */
+            decides: boolean;
+            /** @description Where it reaches from. */
+            department_id: string;
+            /**
+             * Format: date-time
+             * @description Of the override.
+             */
+            expires_at?: string;
+            kind: components["schemas"]["RuleKind"];
+            override_id: string;
+            position_id: string;
+            /**
+             * @description Whether it reaches what was asked about. A deny reaches all that could be meant, an allow only what
+             *     surely is.
+             */
+            reaches: boolean;
+            /** @description Of the override. */
+            reason: string;
+            /** @description Key of the role, for roles. */
+            role: string;
+            scope: components["schemas"]["GrantScope"];
+        };
+        DeleteDepartmentResponse: Record<string, never>;
+        DeletePositionResponse: Record<string, never>;
+        DeleteRoleResponse: Record<string, never>;
+        Department: {
+            /** Format: date-time */
+            created_at?: string;
+            department_id: string;
+            /** @description 1 to 120 characters, once below its parent. */
+            name: string;
+            /** @description Empty at the top. */
+            parent_id: string;
+        };
+        DepartmentInput: {
+            /** Format: date-time */
+            created_at?: string;
+            department_id?: string;
+            /** @description 1 to 120 characters, once below its parent. */
+            name?: string;
+            /** @description Empty at the top. */
+            parent_id?: string;
         };
         Device: {
             contract_id: string;
@@ -1494,11 +2826,18 @@ export interface components {
             not_after?: string;
             /** Format: date-time */
             not_before?: string;
+            /** @description Serial of the certificate that this one renewed; empty for one from a claim code. */
+            renews: string;
             /** Format: date-time */
             revoked_at?: string;
             /** @description Lower-case hexadecimal, no separators. */
             serial: string;
             state: components["schemas"]["CertificateState"];
+            /**
+             * Format: date-time
+             * @description Set when it was renewed: it is revoked from then on.
+             */
+            superseded_at?: string;
         };
         DeviceInput: {
             /** Format: uuid */
@@ -1535,6 +2874,24 @@ export interface components {
              */
             rows: number;
         };
+        EmailChange: {
+            /** @description Whether the new one has. */
+            confirmed_by_new: boolean;
+            /** @description Whether the present address has agreed. */
+            confirmed_by_old: boolean;
+            /** Format: date-time */
+            expires_at?: string;
+            new_email: string;
+        };
+        EmailChangeInput: {
+            /** @description Whether the new one has. */
+            confirmed_by_new?: boolean;
+            /** @description Whether the present address has agreed. */
+            confirmed_by_old?: boolean;
+            /** Format: date-time */
+            expires_at?: string;
+            new_email?: string;
+        };
         EnrollDeviceResponse: {
             /** @description What the device checks the broker's certificate against. */
             ca_pem: string;
@@ -1545,6 +2902,11 @@ export interface components {
             mqtt_port: number;
             /** Format: date-time */
             not_after?: string;
+            /**
+             * Format: date-time
+             * @description When two thirds of the certificate's life are over and the device should renew it.
+             */
+            renew_after?: string;
         };
         EraseSubjectResponse: {
             /**
@@ -1552,6 +2914,39 @@ export interface components {
              * @description Entries whose personal data can no longer be read.
              */
             entries: number;
+        };
+        ExportChunk: {
+            /** @description Whole lines, without their line feeds. */
+            lines: string[];
+        };
+        /** @description What a change left behind. */
+        FactorChange: {
+            factors?: components["schemas"]["Factors"];
+            /** @description Shown this once; empty when the earlier ones stay valid. */
+            recovery_codes: string[];
+        };
+        /**
+         * @description A kind of second factor.
+         *     - `FACTOR_KIND_TOTP`: A code of six digits from an authenticator app (RFC 6238).
+         *     - `FACTOR_KIND_RECOVERY_CODE`: One of the recovery codes.
+         * @enum {string}
+         */
+        FactorKind: "FACTOR_KIND_UNSPECIFIED" | "FACTOR_KIND_TOTP" | "FACTOR_KIND_RECOVERY_CODE";
+        Factors: {
+            /**
+             * Format: int32
+             * @description Recovery codes that were not used yet.
+             */
+            recovery_codes_left: number;
+            /** @description A tenant that the caller is a member of requires a second factor. */
+            required: boolean;
+            /** @description An authenticator app is enrolled. */
+            totp: boolean;
+            /**
+             * Format: date-time
+             * @description Since when; absent without one.
+             */
+            totp_since?: string;
         };
         Fire: {
             /** @description "plan", "catch-up" or "by hand". */
@@ -1571,6 +2966,37 @@ export interface components {
             planned_at?: string;
             schedule: string;
         };
+        /**
+         * @description How far a right reaches.
+         *     - `GRANT_SCOPE_OWN`: What is the person's own.
+         *     - `GRANT_SCOPE_DEPARTMENT`: What belongs to the position's department.
+         *     - `GRANT_SCOPE_SUBTREE`: What belongs to the department or to one below it.
+         *     - `GRANT_SCOPE_TENANT`: Everything of the tenant. Only rights of this scope stand in an access token.
+         * @enum {string}
+         */
+        GrantScope: "GRANT_SCOPE_UNSPECIFIED" | "GRANT_SCOPE_OWN" | "GRANT_SCOPE_DEPARTMENT" | "GRANT_SCOPE_SUBTREE" | "GRANT_SCOPE_TENANT";
+        Invitation: {
+            /** Format: date-time */
+            created_at?: string;
+            email: string;
+            /** Format: date-time */
+            expires_at?: string;
+            invitation_id: string;
+            /** @description Display name of who invited, as it is now; empty when they are not there any more. */
+            invited_by: string;
+            /**
+             * Format: date-time
+             * @description When the mail was written last.
+             */
+            mailed_at?: string;
+            role: string;
+            state: components["schemas"]["InvitationState"];
+        };
+        /**
+         * @description - `INVITATION_STATE_EXPIRED`: Past its time; sending it again opens it.
+         * @enum {string}
+         */
+        InvitationState: "INVITATION_STATE_UNSPECIFIED" | "INVITATION_STATE_OPEN" | "INVITATION_STATE_EXPIRED" | "INVITATION_STATE_WITHDRAWN";
         Job: {
             /** Format: int32 */
             attempt: number;
@@ -1612,9 +3038,38 @@ export interface components {
             expires_at?: string;
             holder: string;
         };
+        /**
+         * @description Where a limit's number comes from.
+         *     - `LIMIT_SOURCE_NONE`: From nowhere: it is not limited.
+         * @enum {string}
+         */
+        LimitSource: "LIMIT_SOURCE_UNSPECIFIED" | "LIMIT_SOURCE_NONE" | "LIMIT_SOURCE_PLAN" | "LIMIT_SOURCE_TENANT";
+        LimitUse: {
+            /** @description The service that refuses one more, with `limit.reached`. */
+            holder: string;
+            /** @description What is counted. */
+            meaning: string;
+            /**
+             * Format: int64
+             * @description 0 without a source.
+             */
+            most: number;
+            /** @description For example "devices". */
+            name: string;
+            source: components["schemas"]["LimitSource"];
+            /**
+             * Format: int64
+             * @description May be more than `most`, when the limit was lowered: what is there stays.
+             */
+            used: number;
+        };
         ListApiTokensResponse: {
             next_page_token: string;
             tokens: components["schemas"]["ApiToken"][];
+        };
+        ListAssignmentsResponse: {
+            assignments: components["schemas"]["Assignment"][];
+            next_page_token: string;
         };
         ListAuditRootsResponse: {
             next_page_token: string;
@@ -1625,12 +3080,20 @@ export interface components {
             /** @description Empty on the last page. */
             next_page_token: string;
         };
+        ListBreakGlassResponse: {
+            entries: components["schemas"]["BreakGlass"][];
+            next_page_token: string;
+        };
         ListCommandsResponse: {
             commands: components["schemas"]["Command"][];
             next_page_token: string;
         };
         ListContractsResponse: {
             contracts: components["schemas"]["Contract"][];
+            next_page_token: string;
+        };
+        ListDepartmentsResponse: {
+            departments: components["schemas"]["Department"][];
             next_page_token: string;
         };
         ListDeviceCertificatesResponse: {
@@ -1652,13 +3115,39 @@ export interface components {
             fires: components["schemas"]["Fire"][];
             next_page_token: string;
         };
+        ListInvitationsResponse: {
+            invitations: components["schemas"]["Invitation"][];
+            next_page_token: string;
+        };
         ListJobsResponse: {
             jobs: components["schemas"]["Job"][];
             next_page_token: string;
         };
+        ListOauthClientsResponse: {
+            clients: components["schemas"]["OauthClient"][];
+            next_page_token: string;
+        };
+        ListOverridesResponse: {
+            next_page_token: string;
+            overrides: components["schemas"]["Override"][];
+        };
         ListPeopleResponse: {
             next_page_token: string;
             people: components["schemas"]["Person"][];
+        };
+        ListPermissionsResponse: {
+            permissions: string[];
+        };
+        ListPlansResponse: {
+            plans: components["schemas"]["Plan"][];
+        };
+        ListPositionsResponse: {
+            next_page_token: string;
+            positions: components["schemas"]["Position"][];
+        };
+        ListQuarantinedDevicesResponse: {
+            devices: components["schemas"]["QuarantinedDevice"][];
+            next_page_token: string;
         };
         ListQuarantineResponse: {
             messages: components["schemas"]["QuarantinedMessage"][];
@@ -1671,6 +3160,10 @@ export interface components {
             next_page_token: string;
             readings: components["schemas"]["Reading"][];
         };
+        ListRolesResponse: {
+            next_page_token: string;
+            roles: components["schemas"]["Role"][];
+        };
         ListSchedulesResponse: {
             schedules: components["schemas"]["Schedule"][];
         };
@@ -1678,13 +3171,21 @@ export interface components {
             keys: components["schemas"]["SigningKey"][];
             next_page_token: string;
         };
+        ListTenantBreakGlassResponse: {
+            entries: components["schemas"]["BreakGlass"][];
+            next_page_token: string;
+        };
         ListTenantsResponse: {
             next_page_token: string;
             tenants: components["schemas"]["Tenant"][];
         };
+        /** @description Either a session, or a challenge. */
         LoginResponse: {
+            /** @description What has to be shown before there is a session. */
+            challenge?: components["schemas"]["SignInChallenge"];
             /** Format: date-time */
             expires_at?: string;
+            /** @description Absent with a challenge. */
             me?: components["schemas"]["Me"];
             /** @description Only for SESSION_DELIVERY_TOKEN. Sent later as `Authorization: Bearer …`. */
             session_token: string;
@@ -1714,6 +3215,11 @@ export interface components {
             principal_id: string;
             /** @description "owner", "operator", "viewer" or "system-administrator". */
             role: string;
+            /**
+             * @description The tenant requires a second factor and this session was opened without: it can only enrol or
+             *     show one, and holds no permissions until then.
+             */
+            second_factor_missing: boolean;
             /** @description Empty for a system administrator. */
             tenant_id: string;
             tenant_name: string;
@@ -1733,6 +3239,29 @@ export interface components {
             /** @description UCUM code, for example "L/s" or "Cel". */
             unit?: string;
         };
+        OauthClient: {
+            /** @description Permissions it may ask for, as far as the person it acts for holds them. */
+            abilities: string[];
+            client_id: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** Format: date-time */
+            deleted_at?: string;
+            /** @description The tenant's own: people are not asked for consent. */
+            first_party: boolean;
+            /** @description What people are shown when they are asked for consent. */
+            name: string;
+            redirect_uris: string[];
+        };
+        OpenInvitation: {
+            /** @description Whether the address has an account to sign in to; without one, accepting makes it. */
+            account_exists: boolean;
+            email: string;
+            /** Format: date-time */
+            expires_at?: string;
+            role: string;
+            tenant_name: string;
+        };
         Organization: {
             /** Format: date-time */
             created_at?: string;
@@ -1745,6 +3274,11 @@ export interface components {
             name: string;
             /** @description Set by those who run the platform. */
             plan: string;
+            /**
+             * @description Members have to sign in with a second factor. Only someone who did may switch it on
+             *     (`auth.second_factor_required`).
+             */
+            second_factor_required: boolean;
             slug: string;
             tenant_id: string;
             /** @description IANA zone, for example "Europe/Paris". */
@@ -1762,6 +3296,11 @@ export interface components {
             name?: string;
             /** @description Set by those who run the platform. */
             plan?: string;
+            /**
+             * @description Members have to sign in with a second factor. Only someone who did may switch it on
+             *     (`auth.second_factor_required`).
+             */
+            second_factor_required?: boolean;
             slug?: string;
             tenant_id?: string;
             /** @description IANA zone, for example "Europe/Paris". */
@@ -1781,11 +3320,137 @@ export interface components {
             /** @description What to look at, in words; empty if nothing seems wrong. */
             remarks: string[];
         };
+        Override: {
+            /** Format: date-time */
+            decided_at?: string;
+            /** @description Who approved or refused it; a principal. */
+            decided_by: string;
+            /** @description Why it was refused. */
+            decision_reason: string;
+            /** @description Where it reaches, for a person and scope department or subtree; a position reaches from its own. */
+            department_id: string;
+            effect: components["schemas"]["OverrideEffect"];
+            /** Format: date-time */
+            ended_at?: string;
+            /** @description Who ended it; a principal. */
+            ended_by: string;
+            /** Format: date-time */
+            expires_at?: string;
+            override_id: string;
+            permission: string;
+            position_id: string;
+            /** @description Whom it is for: a person, or a position. */
+            principal_id: string;
+            reason: string;
+            /** Format: date-time */
+            requested_at?: string;
+            /** @description Who asked; a principal. */
+            requested_by: string;
+            scope: components["schemas"]["GrantScope"];
+            state: components["schemas"]["OverrideState"];
+        };
+        /** @enum {string} */
+        OverrideEffect: "OVERRIDE_EFFECT_UNSPECIFIED" | "OVERRIDE_EFFECT_ALLOW" | "OVERRIDE_EFFECT_DENY";
+        /**
+         * @description - `OVERRIDE_STATE_APPROVED`: In force until it expires.
+         *     - `OVERRIDE_STATE_ENDED`: Ended before its time, or taken back.
+         * @enum {string}
+         */
+        OverrideState: "OVERRIDE_STATE_UNSPECIFIED" | "OVERRIDE_STATE_REQUESTED" | "OVERRIDE_STATE_APPROVED" | "OVERRIDE_STATE_REFUSED" | "OVERRIDE_STATE_EXPIRED" | "OVERRIDE_STATE_ENDED";
         Person: {
             display_name: string;
             email: string;
+            /** @description Whether somebody has proved that mail to the address arrives. */
+            email_verified: boolean;
+            /**
+             * Format: date-time
+             * @description When they became a member.
+             */
+            joined_at?: string;
             principal_id: string;
             role: string;
+            state: components["schemas"]["PersonState"];
+        };
+        /**
+         * @description - `PERSON_STATE_DISABLED`: Cannot sign in, to no tenant.
+         * @enum {string}
+         */
+        PersonState: "PERSON_STATE_UNSPECIFIED" | "PERSON_STATE_ACTIVE" | "PERSON_STATE_DISABLED";
+        Plan: {
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description A principal's subject; empty for a plan that came with the platform. */
+            changed_by: string;
+            /** @description At most 500 bytes on one line. */
+            description: string;
+            /** @description Name of a limit to its number, from 0; a name that is left out is not limited. */
+            limits: {
+                [key: string]: number;
+            };
+            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            name: string;
+        };
+        PlanInput: {
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description A principal's subject; empty for a plan that came with the platform. */
+            changed_by?: string;
+            /** @description At most 500 bytes on one line. */
+            description?: string;
+            /** @description Name of a limit to its number, from 0; a name that is left out is not limited. */
+            limits?: {
+                [key: string]: number;
+            };
+            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            name?: string;
+        };
+        Position: {
+            /** Format: date-time */
+            created_at?: string;
+            department_id: string;
+            /** @description It answers for events of this severity or above; unspecified: for none. */
+            duty_from: components["schemas"]["Severity"];
+            /** @description Kinds of event that it answers for, at most 32; none named: every kind. */
+            duty_kinds: string[];
+            position_id: string;
+            /**
+             * Format: int32
+             * @description 1 to 100; the higher, the more senior.
+             */
+            rank: number;
+            /** @description Sorted by key. Not changed here but by GrantPositionRole. */
+            roles: components["schemas"]["PositionRole"][];
+            /** @description 1 to 120 characters, once in its department. */
+            title: string;
+        };
+        PositionInput: {
+            /** Format: date-time */
+            created_at?: string;
+            department_id?: string;
+            /** @description It answers for events of this severity or above; unspecified: for none. */
+            duty_from?: components["schemas"]["Severity"];
+            /** @description Kinds of event that it answers for, at most 32; none named: every kind. */
+            duty_kinds?: string[];
+            position_id?: string;
+            /**
+             * Format: int32
+             * @description 1 to 100; the higher, the more senior.
+             */
+            rank?: number;
+            /** @description Sorted by key. Not changed here but by GrantPositionRole. */
+            roles?: components["schemas"]["PositionRoleInput"][];
+            /** @description 1 to 120 characters, once in its department. */
+            title?: string;
+        };
+        PositionRole: {
+            /** @description Key of a role. */
+            role: string;
+            scope: components["schemas"]["GrantScope"];
+        };
+        PositionRoleInput: {
+            /** @description Key of a role. */
+            role?: string;
+            scope?: components["schemas"]["GrantScope"];
         };
         /**
          * @description - `PRESENCE_NEVER`: Never connected.
@@ -1826,6 +3491,43 @@ export interface components {
             /** @description Reference to the page of the code. */
             type: string;
         };
+        Profile: {
+            /** @description 1 to 120 characters on one line. */
+            display_name: string;
+            email: string;
+            /** @description Present while a change of address is under way. */
+            email_change?: components["schemas"]["EmailChange"];
+            email_verified: boolean;
+            /** @description BCP 47, for example "en" or "ar-EG"; empty where the tenant's holds. */
+            locale: string;
+            principal_id: string;
+            /** @description IANA zone; empty where the tenant's holds. */
+            time_zone: string;
+        };
+        ProfileInput: {
+            /** @description 1 to 120 characters on one line. */
+            display_name?: string;
+            email?: string;
+            /** @description Present while a change of address is under way. */
+            email_change?: components["schemas"]["EmailChangeInput"];
+            email_verified?: boolean;
+            /** @description BCP 47, for example "en" or "ar-EG"; empty where the tenant's holds. */
+            locale?: string;
+            /** Format: uuid */
+            principal_id?: string;
+            /** @description IANA zone; empty where the tenant's holds. */
+            time_zone?: string;
+        };
+        QuarantinedDevice: {
+            device_id: string;
+            display_name: string;
+            /**
+             * Format: date-time
+             * @description Since when it is in that state.
+             */
+            since?: string;
+            state: components["schemas"]["QuarantineState"];
+        };
         QuarantinedMessage: {
             detail: string;
             device_id: string;
@@ -1843,6 +3545,14 @@ export interface components {
             received_at?: string;
             topic: string;
         };
+        /**
+         * @description Where a device stands that renewed too late.
+         *     - `QUARANTINE_STATE_WAITING`: Nothing that it says is accepted; an operator has to decide.
+         *     - `QUARANTINE_STATE_APPROVED`: Approved; the last messages before that moment were not accepted.
+         *     - `QUARANTINE_STATE_REFUSED`: Its certificates are revoked; a claim code lets it back in.
+         * @enum {string}
+         */
+        QuarantineState: "QUARANTINE_STATE_UNSPECIFIED" | "QUARANTINE_STATE_WAITING" | "QUARANTINE_STATE_APPROVED" | "QUARANTINE_STATE_REFUSED";
         Queue: {
             /**
              * Format: int64
@@ -1884,6 +3594,83 @@ export interface components {
             /** @description Path prefix of the socket, on the host that answered this; "/app". */
             path: string;
         };
+        RemovePersonResponse: Record<string, never>;
+        RenewCertificateResponse: {
+            /** @description What the device checks the broker's certificate against. */
+            ca_pem: string;
+            certificate_pem: string;
+            device_id: string;
+            /** Format: date-time */
+            not_after?: string;
+            /** @description The device is in quarantine. */
+            quarantined: boolean;
+            /**
+             * Format: date-time
+             * @description When two thirds of its life are over and the device should renew it.
+             */
+            renew_after?: string;
+        };
+        RequestEmailVerificationResponse: Record<string, never>;
+        RequestPasswordResetResponse: Record<string, never>;
+        ResetPasswordResponse: Record<string, never>;
+        Role: {
+            /** @description It cannot be changed. */
+            built_in: boolean;
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description At most 500 bytes. */
+            description: string;
+            /** @description 1 to 120 characters. */
+            name: string;
+            /** @description At most 64, sorted. */
+            permissions: string[];
+            /** @description Its key: 1 to 64 lower-case letters, digits and hyphens; memberships and positions name it by this. */
+            role: string;
+        };
+        RoleInput: {
+            /** @description It cannot be changed. */
+            built_in?: boolean;
+            /** Format: date-time */
+            changed_at?: string;
+            /** @description At most 500 bytes. */
+            description?: string;
+            /** @description 1 to 120 characters. */
+            name?: string;
+            /** @description At most 64, sorted. */
+            permissions?: string[];
+            /** @description Its key: 1 to 64 lower-case letters, digits and hyphens; memberships and positions name it by this. */
+            role?: string;
+        };
+        Route: {
+            /** @description In the order in which to ask; never empty. */
+            steps: components["schemas"]["RouteStep"][];
+        };
+        RoutePerson: {
+            display_name: string;
+            principal_id: string;
+        };
+        /** @description Whom to ask together. */
+        RouteStep: {
+            /** @description Of the position; empty for the owners. */
+            department_id: string;
+            /** @description The tenant's owners, when nobody else is left to ask. */
+            owners: boolean;
+            /** @description At most 100. */
+            people: components["schemas"]["RoutePerson"][];
+            position_id: string;
+            /** Format: int32 */
+            rank: number;
+            title: string;
+        };
+        /**
+         * @description What kind of rule spoke, in the order in which they count.
+         *     - `RULE_KIND_POSITION_ROLE`: A role of a position that the person holds.
+         *     - `RULE_KIND_MEMBERSHIP_ROLE`: The role of the person's membership.
+         *     - `RULE_KIND_BREAK_GLASS`: What a system administrator stated on entering the tenant.
+         *     - `RULE_KIND_DEFAULT_DENY`: Nothing allows it.
+         * @enum {string}
+         */
+        RuleKind: "RULE_KIND_UNSPECIFIED" | "RULE_KIND_DENY_OVERRIDE" | "RULE_KIND_ALLOW_OVERRIDE" | "RULE_KIND_POSITION_ROLE" | "RULE_KIND_MEMBERSHIP_ROLE" | "RULE_KIND_BREAK_GLASS" | "RULE_KIND_DEFAULT_DENY";
         Schedule: {
             /** @description Five cron fields. */
             cron: string;
@@ -1982,6 +3769,19 @@ export interface components {
          * @enum {string}
          */
         SessionDelivery: "SESSION_DELIVERY_UNSPECIFIED" | "SESSION_DELIVERY_COOKIE" | "SESSION_DELIVERY_TOKEN";
+        /**
+         * @description Of events, and what a position answers for.
+         * @enum {string}
+         */
+        Severity: "SEVERITY_UNSPECIFIED" | "SEVERITY_INFORMATION" | "SEVERITY_WARNING" | "SEVERITY_CRITICAL";
+        SignInChallenge: {
+            /** @description Opaque; for CompleteLogin. */
+            challenge_token: string;
+            /** Format: date-time */
+            expires_at?: string;
+            /** @description What will do. */
+            factors: components["schemas"]["FactorKind"][];
+        };
         SigningKey: {
             /**
              * Format: date-time
@@ -2038,15 +3838,15 @@ export interface components {
             /** Format: date-time */
             created_at?: string;
             /**
-             * @description What departs from the plan: name of a limit to its number. At most 50 names of lower-case
-             *     letters, digits, dots and underscores, 1 to 64; numbers from 0.
+             * @description What departs from the plan: name of a limit to its number, from 0. The names are those of
+             *     TenantLimits.
              */
             limits: {
                 [key: string]: number;
             };
             /** @description 1 to 120 characters. */
             name: string;
-            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            /** @description Name of a plan; see ListPlans. */
             plan: string;
             /** @description How far the schema is; empty for a closed tenant. */
             schema?: components["schemas"]["SchemaStatus"];
@@ -2073,9 +3873,15 @@ export interface components {
             closed_by: string;
             /**
              * @description Lower-case hexadecimal SHA-256 of the lines "relation<TAB>rows<LF>" in the order given, after
-             *     "tenant_id<LF>closed_at as RFC 3339<LF>".
+             *     "tenant_id<LF>closed_at as RFC 3339<LF>" and, unless export_digest is empty,
+             *     "export<TAB>export_digest<LF>".
              */
             digest: string;
+            /**
+             * @description Digest of the last export, or "none" when it was closed without; empty for tenants that were
+             *     closed before there were exports.
+             */
+            export_digest: string;
             relations: components["schemas"]["DroppedRelation"][];
             slug: string;
             tenant_id: string;
@@ -2084,15 +3890,15 @@ export interface components {
             /** Format: date-time */
             created_at?: string;
             /**
-             * @description What departs from the plan: name of a limit to its number. At most 50 names of lower-case
-             *     letters, digits, dots and underscores, 1 to 64; numbers from 0.
+             * @description What departs from the plan: name of a limit to its number, from 0. The names are those of
+             *     TenantLimits.
              */
             limits?: {
                 [key: string]: number;
             };
             /** @description 1 to 120 characters. */
             name?: string;
-            /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+            /** @description Name of a plan; see ListPlans. */
             plan?: string;
             /** @description How far the schema is; empty for a closed tenant. */
             schema?: components["schemas"]["SchemaStatusInput"];
@@ -2111,6 +3917,12 @@ export interface components {
             state_reason?: string;
             tenant_id?: string;
         };
+        TenantLimits: {
+            /** @description All limits there are, by name. */
+            limits: components["schemas"]["LimitUse"][];
+            /** @description The plan that gives the numbers that are not the tenant's own. */
+            plan: string;
+        };
         /**
          * @description requested → provisioning → ready ⇄ suspended → closing → closed.
          *     - `TENANT_STATE_REQUESTED`: Somebody asked for it and has not proved their address yet.
@@ -2120,6 +3932,21 @@ export interface components {
          * @enum {string}
          */
         TenantState: "TENANT_STATE_UNSPECIFIED" | "TENANT_STATE_REQUESTED" | "TENANT_STATE_PROVISIONING" | "TENANT_STATE_READY" | "TENANT_STATE_SUSPENDED" | "TENANT_STATE_CLOSING" | "TENANT_STATE_CLOSED";
+        TotpEnrollment: {
+            /**
+             * Format: date-time
+             * @description Confirm before then.
+             */
+            expires_at?: string;
+            /** @description `otpauth://totp/…`, to be shown as a QR code. */
+            otpauth_uri: string;
+            /** @description Base32, without padding. It cannot be shown again. */
+            secret: string;
+        };
+        VerifyEmailResponse: {
+            /** @description The address that is proved now. */
+            email: string;
+        };
     };
     responses: {
         /** @description Contradicts what is stored. */
@@ -2437,6 +4264,105 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listBreakGlass: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListBreakGlassResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    enterTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Format: int32
+                     * @description 1 to 60; 0 means 30.
+                     */
+                    minutes?: number;
+                    /** @description What the session may do there; none named: what a viewer may. */
+                    permissions?: string[];
+                    /** @description 1 to 500 bytes on one line; the tenant's owners read it. */
+                    reason?: string;
+                    tenant_id?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -2804,6 +4730,87 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    listAssignments: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+                /** @description Of this position only; empty for all. */
+                position_id?: string;
+                /** @description Of this person only; empty for all. */
+                principal_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListAssignmentsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    endAssignment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                assignment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignment"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     searchAuditEvents: {
         parameters: {
             query?: {
@@ -3127,6 +5134,146 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    listTenantBreakGlass: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListTenantBreakGlassResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    endBreakGlass: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                break_glass_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    renewCertificate: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Of the certificate whose key the device holds; lower-case hexadecimal. */
+                serial: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description PKCS#10 in PEM, P-256, signed by the key in it; at most 8 KiB. The key may be the certificate's
+                     *     own or a new one, never one that was used otherwise. Its subject is not used.
+                     */
+                    csr_pem?: string;
+                    /**
+                     * Format: byte
+                     * @description By the certificate's key: ECDSA with SHA-256 in DER, over the line
+                     *     "switchyard certificate renewal", the serial as a line, and csr_pem exactly as it is sent.
+                     */
+                    signature?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RenewCertificateResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     revokeCertificate: {
         parameters: {
             query?: never;
@@ -3424,6 +5571,324 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Contract"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    explainDecision: {
+        parameters: {
+            query?: {
+                /**
+                 * @description Asked of what belongs to this department; empty: of everything in the tenant, as an access token
+                 *     says it.
+                 */
+                department_id?: string;
+                /** @description Asked of what is the person's own. */
+                own?: boolean;
+                /** @description For example "devices.control". */
+                permission?: string;
+                /** @description A member of the tenant. */
+                principal_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listDepartments: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDepartmentsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createDepartment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    name?: string;
+                    /** @description Empty for one at the top. */
+                    parent_id?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    name?: string;
+                    /** @description Empty for one at the top. */
+                    parent_id?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Department"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getDepartment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                department_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Department"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteDepartment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                department_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteDepartmentResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateDepartment: {
+        parameters: {
+            query?: {
+                /** @description "name", "parent_id". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                department_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DepartmentInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Department"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    resolveRoute: {
+        parameters: {
+            query?: {
+                /** @description When; absent means now. */
+                at?: string;
+                /** @description For example "door.forced"; at most 64 bytes; empty for one that only positions for every kind answer. */
+                kind?: string;
+                /** @description Unspecified means critical. */
+                severity?: components["schemas"]["Severity"];
+            };
+            header?: never;
+            path: {
+                department_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Route"];
                 };
             };
             400: components["responses"]["Malformed"];
@@ -4037,6 +6502,116 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    confirmEmailChange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfirmEmailChangeResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    verifyEmail: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["VerifyEmailResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     enrollDevice: {
         parameters: {
             query?: never;
@@ -4068,6 +6643,378 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EnrollDeviceResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listInvitations: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListInvitationsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createInvitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description At most 254 bytes. A domain may be written in any script. */
+                    email?: string;
+                    /** @description Language of the mail, BCP 47; empty takes the tenant's. Written in English or German. */
+                    locale?: string;
+                    /** @description One that holds nothing the caller does not hold: "owner", "operator" or "viewer". */
+                    role?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description At most 254 bytes. A domain may be written in any script. */
+                    email?: string;
+                    /** @description Language of the mail, BCP 47; empty takes the tenant's. Written in English or German. */
+                    locale?: string;
+                    /** @description One that holds nothing the caller does not hold: "owner", "operator" or "viewer". */
+                    role?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    withdrawInvitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                invitation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    resendInvitation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                invitation_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Invitation"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    acceptInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 1 to 120 characters on one line. */
+                    display_name?: string;
+                    /** @description 12 characters to 1,024 bytes. */
+                    password?: string;
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description 1 to 120 characters on one line. */
+                    display_name?: string;
+                    /** @description 12 characters to 1,024 bytes. */
+                    password?: string;
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptInvitationResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    joinTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AcceptInvitationResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    showInvitation: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OpenInvitation"];
                 };
             };
             400: components["responses"]["Malformed"];
@@ -4415,6 +7362,660 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    describeAuthorization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description The query of the authorization request as it came, without the question mark. */
+                    query?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description The query of the authorization request as it came, without the question mark. */
+                    query?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Authorization"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    decideAuthorization: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    approve?: boolean;
+                    /** @description As in DescribeAuthorizationRequest. */
+                    query?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DecideAuthorizationResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    leaveTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BreakGlass"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    explainOwnDecision: {
+        parameters: {
+            query?: {
+                department_id?: string;
+                own?: boolean;
+                permission?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Decision"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    requestEmailChange: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description At most 254 bytes. */
+                    email?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description At most 254 bytes. */
+                    email?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    cancelEmailChange: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    requestEmailVerification: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestEmailVerificationResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getFactors: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Factors"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    regenerateRecoveryCodes: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorChange"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    beginTotpEnrollment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TotpEnrollment"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    removeTotp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Factors"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    confirmTotpEnrollment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Six digits. */
+                    code?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description Six digits. */
+                    code?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactorChange"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateProfile: {
+        parameters: {
+            query?: {
+                /** @description "display_name", "locale", "time_zone". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProfileInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Profile"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     createSocketTicket: {
         parameters: {
             query?: never;
@@ -4466,6 +8067,146 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    listOauthClients: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOauthClientsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createOauthClient: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 0 to 64 permissions of a tenant. */
+                    abilities?: string[];
+                    first_party?: boolean;
+                    /** @description 1 to 100 characters. */
+                    name?: string;
+                    /**
+                     * @description 1 to 16 of at most 512 bytes: `https://…`; `http://127.0.0.1/…` or `http://[::1]/…`, whose port
+                     *     is left to the client (RFC 8252); or a scheme of the application's own with a dot in it,
+                     *     `com.example.app:/…`. They are compared character by character.
+                     */
+                    redirect_uris?: string[];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OauthClient"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteOauthClient: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                client_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OauthClient"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getOrganization: {
         parameters: {
             query?: never;
@@ -4502,7 +8243,7 @@ export interface operations {
     updateOrganization: {
         parameters: {
             query?: {
-                /** @description "name", "time_zone", "locale". */
+                /** @description "name", "time_zone", "locale", "second_factor_required". */
                 update_mask?: string;
             };
             header?: {
@@ -4536,6 +8277,485 @@ export interface operations {
             409: components["responses"]["Conflict"];
             412: components["responses"]["Stale"];
             /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    exportOrganization: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantLimits"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listOverrides: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+                /** @description Only this position's; empty for all. */
+                position_id?: string;
+                /** @description Only this person's; empty for all. */
+                principal_id?: string;
+                /** @description Only those in this state; unspecified for all. */
+                state?: components["schemas"]["OverrideState"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListOverridesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    requestOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description For a person and scope department or subtree. */
+                    department_id?: string;
+                    effect?: components["schemas"]["OverrideEffect"];
+                    /**
+                     * Format: date-time
+                     * @description Whole seconds; in the future, at most 90 days from now.
+                     */
+                    expires_at?: string;
+                    permission?: string;
+                    /** @description … or a position. */
+                    position_id?: string;
+                    /**
+                     * Format: uuid
+                     * @description Either a member of the tenant …
+                     */
+                    principal_id?: string;
+                    /** @description 1 to 500 bytes on one line. */
+                    reason?: string;
+                    scope?: components["schemas"]["GrantScope"];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getOverride: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                override_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    endOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                override_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    approveOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                override_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    refuseOverride: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                override_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 1 to 500 bytes on one line. */
+                    reason?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Override"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    requestPasswordReset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description At most 254 bytes. */
+                    email?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description At most 254 bytes. */
+                    email?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RequestPasswordResetResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    resetPassword: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 12 characters to 1,024 bytes. */
+                    password?: string;
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description 12 characters to 1,024 bytes. */
+                    password?: string;
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResetPasswordResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -4591,6 +8811,766 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    removePerson: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                principal_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RemovePersonResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    changeRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                principal_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description "owner", "operator" or "viewer". */
+                    role?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Person"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listPermissions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPermissionsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listPlans: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPlansResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    putPlan: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                /** @description Lower-case letters, digits and hyphens, 1 to 32. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PlanInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Plan"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listPositions: {
+        parameters: {
+            query?: {
+                /** @description Of this department only; empty for all. */
+                department_id?: string;
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPositionsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createPosition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    department_id?: string;
+                    duty_from?: components["schemas"]["Severity"];
+                    duty_kinds?: string[];
+                    /**
+                     * Format: int32
+                     * @description 1 to 100; 0 means 1.
+                     */
+                    rank?: number;
+                    title?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getPosition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deletePosition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeletePositionResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updatePosition: {
+        parameters: {
+            query?: {
+                /** @description "title", "rank", "duty_from", "duty_kinds". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PositionInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    assignPosition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Format: date-time
+                     * @description Whole seconds, in the future; absent for no end.
+                     */
+                    ends_at?: string;
+                    /**
+                     * Format: uuid
+                     * @description A member of the tenant.
+                     */
+                    principal_id?: string;
+                    /**
+                     * Format: date-time
+                     * @description Whole seconds; absent means now.
+                     */
+                    starts_at?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Assignment"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    grantPositionRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    scope?: components["schemas"]["GrantScope"];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revokePositionRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                position_id: string;
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Position"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listQuarantinedDevices: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListQuarantinedDevicesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    approveDevice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantinedDevice"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    refuseDevice: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                device_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuarantinedDevice"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getRealtimeSettings: {
         parameters: {
             query?: never;
@@ -4614,6 +9594,233 @@ export interface operations {
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listRoles: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. The first page has the built-in ones besides. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRolesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    description?: string;
+                    name?: string;
+                    permissions?: string[];
+                    role?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getRole: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteRole: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteRoleResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateRole: {
+        parameters: {
+            query?: {
+                /** @description "name", "description", "permissions". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                /** @description Its key: 1 to 64 lower-case letters, digits and hyphens; memberships and positions name it by this. */
+                role: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoleInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Role"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -4711,6 +9918,64 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    completeLogin: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Proves that no form of another site sent this; refused without. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    challenge_token?: string;
+                    delivery?: components["schemas"]["SessionDelivery"];
+                    /** @description Case, blanks and hyphens do not matter. */
+                    recovery_code?: string;
+                    /** @description Six digits of the authenticator app. */
+                    totp_code?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -4968,10 +10233,14 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": {
+                    /** @description Digest of an export of this tenant that was finished within the last 24 hours. */
+                    export_digest?: string;
                     /** @description 1 to 500 bytes. */
                     reason?: string;
                     /** @description The slug again, so that nobody closes the wrong one. */
                     slug?: string;
+                    /** @description Without an export: everything is lost. Stands in the audit trail and in the proof. */
+                    without_export?: boolean;
                 };
             };
         };
@@ -5001,6 +10270,42 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getTenantLimits: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                tenant_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TenantLimits"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];

@@ -37,6 +37,7 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
     {
       label: 'Organisation',
       entries: [
+        [['people.read'], item('People', `${at}/people`, 'g p')],
         [['audit.read'], item('Audit', `${at}/audit`, 'g a')],
         [[], item('API tokens', `${at}/tokens`, 'g t')],
       ],

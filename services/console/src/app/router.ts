@@ -16,6 +16,13 @@ declare module 'vue-router' {
 const routes: RouteRecordRaw[] = [
   { path: '/', name: 'home', component: { render: () => null } },
   { path: '/sign-in', name: 'sign-in', component: () => import('@/features/session/SignIn.vue'), meta: { title: 'Sign in', bare: true } },
+  { path: '/forgotten-password', name: 'forgotten-password', component: () => import('@/features/public/ForgottenPage.vue'), meta: { title: 'Forgotten password', bare: true } },
+  // Where mails lead; the names are those that auth writes into them.
+  { path: '/invitation', name: 'invitation', component: () => import('@/features/public/InvitationPage.vue'), meta: { title: 'Invitation', bare: true } },
+  { path: '/password-reset', name: 'password-reset', component: () => import('@/features/public/ResetPage.vue'), meta: { title: 'New password', bare: true } },
+  { path: '/email-verification', name: 'email-verification', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Your address', bare: true } },
+  { path: '/email-change', name: 'email-change', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Change of address', bare: true }, props: { change: true } },
+  { path: '/account/:tab(profile|sign-in|sessions)?', name: 'account', component: () => import('@/features/account/AccountPage.vue'), meta: { title: 'Your account' } },
   {
     path: '/t/:tenant',
     component: () => import('./TenantGate.vue'),
@@ -30,6 +37,7 @@ const routes: RouteRecordRaw[] = [
       },
       { path: 'audit', name: 'audit', component: () => import('@/features/audit/AuditPage.vue'), meta: { title: 'Audit' }, props: { chain: 'tenant' } },
       { path: 'tokens', name: 'tokens', component: () => import('@/features/account/TokensPage.vue'), meta: { title: 'API tokens' } },
+      { path: 'people/:tab(members|invitations)?', name: 'people', component: () => import('@/features/people/PeoplePage.vue'), meta: { title: 'People' } },
       { path: 'connect', name: 'connect', component: () => import('@/features/connect/ConnectPage.vue'), meta: { title: 'Connect a device' } },
     ],
   },

@@ -16,7 +16,7 @@ const person = (n, email, display_name, role, permissions, tenant = true) => ({
 })
 
 export const people = [
-  person(1, 'owner@aqua.example', 'Maren Holt', 'owner', [...OPERATE, 'devices.manage', 'audit.read']),
+  person(1, 'owner@aqua.example', 'Maren Holt', 'owner', [...OPERATE, 'devices.manage', 'audit.read', 'people.manage', 'tenant.manage']),
   person(2, 'operator@aqua.example', 'Idris Bello', 'operator', OPERATE),
   person(3, 'viewer@aqua.example', 'Sun Okada', 'viewer', VIEW),
   person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage'], false),

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { contracts, PASSWORD, people, series, TENANT } from './data.mjs'
 import { auditRoutes } from './audit.mjs'
 import { guardRoutes } from './guard.mjs'
+import { peopleRoutes } from './people.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { tokenRoutes } from './tokens.mjs'
 import { iso, Refusal } from './world.mjs'
@@ -131,4 +132,4 @@ const compile = ([method, path, permission, run]) => ({
   method, permission, run, pattern: new RegExp(`^${path.replace(/:(\w+)/g, '(?<$1>[^/]+)')}$`),
 })
 
-export const makeRoutes = (world) => [...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes()].map(compile)
+export const makeRoutes = (world) => [...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...peopleRoutes(world)].map(compile)

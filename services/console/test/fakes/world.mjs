@@ -4,6 +4,7 @@ import { auditStore } from './audit.mjs'
 import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
 import { guardStore } from './guard.mjs'
+import { peopleStore } from './people.mjs'
 import { pusherServer } from './pusher.mjs'
 
 /** An answer that is a problem document. */
@@ -74,7 +75,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), people: peopleStore() }
 }
 
 /** Levers for tests; never part of a product. */

@@ -30,6 +30,11 @@ export const useSession = defineStore('session', () => {
     return asked
   }
 
+  /** Asks again: what is known of the person has changed. */
+  async function reload(): Promise<void> {
+    me.value = await calls.getMe()
+  }
+
   async function signIn(email: string, password: string, tenant: string): Promise<void> {
     me.value = await calls.login(email, password, tenant)
     asked = Promise.resolve()
@@ -44,5 +49,5 @@ export const useSession = defineStore('session', () => {
     forget()
   }
 
-  return { me, isOps, home, may, restore, signIn, signOut, forget }
+  return { me, isOps, home, may, restore, reload, signIn, signOut, forget }
 })
