@@ -43,7 +43,7 @@ impl PostgresConfig {
             url: Secret::new(url.to_owned()),
             url_file: PathBuf::new(),
             max_connections: 5,
-            acquire_timeout: Duration::from_secs(5),
+            acquire_timeout: Duration::from_secs(15),
             statement_timeout: Duration::from_secs(20),
             reader_url: Secret::default(),
             reader_url_file: PathBuf::new(),

@@ -109,12 +109,19 @@ fn can_occur(status: u16, route: &Route) -> bool {
     let credential = route.rpc.policy.rate() == Rate::Login;
     match status {
         401 => !public || credential,
-        404 => route.is_unsafe() || route.template.fields().next().is_some(),
+        404 => route.is_unsafe() || names_a_thing(route),
         409 => route.is_unsafe(),
         412 => route.method == Method::PATCH || route.method == Method::PUT,
         413 => route.body != BodyRule::None,
         _ => true,
     }
+}
+
+/// Whether a read is told, in its path or by an id in its query, of what it asks for.
+fn names_a_thing(route: &Route) -> bool {
+    let asked = route.rpc.descriptor.input();
+    route.template.fields().next().is_some()
+        || asked.fields().any(|field| field.name().ends_with("_id"))
 }
 
 /// The schema of every error body.

@@ -179,7 +179,7 @@ impl World {
         config.postgres = self.db.config("yard_ingest");
         config.postgres.url =
             yard_runtime::Secret::new(through(&self.db.url("yard_ingest"), &self.db_line));
-        config.postgres.acquire_timeout = Duration::from_secs(1);
+        config.postgres.acquire_timeout = Duration::from_secs(4);
         config.postgres.max_connections = 8;
         config.nats = NatsConfig::for_test(&through(&self.nats.url(), &self.nats_line));
         config.identity.key_file = self.pki.join("services/device-ingest.key");

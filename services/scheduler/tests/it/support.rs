@@ -20,7 +20,7 @@ use yard_testkit::logs::{self, LogCapture};
 use yard_testkit::{TestDb, TestNats, eventually};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
-pub(crate) const TTL: Duration = Duration::from_secs(3);
+pub(crate) const TTL: Duration = Duration::from_secs(6);
 
 /// Servers, a database and keys of one test.
 pub(crate) struct World {
