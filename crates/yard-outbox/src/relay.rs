@@ -15,6 +15,9 @@ use yard_runtime::Runtime;
 const BATCH: i64 = 500;
 /// Without a nudge the relay looks this often: another instance may have written.
 const IDLE: Duration = Duration::from_millis(250);
+/// A batch that takes longer is given up and begun anew: its rows are locked meanwhile, and whatever
+/// was published of it is known by its id.
+const BATCH_WITHIN: Duration = Duration::from_secs(10);
 const LOSS_CHECK: Duration = Duration::from_secs(15);
 /// Sent rows are kept this long, so that a broker that lost its last minutes can be given them.
 const KEEP: Duration = Duration::from_secs(15 * 60);
@@ -25,6 +28,8 @@ enum RelayError {
     Database(#[from] PgError),
     #[error("outbox: {0}")]
     Broker(#[from] MessagingError),
+    #[error("outbox: a batch was not done in time")]
+    Late(#[from] tokio::time::error::Elapsed),
 }
 
 /// The relay of one outbox.
@@ -50,7 +55,8 @@ impl Relay {
     pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
         let mut check = tokio::time::interval(LOSS_CHECK);
         while !stop.is_cancelled() {
-            match self.send_batch().await {
+            let batch = tokio::time::timeout(BATCH_WITHIN, self.send_batch());
+            match batch.await.unwrap_or_else(|late| Err(late.into())) {
                 Ok(sent) if i64::try_from(sent) == Ok(BATCH) => continue,
                 Ok(_) => {}
                 Err(error) => tracing::warn!(error = %error, "outbox waits"),
