@@ -16,8 +16,10 @@ use yard_runtime::{Check, Runtime};
 use crate::{MessagingError, NatsConfig, streams};
 
 const ACK_TIMEOUT: Duration = Duration::from_secs(5);
-/// Unconfirmed publishes at once; the next one waits.
-const MOST_UNCONFIRMED: usize = 2_000;
+/// Unconfirmed publishes at once; the next one waits, without end. So it lies above all that can be
+/// under way: whoever waits for confirmations in order (the largest receive maximum of MQTT is
+/// 65,535) has to be able to publish the first one again while it holds all the others.
+const MOST_UNCONFIRMED: usize = 1 << 17;
 const OLDEST_SERVER: (u64, u64, u64) = (2, 10, 23);
 
 /// A connection, with the streams in place.

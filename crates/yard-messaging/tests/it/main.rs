@@ -90,6 +90,24 @@ impl Setup {
     }
 }
 
+#[tokio::test]
+async fn confirmations_that_nobody_looks_at_yet_hold_no_message_up() {
+    let setup = setup().await;
+    let mut unread = Vec::new();
+    // More than a broker of devices is let send ahead.
+    for n in 1..=3_000 {
+        let next = message(n);
+        let sending = tokio::time::timeout(PATIENCE, setup.nats.publish(&next));
+        unread.push(sending.await.expect("nothing is waited for").expect("it is sent"));
+    }
+    let stop = setup.runtime.shutdown().hard().clone();
+    let again = message(1);
+    let sent = setup.nats.publish_until_confirmed(&again, &stop);
+    let sequence = tokio::time::timeout(PATIENCE, sent).await.expect("it is not held up");
+    assert_eq!(sequence, Some(1), "the first one, published again");
+    assert_eq!(unread.len(), 3_000);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn services_that_start_together_all_find_their_streams() {
     let server = TestNats::start().await;
