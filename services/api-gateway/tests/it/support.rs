@@ -112,6 +112,9 @@ impl Fixture {
 
     pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let log = logs::capture();
+        // Servers first, they take their time: auth's double signs by the real clock, and this one
+        // stands still.
+        let nats = TestNats::start().await;
         let clock = Arc::new(ManualClock::new(
             OffsetDateTime::from_unix_timestamp(SystemClock.now().unix_timestamp()).unwrap(),
         ));
@@ -129,7 +132,6 @@ impl Fixture {
         let services = Double::new(Arc::new(keys));
         let upstream = serve(&runtime, &services).await;
 
-        let nats = TestNats::start().await;
         let text =
             DEFAULT_CONFIG.replacen("\nurl = \"\"", &format!("\nurl = \"{}\"", nats.url()), 1);
         let mut config: Config = config::load("api-gateway", &text, None).unwrap();
