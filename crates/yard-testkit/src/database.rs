@@ -4,15 +4,18 @@ use anyhow::Result;
 use yard_ids::TenantId;
 use yard_migrations::{NewTenant, SERVICE_ROLES};
 use yard_pg::{Pg, PostgresConfig};
+use yard_stack::PostgresAdmin;
 
 use crate::replica::TestReplica;
-use crate::stack::TestStack;
+use crate::stack::{OwnPostgres, TestStack};
 
 /// A migrated, empty database. Dropping it drops the database.
 #[derive(Debug)]
 pub struct TestDb {
-    stack: &'static TestStack,
+    postgres: PostgresAdmin,
+    role_password: String,
     name: String,
+    own: Option<OwnPostgres>,
 }
 
 impl TestDb {
@@ -25,16 +28,31 @@ impl TestDb {
         made.await.expect("the copying thread ends").expect("PostgreSQL copies the template")
     }
 
+    /// The same on a server that this test alone has. For tests of what the whole server does, as
+    /// its log and its replicas: what other tests write does not come between.
+    ///
+    /// # Panics
+    /// When PostgreSQL does not start.
+    pub async fn on_its_own_server() -> Self {
+        let made = tokio::task::spawn_blocking(|| {
+            let own = OwnPostgres::start(TestStack::shared().tools())?;
+            let mut db = Self::of_template(&own.admin(), &own.template, &own.role_password)?;
+            db.own = Some(own);
+            anyhow::Ok(db)
+        });
+        made.await.expect("the starting thread ends").expect("PostgreSQL starts")
+    }
+
     /// A service role's connection string, for example of `yard_ingest`.
     #[must_use]
     pub fn url(&self, role: &str) -> String {
-        self.stack.postgres.role_url(role, &self.stack.role_password, &self.name)
+        self.postgres.role_url(role, &self.role_password, &self.name)
     }
 
     /// The superuser's connection string. Row level security does not bind it.
     #[must_use]
     pub fn admin_url(&self) -> String {
-        self.stack.postgres.url(&self.name)
+        self.postgres.url(&self.name)
     }
 
     /// A pool under a service's role.
@@ -55,7 +73,7 @@ impl TestDb {
     /// A service role's connection string for this database as a replica has it.
     #[must_use]
     pub fn replica_url(&self, replica: &TestReplica, role: &str) -> String {
-        replica.admin().role_url(role, &self.stack.role_password, &self.name)
+        replica.admin().role_url(role, &self.role_password, &self.name)
     }
 
     /// Makes a tenant that is ready, with its schema.
@@ -75,32 +93,43 @@ impl TestDb {
     /// # Panics
     /// When PostgreSQL refuses it.
     pub async fn sql(&self, statement: &str) -> String {
-        let (stack, name, statement) = (self.stack, self.name.clone(), statement.to_owned());
-        let run = tokio::task::spawn_blocking(move || stack.postgres.sql(&name, &statement));
+        let (postgres, name) = (self.postgres.clone(), self.name.clone());
+        let statement = statement.to_owned();
+        let run = tokio::task::spawn_blocking(move || postgres.sql(&name, &statement));
         run.await.expect("psql ends").expect("PostgreSQL takes the statement")
     }
 
-    fn copy(stack: &'static TestStack) -> Result<Self> {
+    /// What a replica follows.
+    pub(crate) fn server(&self) -> &PostgresAdmin {
+        &self.postgres
+    }
+
+    fn copy(stack: &TestStack) -> Result<Self> {
+        Self::of_template(&stack.postgres, &stack.template, &stack.role_password)
+    }
+
+    fn of_template(postgres: &PostgresAdmin, template: &str, role_password: &str) -> Result<Self> {
         let name = format!("yard_test_{}", yard_stack::random::hex(6)?);
-        let create = format!("create database {name} template {}", stack.template);
-        stack.postgres.sql("postgres", &create)?;
+        postgres.sql("postgres", &format!("create database {name} template {template}"))?;
         // A database's own rights, and settings of a role in it, are not copied with it.
-        stack
-            .postgres
-            .sql("postgres", &format!("grant create on database {name} to yard_owner"))?;
+        postgres.sql("postgres", &format!("grant create on database {name} to yard_owner"))?;
         let settings: String = SERVICE_ROLES
             .iter()
             .map(|role| format!("alter role {role} in database {name} set search_path = '';"))
             .collect();
-        stack.postgres.sql("postgres", &settings)?;
-        Ok(Self { stack, name })
+        postgres.sql("postgres", &settings)?;
+        let (postgres, role_password) = (postgres.clone(), role_password.to_owned());
+        Ok(Self { postgres, role_password, name, own: None })
     }
 }
 
 impl Drop for TestDb {
     fn drop(&mut self) {
+        if self.own.is_some() {
+            return; // The whole server goes.
+        }
         let drop_it = format!("drop database if exists {} with (force)", self.name);
         // A database that stays is harmless: the whole server goes when the run ends.
-        drop(self.stack.postgres.sql("postgres", &drop_it));
+        drop(self.postgres.sql("postgres", &drop_it));
     }
 }

@@ -2,9 +2,10 @@
 
 use yard_stack::{PostgresAdmin, Replica, ServerHome};
 
+use crate::database::TestDb;
 use crate::stack::TestStack;
 
-/// A running hot standby of everything that the tests' PostgreSQL holds.
+/// A running hot standby of a test's own server.
 #[derive(Debug)]
 pub struct TestReplica {
     // Dropped first: the server, then its data.
@@ -13,15 +14,15 @@ pub struct TestReplica {
 }
 
 impl TestReplica {
-    /// Copies the run's PostgreSQL and follows it.
+    /// Copies the server of `db` and follows it.
     ///
     /// # Panics
     /// When it does not start.
-    pub async fn start() -> Self {
-        let started = tokio::task::spawn_blocking(|| {
-            let stack = TestStack::shared();
+    pub async fn of(db: &TestDb) -> Self {
+        let primary = db.server().clone();
+        let started = tokio::task::spawn_blocking(move || {
             let home = ServerHome::throwaway().expect("a temporary folder can be made");
-            let server = Replica::start(stack.tools(), &home, &stack.postgres);
+            let server = Replica::start(TestStack::shared().tools(), &home, &primary);
             Self { server: server.expect("the replica starts"), _home: home }
         });
         started.await.expect("the starting thread ends")

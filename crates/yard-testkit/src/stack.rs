@@ -28,8 +28,31 @@ pub struct TestStack {
 #[derive(Debug)]
 struct Own {
     _redis: Redis,
-    _postgres: Postgres,
+    _postgres: OwnPostgres,
     _home: ServerHome,
+}
+
+/// A PostgreSQL of this process with a migrated template database.
+#[derive(Debug)]
+pub(crate) struct OwnPostgres {
+    server: Postgres,
+    _home: ServerHome,
+    pub(crate) template: &'static str,
+    pub(crate) role_password: String,
+}
+
+impl OwnPostgres {
+    pub(crate) fn start(tools: &Tools) -> Result<Self> {
+        let home = ServerHome::throwaway()?;
+        let server = Postgres::start(tools, &home, Durability::Throwaway)?;
+        let role_password = random::hex(16)?;
+        migrate_template(server.admin(), &role_password)?;
+        Ok(Self { server, _home: home, template: OWN_TEMPLATE, role_password })
+    }
+
+    pub(crate) fn admin(&self) -> PostgresAdmin {
+        self.server.admin().clone()
+    }
 }
 
 static SHARED: OnceLock<TestStack> = OnceLock::new();
@@ -92,15 +115,13 @@ impl TestStack {
         let target = workspace.join("target");
         let tools = Tools::find_or_install(&target.join("switchyard-tools"), &mut |_line| {})?;
         let home = ServerHome::throwaway()?;
-        let postgres = Postgres::start(&tools, &home, Durability::Throwaway)?;
+        let postgres = OwnPostgres::start(&tools)?;
         let redis = Redis::start(&tools, &home)?;
-        let role_password = random::hex(16)?;
-        migrate_template(postgres.admin(), &role_password)?;
         Ok(Self {
             tools,
-            postgres: postgres.admin().clone(),
-            template: OWN_TEMPLATE.to_owned(),
-            role_password,
+            postgres: postgres.admin(),
+            template: postgres.template.to_owned(),
+            role_password: postgres.role_password.clone(),
             redis_url: redis.url(0),
             broker_plugin: broker_plugin(&workspace, &target)?,
             _own: Some(Own { _redis: redis, _postgres: postgres, _home: home }),

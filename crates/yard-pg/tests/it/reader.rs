@@ -28,13 +28,13 @@ struct World {
 
 impl World {
     async fn start() -> Self {
-        let db = TestDb::create().await;
+        let db = TestDb::on_its_own_server().await;
         let tenants =
             [TenantId::from_uuid(RandomIds.uuid7()), TenantId::from_uuid(RandomIds.uuid7())];
         for (tenant, slug) in tenants.into_iter().zip(["a", "b"]) {
             db.tenant(tenant, slug).await;
         }
-        let replica = TestReplica::start().await;
+        let replica = TestReplica::of(&db).await;
         let runtime = Runtime::builder("test", "0").build();
         let mut config = db.config("yard_worker");
         config.reader_url = Secret::new(db.replica_url(&replica, "yard_worker"));

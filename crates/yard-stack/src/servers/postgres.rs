@@ -107,10 +107,11 @@ fn settings(port: &PortLease, socket: &Path, durability: Durability) -> String {
     let flush = match durability {
         // Commits stay synchronous: a killed *process* must lose nothing. No autovacuum, because
         // its workers would sit in the template database while a test copies it.
-        // A replica of it asks again for its log five times a second, not once in five.
+        // A replica asks again for its log five times a second, not once in five, and finds what it
+        // missed while it was cut off.
         Durability::Throwaway => {
             "fsync = off\nfull_page_writes = off\nautovacuum = off\n\
-             wal_retrieve_retry_interval = '200ms'\n"
+             wal_retrieve_retry_interval = '200ms'\nwal_keep_size = '64MB'\n"
         }
         Durability::Kept => "fsync = on\nsynchronous_commit = on\nmax_wal_size = '2GB'\n",
     };
