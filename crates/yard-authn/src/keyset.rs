@@ -1,11 +1,9 @@
-use std::collections::HashMap;
-
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
 use time::{Duration, OffsetDateTime};
 
 use crate::token::{Signer, TokenError};
-use crate::trust::{Jwk, TrustError, decoding_keys};
+use crate::trust::{Jwk, Keys, TrustError, decode_by_any, decoding_keys};
 
 /// Whom a statement of keys is for; no access token has it.
 pub const STATEMENT_AUDIENCE: &str = "switchyard-keys";
@@ -75,19 +73,20 @@ pub enum Refused {
 pub(crate) struct IssuerKeys {
     generation: i64,
     exp: i64,
-    keys: HashMap<String, DecodingKey>,
+    keys: Keys,
 }
 
 impl IssuerKeys {
     pub(crate) fn read(
         statement: &str,
-        signer: &DecodingKey,
+        signers: &[DecodingKey],
         now: OffsetDateTime,
     ) -> Result<Self, Refused> {
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_audience(&[STATEMENT_AUDIENCE]);
         rules.validate_exp = false;
-        let read = jsonwebtoken::decode::<KeyStatement>(statement, signer, &rules)
+        let read = decode_by_any::<KeyStatement>(statement, signers, &rules)
+            .ok_or(Refused::Signer)?
             .map_err(Refused::Unverified)?;
         if read.header.typ.as_deref() != Some(TYPE) {
             return Err(Refused::Type);
@@ -106,6 +105,7 @@ impl IssuerKeys {
 
     /// `None` also when nothing newer was heard for a day.
     pub(crate) fn key(&self, kid: &str, now: OffsetDateTime) -> Option<DecodingKey> {
-        self.keys.get(kid).filter(|_| now.unix_timestamp() < self.exp).cloned()
+        let known = self.keys.get(kid).filter(|_| now.unix_timestamp() < self.exp)?;
+        known.first().cloned()
     }
 }

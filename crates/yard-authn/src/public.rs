@@ -50,7 +50,7 @@ impl PublicClaims {
         }
         let header = trust::header(token)?;
         let jwk = keys.iter().find(|jwk| jwk.kid == header.kid).ok_or(TokenError::UnknownKey)?;
-        let key = trust::decoding_keys(std::slice::from_ref(jwk), &["issuer"])
+        let keys = trust::decoding_keys(std::slice::from_ref(jwk), &["issuer"])
             .ok()
             .and_then(|mut keys| keys.remove(&header.kid))
             .ok_or(TokenError::UnknownKey)?;
@@ -59,8 +59,8 @@ impl PublicClaims {
         rules.set_audience(&[issuer]);
         rules.set_issuer(&[issuer]);
         rules.validate_exp = false;
-        let decoded = jsonwebtoken::decode::<Self>(token, &key, &rules);
-        let claims = decoded.map_err(TokenError::Unverified)?.claims;
+        let decoded = trust::decode_by_any::<Self>(token, &keys, &rules);
+        let claims = decoded.ok_or(TokenError::UnknownKey)?.map_err(TokenError::Unverified)?.claims;
         if claims.exp <= now.unix_timestamp() {
             return Err(TokenError::Expired);
         }

@@ -4,7 +4,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, TokenData, Validation};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use yard_ids::Clock;
@@ -21,6 +22,8 @@ pub(crate) const ACCESS_TOKEN: &str = "at+jwt";
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Longest life of any token we accept, seconds.
 const LONGEST: i64 = 300;
+/// Keys of one id: the one in use, and the one that takes over from it.
+const MOST_OF_ONE: usize = 2;
 /// How far two machines' clocks may be apart, seconds.
 const LEEWAY: i64 = 5;
 
@@ -36,6 +39,9 @@ pub struct Jwk {
     /// `service:<name>` or `issuer:<thumbprint>`.
     pub kid: String,
 }
+
+/// By their ids; two of one id are a key and its successor.
+pub(crate) type Keys = HashMap<String, Vec<DecodingKey>>;
 
 #[derive(Deserialize)]
 struct KeySet {
@@ -72,7 +78,7 @@ pub(crate) struct Header {
 /// to clone; clones learn together.
 #[derive(Clone)]
 pub struct Verifier {
-    keys: Arc<HashMap<String, DecodingKey>>,
+    file: Arc<RwLock<Arc<Keys>>>,
     published: Arc<[Jwk]>,
     /// Once auth has stated its keys, they alone speak for people; those of the file only start it.
     stated: Arc<RwLock<Option<Arc<IssuerKeys>>>>,
@@ -82,7 +88,7 @@ pub struct Verifier {
 
 impl std::fmt::Debug for Verifier {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Verifier").field("keys", &self.keys.len()).finish_non_exhaustive()
+        f.debug_struct("Verifier").field("keys", &self.file().len()).finish_non_exhaustive()
     }
 }
 
@@ -92,12 +98,9 @@ impl Verifier {
     /// # Errors
     /// When a key cannot be used.
     pub fn from_json(json: &[u8], clock: Arc<dyn Clock>) -> Result<Self, TrustError> {
-        let set: KeySet =
-            serde_json::from_slice(json).map_err(|e| TrustError::Content(e.to_string()))?;
-        let keys = decoding_keys(&set.keys, &["service", "issuer"])?;
-        let published = set.keys.into_iter().filter(|k| k.kid.starts_with("issuer:")).collect();
+        let (keys, published) = read(json)?;
         Ok(Self {
-            keys: Arc::new(keys),
+            file: Arc::new(RwLock::new(Arc::new(keys))),
             published,
             stated: Arc::default(),
             revocations: Revocations::new(),
@@ -110,9 +113,22 @@ impl Verifier {
     /// # Errors
     /// Names the file.
     pub fn from_file(path: &Path, clock: Arc<dyn Clock>) -> Result<Self, TrustError> {
-        let json = std::fs::read(path)
-            .map_err(|source| TrustError::File { path: path.display().to_string(), source })?;
-        Self::from_json(&json, clock)
+        Self::from_json(&content(path)?, clock)
+    }
+
+    /// Reads the trust file again, for all clones. What it held before stays in force if it cannot
+    /// be used. A service whose key is taken out is believed no more.
+    ///
+    /// # Errors
+    /// Names the file.
+    pub fn reload(&self, path: &Path) -> Result<(), TrustError> {
+        let (keys, _) = read(&content(path)?)?;
+        *self.file.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(keys);
+        Ok(())
+    }
+
+    fn file(&self) -> Arc<Keys> {
+        Arc::clone(&self.file.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The issuer's keys of the trust file: the first ones of an installation.
@@ -138,8 +154,9 @@ impl Verifier {
     /// # Errors
     /// When auth's key of the trust file did not sign it, or its time is over.
     pub fn learn(&self, statement: &str) -> Result<bool, Refused> {
-        let key = self.keys.get("service:auth").ok_or(Refused::Signer)?;
-        let keys = IssuerKeys::read(statement, key, self.clock.now())?;
+        let file = self.file();
+        let auth = file.get("service:auth").ok_or(Refused::Signer)?;
+        let keys = IssuerKeys::read(statement, auth, self.clock.now())?;
         let mut stated = self.stated.write().unwrap_or_else(PoisonError::into_inner);
         let known = stated.as_ref().map(|known| known.generation());
         if known.is_some_and(|known| keys.generation() < known) {
@@ -159,12 +176,13 @@ impl Verifier {
             return Err(TokenError::TooLong);
         }
         let header = header(token)?;
-        let key = self.key(&header.kid).ok_or(TokenError::UnknownKey)?;
+        let keys = self.keys(&header.kid);
         // One algorithm, whatever the header asks for. Times are compared below, on our clock.
         let mut rules = Validation::new(Algorithm::EdDSA);
         rules.set_audience(&[AUDIENCE]);
         rules.validate_exp = false;
-        let decoded = jsonwebtoken::decode::<Claims>(token, &key, &rules);
+        let decoded =
+            decode_by_any::<Claims>(token, &keys, &rules).ok_or(TokenError::UnknownKey)?;
         let claims = decoded.map_err(TokenError::Unverified)?.claims;
         let claims = Claims { kid: header.kid, ..claims };
         self.check_times(&claims)?;
@@ -191,11 +209,12 @@ impl Verifier {
         }
     }
 
-    fn key(&self, kid: &str) -> Option<DecodingKey> {
+    /// None, one, or the two of a service whose key is being changed.
+    fn keys(&self, kid: &str) -> Vec<DecodingKey> {
         let stated = self.stated.read().unwrap_or_else(PoisonError::into_inner).clone();
         match stated.filter(|_| kid.starts_with("issuer:")) {
-            Some(stated) => stated.key(kid, self.clock.now()),
-            None => self.keys.get(kid).cloned(),
+            Some(stated) => stated.key(kid, self.clock.now()).into_iter().collect(),
+            None => self.file().get(kid).cloned().unwrap_or_default(),
         }
     }
 
@@ -213,12 +232,23 @@ impl Verifier {
     }
 }
 
+/// The keys of the trust file by their ids, and the issuer's as they are published.
+fn read(json: &[u8]) -> Result<(Keys, Arc<[Jwk]>), TrustError> {
+    let set: KeySet =
+        serde_json::from_slice(json).map_err(|e| TrustError::Content(e.to_string()))?;
+    let keys = decoding_keys(&set.keys, &["service", "issuer"])?;
+    let published = set.keys.into_iter().filter(|k| k.kid.starts_with("issuer:")).collect();
+    Ok((keys, published))
+}
+
+fn content(path: &Path) -> Result<Vec<u8>, TrustError> {
+    std::fs::read(path)
+        .map_err(|source| TrustError::File { path: path.display().to_string(), source })
+}
+
 /// The keys by their ids; every one has to be an Ed25519 key of one of these kinds.
-pub(crate) fn decoding_keys(
-    keys: &[Jwk],
-    kinds: &[&str],
-) -> Result<HashMap<String, DecodingKey>, TrustError> {
-    let mut read = HashMap::new();
+pub(crate) fn decoding_keys(keys: &[Jwk], kinds: &[&str]) -> Result<Keys, TrustError> {
+    let mut read = Keys::new();
     for jwk in keys {
         let kind = jwk.kid.split_once(':').map(|(kind, _)| kind);
         let ours = kind.is_some_and(|kind| kinds.contains(&kind));
@@ -227,9 +257,29 @@ pub(crate) fn decoding_keys(
         }
         let key = DecodingKey::from_ed_components(&jwk.x)
             .map_err(|e| TrustError::Content(format!("key {}: {e}", jwk.kid)))?;
-        read.insert(jwk.kid.clone(), key);
+        let same = read.entry(jwk.kid.clone()).or_default();
+        if same.len() == MOST_OF_ONE {
+            let problem = format!("key {} is there more than {MOST_OF_ONE} times", jwk.kid);
+            return Err(TrustError::Content(problem));
+        }
+        same.push(key);
     }
     Ok(read)
+}
+
+/// Decodes with the first of `keys` that signed it, else says why the last did not; `None` when
+/// there is no key.
+pub(crate) fn decode_by_any<T: DeserializeOwned + Clone>(
+    token: &str,
+    keys: &[DecodingKey],
+    rules: &Validation,
+) -> Option<jsonwebtoken::errors::Result<TokenData<T>>> {
+    let (last, before) = keys.split_last()?;
+    let mut tries = before.iter().map(|key| jsonwebtoken::decode(token, key, rules));
+    Some(match tries.find(Result::is_ok) {
+        Some(read) => read,
+        None => jsonwebtoken::decode(token, last, rules),
+    })
 }
 
 /// Reads the first of exactly three parts.

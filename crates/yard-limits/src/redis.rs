@@ -1,10 +1,13 @@
 use std::path::PathBuf;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fred::clients::Client;
+use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
 use fred::types::Builder;
-use fred::types::config::{Config, ReconnectPolicy};
+use fred::types::config::{Config, CredentialProvider, ReconnectPolicy, Server};
 use serde::{Deserialize, Serialize};
 use yard_runtime::{Check, ConfigError, Runtime, Secret, TaskKind};
 
@@ -17,7 +20,7 @@ const FIRST: Duration = Duration::from_secs(2);
 pub struct RedisConfig {
     /// `redis://:password@host:port/database` or `redis-cluster://…`; or empty with `url_file` given.
     pub url: Secret,
-    /// A file that holds the URL.
+    /// A file that holds the URL. User and password are read from it at each connection.
     pub url_file: PathBuf,
 }
 
@@ -53,6 +56,37 @@ impl RedisConfig {
     }
 }
 
+/// User and password as the file has them at each connection, so that they can be changed while the
+/// service runs.
+#[derive(Debug)]
+struct FromFile(RedisConfig);
+
+type Credentials = Result<(Option<String>, Option<String>), Error>;
+
+impl CredentialProvider for FromFile {
+    // What the trait's `async fn` stands for.
+    fn fetch<'a, 'b, 'c>(
+        &'a self,
+        _server: Option<&'b Server>,
+    ) -> Pin<Box<dyn Future<Output = Credentials> + Send + 'c>>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        // Neither error repeats what the file holds.
+        let wrong = |problem: &str| Error::new(ErrorKind::Config, problem.to_owned());
+        let read = || {
+            let url = self.0.resolve_url().map_err(|e| wrong(&e.to_string()))?;
+            let settings = Config::from_url(url.expose());
+            let settings = settings.map_err(|_e| wrong("redis.url_file holds no Redis URL"))?;
+            Ok((settings.username, settings.password))
+        };
+        let read = read();
+        Box::pin(async move { read })
+    }
+}
+
 /// A connection that comes and goes by itself.
 #[derive(Clone)]
 pub struct Redis(Client);
@@ -74,6 +108,9 @@ impl Redis {
         let wrong = |_error| ConfigError::new("redis.url", "is no Redis URL");
         let mut settings = Config::from_url(url.expose()).map_err(wrong)?;
         settings.fail_fast = false;
+        if !config.url_file.as_os_str().is_empty() {
+            settings.credential_provider = Some(Arc::new(FromFile(config.clone())));
+        }
         let client = Builder::from_config(settings)
             .with_performance_config(|c| c.default_command_timeout = patience)
             .with_connection_config(|c| {

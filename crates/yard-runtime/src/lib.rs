@@ -10,6 +10,7 @@
 mod admin;
 mod build_info;
 pub mod config;
+mod follow;
 mod health;
 mod lifecycle;
 mod main_loop;
@@ -20,6 +21,7 @@ mod telemetry;
 pub mod trace;
 
 pub use config::{ConfigError, RuntimeConfig, ServiceConfig};
+pub use follow::follow_files;
 pub use health::{Check, Health, ReadyHandle};
 pub use lifecycle::Shutdown;
 pub use main_loop::{ServiceInfo, service_main};

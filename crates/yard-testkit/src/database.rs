@@ -36,7 +36,7 @@ impl TestDb {
     pub async fn on_its_own_server() -> Self {
         let made = tokio::task::spawn_blocking(|| {
             let own = OwnPostgres::start(TestStack::shared().tools())?;
-            let mut db = Self::of_template(&own.admin(), &own.template, &own.role_password)?;
+            let mut db = Self::of_template(&own.admin(), own.template, &own.role_password)?;
             db.own = Some(own);
             anyhow::Ok(db)
         });

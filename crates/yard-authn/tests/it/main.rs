@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod attacks;
+mod identity;
 mod passwords;
 mod policies;
 mod sealing;

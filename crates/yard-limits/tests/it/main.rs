@@ -3,4 +3,5 @@
 #![cfg(test)]
 
 mod cluster;
+mod credentials;
 mod shared;
