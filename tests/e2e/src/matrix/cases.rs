@@ -5,6 +5,24 @@ use serde_json::{Value, json};
 use crate::world::{TRIES, Tenant};
 
 const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
+/// Of the form of a link's token.
+const NO_LINK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// RPCs that refuse whoever brings the wrong code or link, whoever it is.
+#[must_use]
+pub fn by_credential(rpc: &str) -> bool {
+    [
+        "/EnrollDevice",
+        "/AcceptInvitation",
+        "/ShowInvitation",
+        "/JoinTenant",
+        "/VerifyEmail",
+        "/ConfirmEmailChange",
+        "/ResetPassword",
+    ]
+    .iter()
+    .any(|end| rpc.ends_with(end))
+}
 
 /// Arguments of an RPC that concern `tenant`'s things; `None` for an RPC without a case.
 /// `turn` differs between calls, for names that have to be new.
@@ -13,6 +31,7 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let service = rpc.rsplit_once('.').map_or(rpc, |(_, name)| name);
     identity(service, tenant, turn)
         .or_else(|| federation(service, tenant))
+        .or_else(|| people(service, tenant, turn))
         .or_else(|| platform(service, tenant, turn))
         .or_else(|| rights(service, tenant, turn))
         .or_else(|| work(service, tenant, turn))
@@ -45,7 +64,6 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         | "FactorService/RegenerateRecoveryCodes" => json!({}),
         "FactorService/ConfirmTotpEnrollment" => json!({"code": "no code"}),
         "SessionService/ExchangeSession" => json!({"session_token": "yst_unknown"}),
-        "PeopleService/ListPeople" => json!({"page_size": 50}),
         "KeyService/GetKeySet" | "KeyService/ListSigningKeys" => json!({}),
         "KeyService/RotateSigningKeys" => json!({"emergency": true}),
         "KeyService/RevokeSigningKey" => json!({"kid": "issuer:unknown", "reason": "matrix"}),
@@ -175,6 +193,46 @@ fn federation(service: &str, tenant: &Tenant) -> Option<Value> {
         }
         "AuthorizationService/DecideAuthorization" => {
             json!({"query": tenant.authorization_query, "approve": true})
+        }
+        _ => return None,
+    })
+}
+
+/// Members, how they come in, and what they know of themselves. Links are unknown here: what good
+/// ones do is tested at auth.
+fn people(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
+    Some(match service {
+        "PeopleService/ListPeople" => json!({"page_size": 50}),
+        "PeopleService/ChangeRole" => {
+            json!({"principal_id": tenant.viewer_id, "role": "viewer"})
+        }
+        "PeopleService/RemovePerson" => json!({"principal_id": tenant.dispensable_id}),
+        "InvitationService/CreateInvitation" => {
+            json!({"email": format!("matrix-{turn}@example.org"), "role": "viewer"})
+        }
+        "InvitationService/ListInvitations" => json!({"page_size": 200}),
+        "InvitationService/ResendInvitation" | "InvitationService/WithdrawInvitation" => {
+            json!({"invitation_id": tenant.invitation_id})
+        }
+        "InvitationService/AcceptInvitation" => {
+            json!({"token": NO_LINK, "display_name": "x", "password": tenant.password})
+        }
+        "InvitationService/ShowInvitation"
+        | "InvitationService/JoinTenant"
+        | "RecoveryService/VerifyEmail"
+        | "RecoveryService/ConfirmEmailChange" => json!({"token": NO_LINK}),
+        "RecoveryService/RequestPasswordReset" => json!({"email": tenant.viewer_email}),
+        "RecoveryService/ResetPassword" => {
+            json!({"token": NO_LINK, "password": tenant.password})
+        }
+        "ProfileService/GetProfile"
+        | "ProfileService/RequestEmailVerification"
+        | "ProfileService/CancelEmailChange" => json!({}),
+        "ProfileService/UpdateProfile" => {
+            json!({"profile": {"locale": "en"}, "update_mask": "locale"})
+        }
+        "ProfileService/RequestEmailChange" => {
+            json!({"email": format!("matrix-{turn}@example.net")})
         }
         _ => return None,
     })

@@ -4,7 +4,7 @@ use yard_authn::permissions_of;
 use yard_contracts::access::v1::{Policy, Scope};
 use yard_contracts::{descriptors, policy};
 
-use super::cases::arguments;
+use super::cases::{arguments, by_credential};
 use super::route::{Request, request};
 use super::{channels, internal, subjects};
 use crate::client::{Answer, Client};
@@ -163,7 +163,7 @@ fn judge(report: &mut Report, path: &str, policy: &Policy, caller: &Caller<'_>, 
     let let_in = !matches!(answer.status, 401 | 403);
     let allowed = may(policy, caller.role);
     // What is shown here is wrong, whoever shows it.
-    let by_credential = BY_CREDENTIAL.iter().any(|rpc| path.ends_with(rpc));
+    let by_credential = by_credential(path);
     if let_in && !allowed {
         report.leaks.push(line());
     }
