@@ -137,7 +137,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
-        passwords,
+        passwords: passwords.clone(),
         throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
         factors: factors.clone(),
         opener,
@@ -164,7 +164,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         clock: runtime.clock(),
         ids: runtime.ids(),
         keys: keys.clone(),
-        sealer,
+        sealer: sealer.clone(),
         nudge: nudge.clone(),
         auditor: auditor.clone(),
         url: issuer_url,
@@ -175,8 +175,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         clock: runtime.clock(),
         ids: runtime.ids(),
         post,
-        passwords: passwords.clone(),
-        sealer: sealer.clone(),
+        passwords,
+        sealer,
         nudge: nudge.clone(),
     };
     let told = nudge.clone();

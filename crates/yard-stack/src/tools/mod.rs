@@ -96,7 +96,9 @@ fn missing_packages() -> Vec<Package> {
     if postgres_bin().is_none() {
         missing.push(Package("postgresql"));
     }
-    for (program, package) in [("redis-server", "redis-server"), ("mosquitto", "mosquitto")] {
+    let servers =
+        [("redis-server", "redis-server"), ("mosquitto", "mosquitto"), ("python3", "python3")];
+    for (program, package) in servers {
         if on_path(program).is_none() {
             missing.push(Package(package));
         }

@@ -22,6 +22,11 @@ impl Address {
         })
     }
 
+    /// What someone typed, as it would have been stored; in lower case where it never would have been.
+    pub(crate) fn typed(text: &str) -> String {
+        normal(text.trim()).unwrap_or_else(|| text.trim().to_lowercase())
+    }
+
     /// One that was stored.
     pub(crate) fn stored(text: String) -> Self {
         Self(text)
@@ -77,6 +82,8 @@ mod tests {
         assert_eq!(read("ann@bücher.example").as_deref(), Some("ann@xn--bcher-kva.example"));
         assert_eq!(read("ann@BÜCHER.example"), read("ann@xn--bcher-kva.example"));
         assert_eq!(read("ops@localhost").as_deref(), Some("ops@localhost"));
+        assert_eq!(Address::typed(" Ann@BÜCHER.example"), "ann@xn--bcher-kva.example");
+        assert_eq!(Address::typed(" Änn@Example.org "), "änn@example.org");
     }
 
     #[test]

@@ -29,7 +29,6 @@ pub(crate) enum Page {
     PasswordReset,
     EmailVerification,
     EmailChange,
-    Registration,
 }
 
 impl Page {
@@ -39,7 +38,6 @@ impl Page {
             Self::PasswordReset => "/password-reset",
             Self::EmailVerification => "/email-verification",
             Self::EmailChange => "/email-change",
-            Self::Registration => "/registration",
         }
     }
 }
@@ -87,12 +85,6 @@ impl Letter {
         Self::new("email-change-new", Some(link), &[("until", &moment(until))])
     }
 
-    /// `slug` and not the name, which a stranger could have written anything into.
-    pub(crate) fn registration(link: Link, slug: &str, until: OffsetDateTime) -> Self {
-        let values = [("tenant", slug), ("until", &moment(until))];
-        Self::new("registration", Some(link), &values)
-    }
-
     /// The template's name, which is no secret.
     pub(crate) const fn name(&self) -> &'static str {
         self.name
@@ -118,14 +110,13 @@ macro_rules! templates {
     };
 }
 
-const FILES: [(&str, &str); 28] = templates![
+const FILES: [(&str, &str); 24] = templates![
     "invitation",
     "password-reset",
     "password-changed",
     "email-verification",
     "email-change-old",
     "email-change-new",
-    "registration",
 ];
 
 /// Every template, ready to be filled in.
@@ -199,7 +190,6 @@ mod tests {
             Letter::email_verification(link(Page::EmailVerification), AT),
             Letter::email_change_old(link(Page::EmailChange), text, AT),
             Letter::email_change_new(link(Page::EmailChange), AT),
-            Letter::registration(link(Page::Registration), text, AT),
         ]
     }
 

@@ -1,4 +1,4 @@
-//! Accounts, as invitations and registrations make them.
+//! Accounts, as invitations make them.
 
 use time::OffsetDateTime;
 use uuid::Uuid;

@@ -8,7 +8,6 @@ mod links;
 mod members;
 mod profile;
 mod recovery;
-mod roles;
 mod store;
 
 use std::sync::Arc;
@@ -35,6 +34,9 @@ use profile::grpc::ProfileGrpc;
 use recovery::clerk::Clerk;
 use recovery::grpc::RecoveryGrpc;
 use store::lock_tenant;
+
+/// Without one of these nobody could let anybody in.
+const OWNER: &str = "owner";
 
 /// What all of it works with.
 pub(crate) struct PeopleParts {

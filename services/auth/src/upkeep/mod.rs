@@ -1,5 +1,5 @@
-//! Takes out what is over: ended sessions, used codes and links, old mails, tenants that nobody
-//! proved an address for. What has to be kept for longer is in the audit trail.
+//! Takes out what is over: ended sessions, used codes and links, old mails. What has to be kept for
+//! longer is in the audit trail.
 
 mod store;
 
@@ -67,7 +67,6 @@ impl Upkeep {
             ("email_change", store::email_changes(&mut tx, before, MOST).await?),
             ("mail", store::mails(&mut tx, before, MOST).await?),
             ("invitation", store::invitations(&mut tx, now - INVITATIONS_KEPT, MOST).await?),
-            ("registration", store::registrations(&mut tx, now, before, MOST).await?),
         ];
         tx.commit().await?;
         for (kind, count) in gone {

@@ -108,31 +108,3 @@ pub(super) async fn invitations(
     .await?;
     Ok(done.rows_affected())
 }
-
-/// Those whose address nobody proved in time, and their tenants with them, which frees the slugs;
-/// and those long done, whose tenants stay.
-pub(super) async fn registrations(
-    tx: &mut PlatformTx,
-    now: OffsetDateTime,
-    before: OffsetDateTime,
-    most: i64,
-) -> Result<u64, PgError> {
-    let abandoned: Vec<uuid::Uuid> = sqlx::query_scalar(
-        "delete from platform.registrations where id in (select id from platform.registrations \
-           where verified_at is null and expires_at <= $1 order by expires_at limit $2 \
-           for update skip locked) returning tenant_id",
-    )
-    .bind(now)
-    .bind(most)
-    .fetch_all(&mut **tx)
-    .await?;
-    sqlx::query("delete from platform.tenants where id = any($1) and state = 'requested'")
-        .bind(&abandoned)
-        .execute(&mut **tx)
-        .await?;
-    sqlx::query("delete from platform.registrations where verified_at < $1")
-        .bind(before)
-        .execute(&mut **tx)
-        .await?;
-    Ok(abandoned.len() as u64)
-}

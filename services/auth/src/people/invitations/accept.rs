@@ -4,6 +4,7 @@ use yard_contracts::identity::v1 as wire;
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 use yard_ids::{PrincipalId, TenantId};
+use yard_pg::limit::{self, Limit};
 use yard_pg::{PgError, PlatformTx};
 
 use super::grpc::InvitationsGrpc;
@@ -11,6 +12,7 @@ use super::store::{self, Offer};
 use crate::people::accounts::{self, NewAccount};
 use crate::people::fields;
 use crate::people::links::LinkToken;
+use crate::rights;
 
 impl InvitationsGrpc {
     pub(super) async fn show(
@@ -114,9 +116,14 @@ impl InvitationsGrpc {
         principal: Uuid,
     ) -> Result<(), Fault> {
         let now = self.parts.clock.now();
-        if !store::consume(tx, hash, principal, now).await? {
+        let tenant = TenantId::from_uuid(offer.tenant_id);
+        // The tenant may have deleted its role meanwhile.
+        let good = rights::is_role(tx, tenant, &offer.role).await?
+            && store::consume(tx, hash, principal, now).await?;
+        if !good {
             return Err(Code::LinkInvalid.into());
         }
+        limit::hold(tx, tenant, Limit::People, now).await?;
         store::add_member(tx, offer.tenant_id, principal, &offer.role, now).await?;
         Ok(())
     }

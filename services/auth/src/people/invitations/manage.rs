@@ -12,7 +12,8 @@ use super::store::{self, NewInvitation, Row};
 use super::{GOOD_FOR, LISTED_FOR, MOST_A_DAY, MOST_OPEN, PAUSE};
 use crate::mail::{Address, Letter, Page, Recipient};
 use crate::people::links::LinkToken;
-use crate::people::{lock_tenant, roles};
+use crate::people::lock_tenant;
+use crate::rights;
 use crate::tenancy::names;
 
 const USUAL_PAGE: u16 = 50;
@@ -35,7 +36,6 @@ impl InvitationsGrpc {
         let (tenant, inviter) = (caller.tenant()?, caller.person()?);
         self.parts.post.ready()?;
         let email = Address::parse(&request.email, "/email")?;
-        roles::may_grant(caller, &request.role)?;
         let locale = match request.locale.as_str() {
             "" => None,
             text => Some(names::locale(text)?),
@@ -43,6 +43,7 @@ impl InvitationsGrpc {
         let now = self.parts.clock.now();
         let mut tx = self.parts.begin(caller).await?;
         lock_tenant(&mut tx, tenant.uuid()).await?;
+        rights::may_hand_on(&mut tx, tenant, caller, &request.role).await?;
         if store::is_member(&mut tx, tenant, email.as_str()).await? {
             let text = "This address is a member's already.";
             return Err(Fault::new(Code::ResourceExists).with_public(text));
@@ -113,7 +114,7 @@ impl InvitationsGrpc {
             return Err(Code::ResourceNotFound.into());
         }
         // Whoever sends it stands for the role, also when another chose it.
-        roles::may_grant(caller, &row.role)?;
+        rights::may_hand_on(&mut tx, tenant, caller, &row.role).await?;
         // One that is open counts itself.
         hold_back(&mut tx, tenant, &row.email, now, MOST_OPEN + 1).await?;
         let token = LinkToken::generate()?;

@@ -252,7 +252,7 @@ pub(super) async fn withdraw(
     Ok(())
 }
 
-/// What a link leads to while it is good, and the tenant is open.
+/// What a link leads to while it is good, the tenant is open and has the role.
 pub(super) async fn offer(
     tx: &mut PlatformTx,
     token_hash: &[u8; 32],
@@ -270,7 +270,9 @@ pub(super) async fn offer(
          left join platform.people p on p.email = i.email \
          left join platform.principals pr on pr.id = p.principal_id \
          where i.token_hash = $1 and i.accepted_at is null and i.withdrawn_at is null \
-           and i.expires_at > $2 and t.state = 'ready'",
+           and i.expires_at > $2 and t.state = 'ready' \
+           and (i.role in ('owner', 'operator', 'viewer') or exists (select from platform.roles r \
+                where r.tenant_id = i.tenant_id and r.role = i.role))",
     )
     .bind(token_hash.as_slice())
     .bind(now)

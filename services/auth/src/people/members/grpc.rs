@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use time::OffsetDateTime;
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
 use yard_authn::{Call, Caller, RpcResult as _};
@@ -14,11 +15,13 @@ use yard_ids::TenantId;
 use yard_pg::{PlatformTx, page};
 
 use super::store::{self, Member};
-use crate::people::roles::{self, OWNER};
-use crate::people::{PeopleParts, lock_tenant};
+use crate::people::{OWNER, PeopleParts, lock_tenant};
+use crate::rights;
 
 const USUAL_PAGE: u16 = 50;
 const LARGEST_PAGE: u16 = 200;
+/// What inviting asks for.
+const INVITES: &str = "people.manage";
 
 /// Serves `PeopleService`.
 pub(crate) struct PeopleGrpc {
@@ -81,16 +84,17 @@ impl PeopleGrpc {
     async fn change(&self, caller: &Caller, request: &ChangeRoleRequest) -> Result<Person, Fault> {
         let tenant = caller.tenant()?;
         let role = request.role.as_str();
-        roles::may_grant(caller, role)?;
+        let now = self.parts.clock.now();
         let mut tx = self.parts.begin(caller).await?;
-        let member = within_reach(&mut tx, caller, tenant, &request.principal_id).await?;
+        let member = within_reach(&mut tx, caller, &request.principal_id, now).await?;
+        rights::may_hand_on(&mut tx, tenant, caller, role).await?;
         if member.role == role {
             return Ok(person(member));
         }
         keep_an_owner(&mut tx, tenant, &member).await?;
         store::set_role(&mut tx, tenant, member.principal_id, role).await?;
-        if !roles::invites(role) {
-            let now = self.parts.clock.now();
+        let held = rights::held(&mut tx, Some(tenant.uuid()), member.principal_id, now).await?;
+        if !held.permissions.iter().any(|held| held == INVITES) {
             store::withdraw_invitations_of(&mut tx, tenant, member.principal_id, now).await?;
         }
         tx.commit().await?;
@@ -105,9 +109,9 @@ impl PeopleGrpc {
     ) -> Result<RemovePersonResponse, Fault> {
         let tenant = caller.tenant()?;
         let mut tx = self.parts.begin(caller).await?;
-        let member = within_reach(&mut tx, caller, tenant, principal).await?;
-        keep_an_owner(&mut tx, tenant, &member).await?;
         let now = self.parts.clock.now();
+        let member = within_reach(&mut tx, caller, principal, now).await?;
+        keep_an_owner(&mut tx, tenant, &member).await?;
         store::remove(&mut tx, tenant, member.principal_id, now).await?;
         store::withdraw_invitations_of(&mut tx, tenant, member.principal_id, now).await?;
         tx.commit().await?;
@@ -121,14 +125,19 @@ impl PeopleGrpc {
 async fn within_reach(
     tx: &mut PlatformTx,
     caller: &Caller,
-    tenant: TenantId,
     principal: &str,
+    now: OffsetDateTime,
 ) -> Result<Member, Fault> {
+    let tenant = caller.tenant()?;
     let unknown = || Fault::new(Code::ResourceNotFound);
     let principal = Uuid::try_parse(principal).map_err(|_not_an_id| unknown())?;
     lock_tenant(tx, tenant.uuid()).await?;
     let member = store::member(tx, tenant, principal).await?.ok_or_else(unknown)?;
-    roles::reaches(caller, &member.role)?;
+    // Everybody may step back.
+    if caller.person()?.uuid() != principal {
+        let about = (principal, member.role.as_str());
+        rights::may_decide_about(tx, tenant, caller, about, now).await?;
+    }
     Ok(member)
 }
 

@@ -197,7 +197,9 @@ pub(super) async fn consume(
     Ok(done.rows_affected() == 1)
 }
 
-/// Sets the password and ends what the one before opened: every session, and every other link.
+/// Sets the password and ends what whoever knew the one before may have begun: every session, and so
+/// every grant to an OAuth client; every other link for a password; a change of address. Sign-ins that
+/// wait for a second factor go by a trigger (0024).
 pub(super) async fn set_password(
     tx: &mut PlatformTx,
     principal: Uuid,
@@ -216,6 +218,14 @@ pub(super) async fn set_password(
     sqlx::query(
         "update platform.person_links set used_at = $2 \
          where principal_id = $1 and kind = 'password-reset' and used_at is null",
+    )
+    .bind(principal)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query(
+        "update platform.email_changes set ended_at = $2 \
+         where principal_id = $1 and ended_at is null",
     )
     .bind(principal)
     .bind(now)
