@@ -74,7 +74,8 @@ impl Platform {
         let mut runtimes = start_services(&places).await?;
         runtimes.push(("broker-agent", start_agent(&places, &runtimes)?));
         let Places { db, nats, redis, broker, mail, folder, pki, .. } = places;
-        let platform = Self { runtimes, pki, broker, mail, db, nats, _redis: redis, _folder: folder };
+        let platform =
+            Self { runtimes, pki, broker, mail, db, nats, _redis: redis, _folder: folder };
         platform.await_answer().await?;
         Ok(platform)
     }

@@ -8,20 +8,26 @@ const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
 /// Of the form of a link's token.
 const NO_LINK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// RPCs that refuse whoever brings the wrong code or link, whoever it is.
+/// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
+/// a device's key, a link of a mail, a proof of a second factor, a factor to make recovery codes for.
+const BY_CREDENTIAL: [&str; 11] = [
+    "/EnrollDevice",
+    "/RenewCertificate",
+    "/CompleteLogin",
+    "/ConfirmTotpEnrollment",
+    "/RegenerateRecoveryCodes",
+    "/AcceptInvitation",
+    "/ShowInvitation",
+    "/JoinTenant",
+    "/VerifyEmail",
+    "/ConfirmEmailChange",
+    "/ResetPassword",
+];
+
+/// Whether an RPC refuses whoever brings the wrong credential of its own, whoever it is.
 #[must_use]
 pub fn by_credential(rpc: &str) -> bool {
-    [
-        "/EnrollDevice",
-        "/AcceptInvitation",
-        "/ShowInvitation",
-        "/JoinTenant",
-        "/VerifyEmail",
-        "/ConfirmEmailChange",
-        "/ResetPassword",
-    ]
-    .iter()
-    .any(|end| rpc.ends_with(end))
+    BY_CREDENTIAL.iter().any(|end| rpc.ends_with(end))
 }
 
 /// Arguments of an RPC that concern `tenant`'s things; `None` for an RPC without a case.

@@ -147,16 +147,6 @@ pub(super) fn may(policy: &Policy, role: &str) -> bool {
     }
 }
 
-/// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
-/// a device's key, a proof of a second factor, a factor to make recovery codes for.
-const BY_CREDENTIAL: [&str; 5] = [
-    "/EnrollDevice",
-    "/RenewCertificate",
-    "/CompleteLogin",
-    "/ConfirmTotpEnrollment",
-    "/RegenerateRecoveryCodes",
-];
-
 fn judge(report: &mut Report, path: &str, policy: &Policy, caller: &Caller<'_>, answer: &Answer) {
     report.cases += 1;
     let line = || format!("{path} as {}: {} {}", caller.name, answer.status, answer.bytes);
