@@ -8,8 +8,8 @@ use yard_stack::{Letter, Mail, MailTls, ServerHome};
 use crate::eventually::eventually;
 use crate::stack::TestStack;
 
-/// Mail is on its way for moments only.
-const SOON: Duration = Duration::from_secs(10);
+/// Mail is on its way for moments only; auth looks every five seconds at what nobody told it of.
+const SOON: Duration = Duration::from_secs(30);
 
 /// Where mails of tests say that the console is.
 pub const CONSOLE: &str = "https://yard.test";

@@ -9,6 +9,7 @@ use yard_contracts::identity::v1::invitation_service_client::InvitationServiceCl
 use yard_fault::Code;
 use yard_testkit::{TestMail, link_token, logs};
 
+use crate::rights_support::Desk;
 use crate::support::{Auth, PASSWORD, bearer, code, credentials};
 
 const NEW: &str = "new@example.org";
@@ -119,6 +120,16 @@ async fn list(auth: &Auth, token: &str) -> Vec<wire::Invitation> {
     }
 }
 
+/// As if everything had been written so much earlier; days by the clock would void all tokens.
+async fn age(auth: &Auth, interval: &str) {
+    let sql = format!(
+        "update platform.invitations set created_at = created_at - interval '{interval}', \
+         mailed_at = mailed_at - interval '{interval}', \
+         expires_at = expires_at - interval '{interval}'"
+    );
+    auth.db.sql(&sql).await;
+}
+
 #[tokio::test]
 async fn link_that_many_follow_at_once_lets_one_in() {
     let _log = logs::capture();
@@ -216,11 +227,10 @@ async fn link_is_void_after_seven_days_a_newer_mail_and_a_withdrawal() {
     assert_eq!(code(show(&auth, &first).await), Some(Code::LinkInvalid));
     assert!(show(&auth, &second).await.is_ok());
 
-    auth.clock.advance(Span::days(7) - Span::seconds(1));
+    age(&auth, "6 days 23:59:59").await;
     assert!(show(&auth, &second).await.is_ok());
-    auth.clock.advance(Span::seconds(1));
+    age(&auth, "1 second").await;
     assert_eq!(code(accept(&auth, &second).await), Some(Code::LinkInvalid));
-    let owner = auth.access("owner@example.org", "").await;
     assert_eq!(list(&auth, &owner).await[0].state(), InvitationState::Expired);
     // Inviting the address anew takes its place.
     let again = invite(&auth, &owner, NEW, "viewer").await.unwrap().into_inner();
@@ -246,6 +256,7 @@ async fn who_may_not_invite_any_more_leaves_no_link_to_come_back_by() {
                    (select principal_id from platform.people where email = 'operator@example.org') \
                    returning principal_id";
     let rogue = auth.db.sql(promote).await.lines().next().unwrap().trim().to_owned();
+    auth.told().await;
     let access = auth.access("operator@example.org", "").await;
     invite(&auth, &access, "back-door@example.org", "owner").await.unwrap();
     let token = newest(&mail, "back-door@example.org", 1).await;
@@ -334,5 +345,84 @@ async fn tenant_has_a_hundred_open_invitations_at_most_and_no_mail_flood() {
     invite(&auth, &owner, "last@example.org", "viewer").await.unwrap();
     let refused = invite(&auth, &owner, "too-many@example.org", "viewer").await;
     assert_eq!(code(refused), Some(Code::RateLimited));
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn req_lmu_56_nth_member_comes_in_and_the_next_only_once_there_is_room() {
+    let _log = logs::capture();
+    let (auth, mail) = Auth::start_with_mail().await;
+    let owner = auth.access("owner@example.org", "").await;
+    // Four are there, so one may come.
+    auth.db.sql("update platform.tenants set limits = '{\"people\": 5}' where slug = 'acme'").await;
+    let (mut links, others) = (Vec::new(), ["a@example.net", "b@example.net", "c@example.net"]);
+    for email in others {
+        invite(&auth, &owner, email, "viewer").await.unwrap();
+        links.push(newest(&mail, email, 1).await);
+    }
+    invite(&auth, &owner, "bob@example.org", "viewer").await.unwrap();
+    let bobs = newest(&mail, "bob@example.org", 1).await;
+    let tries = futures::future::join_all(links.iter().map(|link| accept(&auth, link))).await;
+    let codes: Vec<_> = tries.into_iter().map(code).collect();
+    let refused = Some(Code::LimitReached);
+    assert_eq!(codes.iter().filter(|code| **code == refused).count(), 2, "{codes:?}");
+    assert_eq!(codes.iter().filter(|code| code.is_none()).count(), 1, "{codes:?}");
+    let bob = auth.access("bob@example.org", "").await;
+    assert_eq!(code(join(&auth, &bob, &bobs).await), refused);
+    // Who was refused has no account yet, and a link that is good once somebody has left.
+    let made = "select count(*) from platform.people where email like '%@example.net'";
+    assert_eq!(auth.db.sql(made).await.trim(), "1");
+    let gone = "delete from platform.memberships m using platform.people p \
+                where p.principal_id = m.principal_id and p.email = 'viewer@example.org'";
+    auth.db.sql(gone).await;
+    assert_eq!(code(join(&auth, &bob, &bobs).await), None);
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn own_role_is_offered_by_those_who_hold_it_and_void_once_it_is_deleted() {
+    let _log = logs::capture();
+    let (auth, mail) = Auth::start_with_mail().await;
+    let desk = Desk::of(&auth, "owner@example.org", "").await;
+    desk.make_role("clerk", &["people.read", "people.manage"]).await.unwrap();
+    desk.make_role("night", &["devices.read"]).await.unwrap();
+    let promote = "update platform.memberships m set role = 'clerk' from platform.people p \
+                   where p.principal_id = m.principal_id and p.email = 'operator@example.org'";
+    auth.db.sql(promote).await;
+    auth.told().await;
+    let clerk = auth.access("operator@example.org", "").await;
+    for beyond in ["owner", "viewer", "night"] {
+        let refused = invite(&auth, &clerk, NEW, beyond).await;
+        assert_eq!(code(refused), Some(Code::RightsBeyondOwn), "{beyond}");
+    }
+    for none in ["dawn", "Night", "night\0", "system-administrator"] {
+        let refused = invite(&auth, &clerk, NEW, none).await;
+        assert_eq!(code(refused), Some(Code::RequestInvalid), "{none:?}");
+    }
+    invite(&auth, &clerk, "other@example.org", "clerk").await.unwrap();
+    for email in [NEW, "late@example.org"] {
+        invite(&auth, &desk.token, email, "night").await.unwrap();
+    }
+    // Sending it again is offering it again.
+    let open = list(&auth, &desk.token).await;
+    let nights = open.iter().find(|invitation| invitation.email == NEW).unwrap();
+    auth.clock.advance(Span::minutes(2));
+    let clerk = auth.access("operator@example.org", "").await;
+    let refused = resend(&auth, &clerk, &nights.invitation_id).await;
+    assert_eq!(code(refused), Some(Code::RightsBeyondOwn));
+    accept(&auth, &newest(&mail, NEW, 1).await).await.unwrap();
+    let claims = auth.claims(&auth.access(NEW, "").await);
+    assert_eq!(
+        (claims.role.as_str(), claims.permissions),
+        ("night", vec!["devices.read".to_owned()])
+    );
+
+    let late = newest(&mail, "late@example.org", 1).await;
+    assert!(show(&auth, &late).await.is_ok());
+    let move_on = "update platform.memberships set role = 'viewer' where role = 'night'";
+    auth.db.sql(move_on).await;
+    Desk::of(&auth, "owner@example.org", "").await.drop_role("night").await.unwrap();
+    assert_eq!(code(show(&auth, &late).await), Some(Code::LinkInvalid));
+    assert_eq!(code(accept(&auth, &late).await), Some(Code::LinkInvalid));
     auth.finish().await;
 }

@@ -5,9 +5,11 @@ use yard_authn::TokenError;
 use yard_contracts::identity::v1::{
     ChangeRoleRequest, ListPeopleRequest, PersonState, RemovePersonRequest,
 };
+use yard_contracts::rights::v1::GrantScope;
 use yard_fault::Code;
 use yard_testkit::{eventually, logs};
 
+use crate::rights_support::Desk;
 use crate::support::{Auth, bearer, code};
 
 const SOON: Duration = Duration::from_secs(2);
@@ -166,6 +168,7 @@ async fn two_owners_who_take_each_other_out_at_once_leave_one() {
                        (select principal_id from platform.people where email in \
                         ('owner@example.org', 'operator@example.org'))";
         auth.db.sql(promote).await;
+        auth.told().await;
         let one = id_of(&auth, "owner@example.org").await;
         let two = id_of(&auth, "operator@example.org").await;
         let first = auth.access("owner@example.org", "").await;
@@ -200,5 +203,39 @@ async fn members_are_managed_by_those_who_may_and_of_their_own_tenant_only() {
         assert_eq!(change(&auth, &token, &viewer, "viewer").await, Some(expected), "{email}");
         assert_eq!(remove(&auth, &token, &viewer).await, Some(expected), "{email}");
     }
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn nobody_decides_about_somebody_who_holds_more_but_everybody_may_step_back() {
+    let _log = logs::capture();
+    let auth = Auth::start().await;
+    let desk = Desk::of(&auth, "owner@example.org", "acme").await;
+    desk.make_role("clerk", &["people.read", "people.manage"]).await.unwrap();
+    desk.make_role("dispatch", &["devices.control"]).await.unwrap();
+    let (clerk, viewer) = (auth.person("operator").await, auth.person("viewer").await);
+    assert_eq!(change(&auth, &desk.token, &clerk, "clerk").await, None);
+    // Held by a position, not by the role.
+    assert_eq!(change(&auth, &desk.token, &viewer, "clerk").await, None);
+    let department = desk.department("Night", "").await;
+    let position = desk.position(&department, "Guard", 1).await;
+    desk.grant(&position, "dispatch", GrantScope::Tenant).await.unwrap();
+    desk.assign(&position, &viewer, [None, None]).await.unwrap();
+    auth.told().await;
+    let token = auth.access("operator@example.org", "acme").await;
+    let owner = auth.person("owner").await;
+    for (about, role) in [(&owner, "clerk"), (&viewer, "clerk"), (&viewer, "viewer")] {
+        let refused = change(&auth, &token, about, role).await;
+        assert_eq!(refused, Some(Code::RightsBeyondOwn), "{role}");
+        assert_eq!(remove(&auth, &token, about).await, Some(Code::RightsBeyondOwn));
+    }
+    // Nor more for themselves.
+    let more = change(&auth, &token, &clerk, "operator").await;
+    assert_eq!(more, Some(Code::RightsBeyondOwn));
+    assert_eq!(remove(&auth, &token, &clerk).await, None);
+    // What a position gave ends with the membership.
+    let owner = auth.access("owner@example.org", "acme").await;
+    assert_eq!(remove(&auth, &owner, &viewer).await, None);
+    assert_eq!(auth.db.sql("select count(*) from platform.assignments").await.trim(), "0");
     auth.finish().await;
 }

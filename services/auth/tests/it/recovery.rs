@@ -5,14 +5,17 @@ use std::time::Duration;
 use time::Duration as Span;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
+use yard_authn::TokenError;
 use yard_contracts::identity::v1 as wire;
+use yard_contracts::identity::v1::profile_service_client::ProfileServiceClient;
 use yard_contracts::identity::v1::recovery_service_client::RecoveryServiceClient;
 use yard_fault::Code;
 use yard_testkit::{TestMail, eventually, link_token, logs};
 
-use crate::support::{Auth, PASSWORD, code, credentials};
+use crate::factor_support::{Person, complete};
+use crate::support::{Auth, PASSWORD, bearer, code, credentials};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 const VIEWER: &str = "viewer@example.org";
 const NEW_PASSWORD: &str = "a better password";
 
@@ -48,6 +51,13 @@ async fn settled(auth: &Auth) {
 
 async fn tokens(mail: &TestMail, email: &str, count: usize) -> Vec<String> {
     mail.await_to(email, count).await.iter().map(link_token).collect()
+}
+
+/// Sets a new password as somebody does who has forgotten theirs.
+pub(crate) async fn forgotten(auth: &Auth, mail: &TestMail, email: &str) {
+    ask(auth, email).await.unwrap();
+    let token = tokens(mail, email, 1).await.remove(0);
+    reset(auth, &token, NEW_PASSWORD).await.unwrap();
 }
 
 #[tokio::test]
@@ -205,5 +215,48 @@ async fn resets_that_succeed_and_that_fail_are_in_the_trail_with_the_person_and_
         "select count(*) from platform.audit_events e where to_jsonb(e)::text like '%{token}%'"
     );
     assert_eq!(auth.db.sql(&leaks).await.trim(), "0");
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn new_password_ends_what_was_begun_with_the_old_one_and_leaves_second_factors() {
+    let _log = logs::capture();
+    let (auth, mail) = Auth::start_with_mail().await;
+    let viewer = Person::enrolled(&auth, VIEWER, "").await;
+    let follower = auth.follower().await;
+    let access = auth.exchange(&viewer.session).await.unwrap();
+    assert!(follower.verify(&access).is_ok());
+    let waiting = viewer.challenge(&auth, "").await;
+    forgotten(&auth, &mail, VIEWER).await;
+    assert!(auth.exchange(&viewer.session).await.is_err());
+    eventually(SOON, || async { matches!(follower.verify(&access), Err(TokenError::Revoked)) })
+        .await;
+    let late = complete(&auth, &waiting, &viewer.code(&auth), "").await;
+    assert_eq!(code(late), Some(Code::AuthChallengeExpired));
+    // Whoever reads the mail has still no second factor.
+    let answer = auth.sessions().login(credentials(VIEWER, NEW_PASSWORD, "")).await.unwrap();
+    let challenge = answer.into_inner().challenge.unwrap();
+    complete(&auth, &challenge, &viewer.code(&auth), "").await.unwrap();
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn new_password_voids_a_change_of_address_that_is_under_way() {
+    let _log = logs::capture();
+    let (auth, mail) = Auth::start_with_mail().await;
+    let thief = auth.access(VIEWER, "").await;
+    let request = wire::RequestEmailChangeRequest { email: "thief@example.net".to_owned() };
+    let mut profiles = ProfileServiceClient::new(auth.channel());
+    profiles.request_email_change(bearer(request, &thief)).await.unwrap();
+    let link = tokens(&mail, "thief@example.net", 1).await.remove(0);
+    ask(&auth, VIEWER).await.unwrap();
+    // The first mail tells of the change.
+    let letters = mail.await_to(VIEWER, 2).await;
+    let resets = letters.iter().filter(|letter| letter.text().contains("/password-reset"));
+    let token = resets.map(link_token).next().unwrap();
+    reset(&auth, &token, NEW_PASSWORD).await.unwrap();
+    let confirm = wire::ConfirmEmailChangeRequest { token: link };
+    let refused = client(&auth).confirm_email_change(Request::new(confirm)).await;
+    assert_eq!(code(refused), Some(Code::LinkInvalid));
     auth.finish().await;
 }

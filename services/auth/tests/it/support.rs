@@ -38,7 +38,7 @@ use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, TenantId};
 use yard_messaging::{Nats, NatsConfig};
 use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
 use yard_runtime::{Runtime, RuntimeConfig, Secret};
-use yard_testkit::{CONSOLE, TestDb, TestMail, TestNats, TestRedis};
+use yard_testkit::{CONSOLE, TestDb, TestMail, TestNats, TestRedis, eventually};
 
 pub(crate) const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -135,6 +135,12 @@ impl Auth {
 
     pub(crate) fn keys(&self) -> KeyServiceClient<Channel> {
         KeyServiceClient::new(self.channel.clone())
+    }
+
+    /// Waits until whatever has ended so far is told: tokens that are made after are good.
+    pub(crate) async fn told(&self) {
+        let left = "select count(*) from platform.revocations where stream_sequence is null";
+        eventually(Duration::from_secs(20), async || self.db.sql(left).await.trim() == "0").await;
     }
 
     /// What another service believes of tokens, by the feed.

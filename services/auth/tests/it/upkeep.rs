@@ -8,7 +8,7 @@ use yard_testkit::{eventually, logs};
 
 use crate::support::{Auth, bearer};
 
-const SOON: Duration = Duration::from_secs(10);
+const SOON: Duration = Duration::from_secs(30);
 
 /// Rows of what upkeep looks at, made as if they had ended at the start of the clock.
 const ENDED: &str = "

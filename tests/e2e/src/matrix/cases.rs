@@ -25,8 +25,7 @@ const BY_CREDENTIAL: [&str; 11] = [
 ];
 
 /// Whether an RPC refuses whoever brings the wrong credential of its own, whoever it is.
-#[must_use]
-pub fn by_credential(rpc: &str) -> bool {
+pub(super) fn by_credential(rpc: &str) -> bool {
     BY_CREDENTIAL.iter().any(|end| rpc.ends_with(end))
 }
 
