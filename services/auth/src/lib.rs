@@ -170,15 +170,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         url: issuer_url,
     });
 
-    let people = PeopleParts {
-        pg: pg.clone(),
-        clock: runtime.clock(),
-        ids: runtime.ids(),
-        post,
-        passwords,
-        sealer,
-        nudge: nudge.clone(),
-    };
+    let people = PeopleParts::over(&runtime, &pg, post, passwords, sealer, &nudge);
     let told = nudge.clone();
     let sessions = SessionServiceServer::new(SessionsGrpc {
         login,

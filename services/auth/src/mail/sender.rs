@@ -53,7 +53,9 @@ impl Sender {
             }
             let woken = tokio::time::timeout(LOOK, self.wake.notified());
             // Elapsed or woken: both mean to look again.
-            drop(self.soft.run_until_cancelled(woken).await);
+            if self.soft.run_until_cancelled(woken).await.is_none() {
+                break;
+            }
         }
         Ok(())
     }

@@ -40,16 +40,28 @@ const OWNER: &str = "owner";
 
 /// What all of it works with.
 pub(crate) struct PeopleParts {
-    pub(crate) pg: Pg,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn IdSource>,
-    pub(crate) post: Post,
-    pub(crate) passwords: Passwords,
-    pub(crate) sealer: Sealer,
-    pub(crate) nudge: Nudge,
+    pg: Pg,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn IdSource>,
+    post: Post,
+    passwords: Passwords,
+    sealer: Sealer,
+    nudge: Nudge,
 }
 
 impl PeopleParts {
+    pub(crate) fn over(
+        runtime: &Runtime,
+        pg: &Pg,
+        post: Post,
+        passwords: Passwords,
+        sealer: Sealer,
+        nudge: &Nudge,
+    ) -> Self {
+        let (clock, ids) = (runtime.clock(), runtime.ids());
+        Self { pg: pg.clone(), clock, ids, post, passwords, sealer, nudge: nudge.clone() }
+    }
+
     async fn begin(&self, caller: &Caller) -> Result<PlatformTx, Fault> {
         Ok(PlatformTx::begin(&self.pg, &Actor::of_subject(caller.subject())).await?)
     }

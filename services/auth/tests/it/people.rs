@@ -12,7 +12,7 @@ use yard_testkit::{eventually, logs};
 use crate::rights_support::Desk;
 use crate::support::{Auth, bearer, code};
 
-const SOON: Duration = Duration::from_secs(2);
+const SOON: Duration = Duration::from_secs(20);
 
 fn page(size: i32, token: &str) -> ListPeopleRequest {
     ListPeopleRequest { page_size: size, page_token: token.to_owned() }
