@@ -79,6 +79,8 @@ codes! {
     EnrollmentCodeInvalid = "enrollment.code_invalid", Unauthenticated, "The claim code is unknown, used or expired.";
     EnrollmentCsrInvalid = "enrollment.csr_invalid", Invalid, "The certificate request is not acceptable.";
     EnrollmentRenewalRefused = "enrollment.renewal_refused", Unauthenticated, "The certificate cannot be renewed.";
+    LinkInvalid = "link.invalid", Invalid, "The link is unknown, used or past its time.";
+    MemberLastOwner = "member.last_owner", Conflict, "The tenant would be left without an owner.";
     KeyNotReady = "key.not_ready", Conflict, "The next key has not been published for long enough.";
     KeyRevoked = "key.revoked", Conflict, "The key is revoked already.";
     CertificateRevoked = "certificate.revoked", Conflict, "The certificate is revoked already.";

@@ -18,6 +18,7 @@ pub mod tools;
 
 pub use error::{Result, StackError};
 pub use servers::{
-    Durability, Mosquitto, Nats, Postgres, PostgresAdmin, Redis, Replica, ServerHome, Stack,
+    Durability, Letter, Mail, MailTls, Mosquitto, Nats, Postgres, PostgresAdmin, Redis, Replica,
+    ServerHome, Stack,
 };
 pub use tools::Tools;

@@ -73,6 +73,12 @@ capabilities: { drop: ["ALL"] }
 {{- $_ := set $env "DEVICE_CA__KEY_FILE" "/etc/switchyard/service/device-ca.key" -}}
 {{- $_ := set $env "MQTT__HOST" $root.Values.mqtt.host -}}
 {{- $_ := set $env "MQTT__PORT" $root.Values.mqtt.port -}}
+{{- $_ := set $env "MAIL__CONSOLE_URL" (printf "https://%s" $root.Values.ingress.host) -}}
+{{- $_ := set $env "MAIL__LOCALE" $root.Values.mail.locale -}}
+{{- if $root.Values.mail.enabled -}}
+{{- $_ := set $env "MAIL__SMTP_URL_FILE" "/etc/switchyard/service/smtp-url" -}}
+{{- $_ := set $env "MAIL__FROM" $root.Values.mail.from -}}
+{{- end -}}
 {{- end -}}
 {{- if eq $service "device-ingest" -}}
 {{- $_ := set $env "AUTH__ENDPOINT" (printf "http://%s-auth:%d" $name (int (index $root.Values.services "auth").ports.grpc)) -}}

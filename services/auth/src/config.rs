@@ -10,6 +10,7 @@ use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 use crate::keys::Rules;
+pub use crate::mail::MailConfig;
 
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
@@ -52,6 +53,8 @@ pub struct Config {
     pub throttle: ThrottleConfig,
     /// `[factors]`
     pub factors: FactorsConfig,
+    /// `[mail]`
+    pub mail: MailConfig,
 }
 
 /// A listener.
@@ -347,6 +350,7 @@ impl ServiceConfig for Config {
         self.audit.validate()?;
         self.device_ca.validate()?;
         self.est.validate()?;
+        self.mail.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));
@@ -376,6 +380,21 @@ mod tests {
 
     fn complete() -> String {
         DEFAULT_CONFIG.replace("\nurl = \"\"", "\nurl = \"redis://127.0.0.1:1\"")
+    }
+
+    #[test]
+    fn mail_options_are_checked_before_anything_starts() {
+        for (good, bad, option) in [
+            ("smtp_url = \"\"", "smtp_url = \"smtp+plain://mail.example.org\"", "mail.smtp_url"),
+            ("no-reply@localhost>", "no-reply", "mail.from"),
+            ("http://localhost:8070", "localhost:8070", "mail.console_url"),
+            ("locale = \"en\"", "locale = \"english, please\"", "mail.locale"),
+            ("timeout = \"20s\"", "timeout = \"0s\"", "mail.timeout"),
+        ] {
+            assert!(DEFAULT_CONFIG.contains(good), "{good}");
+            let problem = refused(&complete().replace(good, bad));
+            assert!(problem.contains(option), "{problem}");
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod feed;
 mod guard;
 mod http;
 mod keys;
+mod mail;
 mod oauth;
 mod people;
 mod renewals;
@@ -47,10 +48,11 @@ mod sessions;
 mod telemetry;
 mod tenancy;
 mod tokens;
+mod upkeep;
 
 pub use config::{
     AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig,
-    KeysConfig, ListenConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
+    KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
     ThrottleConfig,
 };
 
@@ -73,7 +75,6 @@ use yard_contracts::identity::v1::device_trust_service_server::DeviceTrustServic
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
 use yard_contracts::identity::v1::factor_service_server::FactorServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
-use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
 use yard_limits::Redis;
 use yard_messaging::Nats;
@@ -91,8 +92,9 @@ use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
 use keys::{Keys, KeysParts};
+use mail::Post;
 use oauth::{Issuer, IssuerParts};
-use people::grpc::PeopleGrpc;
+use people::PeopleParts;
 use renewals::grpc::DeviceTrustGrpc;
 use renewals::{Renewals, Standing};
 use revocation::RevocationList;
@@ -118,6 +120,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         Ground::lay(&config, &runtime).await?;
     let issuer_url = config.issuer.url()?;
     let factors = Factors { sealer: sealer.clone(), clock: runtime.clock() };
+    let post = Post::start(&config.mail, &pg, &sealer, &runtime)?;
     let passwords = Passwords::start(&config.sessions).await?;
     let revocation = RevocationList::start(&pg, &nats, &ca, &config.device_ca, &runtime);
 
@@ -134,7 +137,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
-        passwords,
+        passwords: passwords.clone(),
         throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
         factors: factors.clone(),
         opener,
@@ -161,14 +164,13 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         clock: runtime.clock(),
         ids: runtime.ids(),
         keys: keys.clone(),
-        sealer,
+        sealer: sealer.clone(),
         nudge: nudge.clone(),
         auditor: auditor.clone(),
         url: issuer_url,
     });
 
-    let people = PeopleServiceServer::new(PeopleGrpc { pg: pg.clone() })
-        .max_decoding_message_size(LARGEST_REQUEST);
+    let people = PeopleParts::over(&runtime, &pg, post, passwords, sealer, &nudge);
     let told = nudge.clone();
     let sessions = SessionServiceServer::new(SessionsGrpc {
         login,
@@ -192,7 +194,6 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let api_tokens =
         ApiTokenServiceServer::new(api_tokens).max_decoding_message_size(LARGEST_REQUEST);
     let routes = Routes::new(sessions)
-        .add_service(people)
         .add_service(keys)
         .add_service(audit.max_decoding_message_size(LARGEST_REQUEST))
         .add_service(api_tokens)
@@ -202,6 +203,8 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let routes = add_devices(routes, devices, &runtime).await?;
     let routes = tenancy::serve(routes, &pg, &runtime);
     let routes = rights::serve(routes, &pg, &told, &runtime);
+    let routes = people::serve(routes, people, &runtime);
+    upkeep::start(&pg, &runtime);
     let routes = add_guard(routes, guarding);
     let routes = issuer.serve(routes);
     http::serve(&runtime, http, jwks, revocation, issuer.router());

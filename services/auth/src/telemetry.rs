@@ -134,3 +134,24 @@ pub(crate) fn audit_root_failure() {
 pub(crate) fn audit_pruned(count: i64) {
     metrics::counter!("yard_audit_pruned_total").increment(u64::try_from(count).unwrap_or(0));
 }
+
+/// Mails came to an end: sent, refused or expired.
+pub(crate) fn mails_ended(outcome: &'static str, count: u64) {
+    metrics::counter!("yard_auth_mails_total", "outcome" => outcome).increment(count);
+}
+
+/// A mail could not be sent yet; it is tried again.
+pub(crate) fn mail_put_off() {
+    metrics::counter!("yard_auth_mail_retries_total").increment(1);
+}
+
+/// Mails that wait to be sent.
+pub(crate) fn mails_waiting(count: i64) {
+    #[expect(clippy::cast_precision_loss, reason = "exact below 2^53")]
+    metrics::gauge!("yard_auth_mails_waiting").set(count as f64);
+}
+
+/// Rows of what is over were taken out.
+pub(crate) fn taken_out(kind: &'static str, count: u64) {
+    metrics::counter!("yard_auth_taken_out_total", "kind" => kind).increment(count);
+}

@@ -11,7 +11,7 @@ use yard_ids::{Clock as _, IdSource as _, RandomIds, SystemClock};
 use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
 use yard_runtime::config::load_over;
 use yard_runtime::{Runtime, TaskKind};
-use yard_testkit::{TestBroker, TestDb, TestNats, TestRedis};
+use yard_testkit::{CONSOLE, TestBroker, TestDb, TestMail, TestNats, TestRedis};
 
 use crate::client::Client;
 use crate::device::{self, Enrolled};
@@ -30,6 +30,7 @@ pub struct Platform {
     runtimes: Vec<(&'static str, Runtime)>,
     pki: PathBuf,
     broker: TestBroker,
+    mail: TestMail,
     // Held so that they outlive the services.
     db: TestDb,
     nats: TestNats,
@@ -43,6 +44,7 @@ struct Places {
     nats: TestNats,
     redis: TestRedis,
     broker: TestBroker,
+    mail: TestMail,
     folder: Arc<tempfile::TempDir>,
     pki: PathBuf,
     /// The gateway's, chosen before it starts: auth has to know what the platform is called outside.
@@ -63,6 +65,7 @@ impl Platform {
             nats: TestNats::start().await,
             redis: TestRedis::create().await,
             broker: TestBroker::start(&pki).await,
+            mail: TestMail::start().await,
             folder,
             pki,
             port: free_port()?,
@@ -70,8 +73,9 @@ impl Platform {
         bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
         let mut runtimes = start_services(&places).await?;
         runtimes.push(("broker-agent", start_agent(&places, &runtimes)?));
-        let Places { db, nats, redis, broker, folder, pki, .. } = places;
-        let platform = Self { runtimes, pki, broker, db, nats, _redis: redis, _folder: folder };
+        let Places { db, nats, redis, broker, mail, folder, pki, .. } = places;
+        let platform =
+            Self { runtimes, pki, broker, mail, db, nats, _redis: redis, _folder: folder };
         platform.await_answer().await?;
         Ok(platform)
     }
@@ -93,6 +97,12 @@ impl Platform {
     #[must_use]
     pub const fn broker(&self) -> &TestBroker {
         &self.broker
+    }
+
+    /// The mail server that auth sends to.
+    #[must_use]
+    pub const fn mail(&self) -> &TestMail {
+        &self.mail
     }
 
     /// A file of the installation's keys.
@@ -281,11 +291,13 @@ fn auth_over(places: &Places) -> String {
          issuer.public_url = \"http://127.0.0.1:{}\"\n\
          device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
-         mqtt.host = \"localhost\"\nmqtt.port = {}\n",
+         mqtt.host = \"localhost\"\nmqtt.port = {}\n\
+         mail.smtp_url = \"smtp+plain://127.0.0.1:{}\"\nmail.console_url = \"{CONSOLE}\"\n",
         database_over(places, "auth"),
         places.redis.url(),
         places.port,
         places.broker.port(),
+        places.mail.port(),
     )
 }
 

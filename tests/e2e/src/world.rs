@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::{Value, json};
 use yard_ids::{IdSource as _, RandomIds};
-use yard_testkit::eventually;
+use yard_testkit::{eventually, link_token};
 
 use crate::client::Client;
 use crate::platform::{PASSWORD, Platform};
@@ -51,6 +51,10 @@ pub struct Tenant {
     pub oauth_client_id: String,
     /// What such a client asks for, by a client that nobody deletes.
     pub authorization_query: String,
+    /// An invitation that is open, and old enough to be sent again.
+    pub invitation_id: String,
+    /// A member whom nobody needs any more.
+    pub dispensable_id: String,
     /// The device's private channel.
     pub channel: String,
     /// Texts that only this tenant may be shown.
@@ -142,6 +146,12 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let rights = rights::build(&owner, &inside, &tenant_id, &viewer_id, &canary).await?;
     let oauth_client_id = oauth_client(&owner, &canary).await?;
     let authorization_query = authorization_query(&oauth_client(&owner, &canary).await?);
+    let dispensable_id = let_in(platform, &owner, &format!("guest@{slug}.test")).await?;
+    let open = json!({"email": format!("open@{slug}.test"), "role": "viewer"});
+    let open = owner.expect("POST", "/api/v1/invitations", Some(&open)).await?;
+    let invitation_id = text(&open, "invitation_id")?;
+    let age = "update platform.invitations set mailed_at = mailed_at - interval '1 hour'";
+    platform.db().sql(age).await;
     Ok(Tenant {
         oauth_client_id,
         authorization_query,
@@ -162,6 +172,8 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         api_token_id,
         rights,
         inside,
+        invitation_id,
+        dispensable_id,
         canaries: vec![canary, format!("Owner of {slug}"), format!("Tenant {slug}")],
     })
 }
@@ -204,6 +216,18 @@ fn authorization_query(client: &str) -> String {
          &code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256\
          &scope=openid%20devices.read"
     )
+}
+
+/// Invites an address and accepts by the link of the mail; the principal.
+async fn let_in(platform: &Platform, owner: &Client, email: &str) -> anyhow::Result<String> {
+    let wish = json!({"email": email, "role": "viewer"});
+    owner.expect("POST", "/api/v1/invitations", Some(&wish)).await?;
+    let letters = platform.mail().await_to(email, 1).await;
+    let token = link_token(letters.first().context("a mail has come")?);
+    let answer = json!({"token": token, "display_name": "Guest", "password": PASSWORD});
+    let nobody = Client::anonymous(&platform.base_url())?;
+    let made = nobody.expect("POST", "/api/v1/invitations/accept", Some(&answer)).await?;
+    text(&made, "principal_id")
 }
 
 async fn send_command(owner: &Client, device: &str, canary: &str) -> anyhow::Result<String> {

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use yard_stack::ports::PortLease;
-use yard_stack::{Mosquitto, Stack, random};
+use yard_stack::{Mail, Mosquitto, Stack, random};
 
 use super::{DATABASE, Folders};
 
@@ -22,6 +22,7 @@ pub(crate) struct Edge {
     pub(super) worker_grpc: PortLease,
     pub(super) admin: [PortLease; 6],
     pub(super) mqtt_port: u16,
+    pub(super) mail_port: u16,
     pub(super) pki: PathBuf,
     pub(super) nats_url: PathBuf,
     pub(super) redis_url: PathBuf,
@@ -39,8 +40,7 @@ const ROLES: [(&str, &str); 4] = [
 
 impl Edge {
     pub(super) fn new(
-        stack: &Stack,
-        mosquitto: &Mosquitto,
+        (stack, mosquitto, mail): (&Stack, &Mosquitto, &Mail),
         folders: &Folders,
         role_password: &str,
         usual_ports: bool,
@@ -65,6 +65,7 @@ impl Edge {
             worker_grpc: port(7501)?,
             admin: [port(9610)?, port(9620)?, port(9630)?, port(9640)?, port(9650)?, port(9670)?],
             mqtt_port: mosquitto.port(),
+            mail_port: mail.port(),
             pki: folders.pki(),
             nats_url: folders.write_secret("nats-url", &stack.nats.url())?,
             redis_url: folders.write_secret("redis-url", &stack.redis.url(0))?,

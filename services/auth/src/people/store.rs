@@ -1,37 +1,99 @@
-use sqlx::FromRow;
+use time::OffsetDateTime;
 use uuid::Uuid;
-use yard_ids::TenantId;
 use yard_pg::{PgError, PlatformTx};
 
-/// A member of a tenant.
-#[derive(Debug, Clone, FromRow)]
-pub(super) struct Member {
-    pub(super) principal_id: Uuid,
-    pub(super) email: String,
-    pub(super) display_name: String,
-    pub(super) role: String,
+use super::accounts::NewAccount;
+
+/// Changes of a tenant's members and invitations wait for each other here, so that what is counted
+/// stays true until the end of the transaction. New rows that point at the tenant do not wait.
+pub(super) async fn lock_tenant(tx: &mut PlatformTx, tenant: Uuid) -> Result<(), PgError> {
+    sqlx::query("select from platform.tenants where id = $1 for no key update")
+        .bind(tenant)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
-/// Members by e-mail, from behind `after`. People are of the platform and not of a tenant, so row
-/// level security cannot narrow this one: the tenant is bound.
-pub(super) async fn members(
+pub(super) async fn insert_principal(
     tx: &mut PlatformTx,
-    tenant: TenantId,
-    after: Option<&str>,
-    most: i64,
-) -> Result<Vec<Member>, PgError> {
-    let rows = sqlx::query_as(
-        "select p.principal_id, p.email, pr.display_name, m.role \
-         from platform.memberships m \
-         join platform.people p on p.principal_id = m.principal_id \
-         join platform.principals pr on pr.id = p.principal_id \
-         where m.tenant_id = $1 and ($2::text is null or p.email > $2) \
-         order by p.email limit $3",
+    account: &NewAccount<'_>,
+) -> Result<(), PgError> {
+    sqlx::query(
+        "insert into platform.principals (id, kind, display_name, created_at) \
+         values ($1, 'person', $2, $3)",
     )
-    .bind(tenant.uuid())
-    .bind(after)
-    .bind(most)
-    .fetch_all(&mut **tx)
+    .bind(account.id)
+    .bind(account.display_name)
+    .bind(account.at)
+    .execute(&mut **tx)
     .await?;
-    Ok(rows)
+    Ok(())
+}
+
+pub(super) async fn insert_person(
+    tx: &mut PlatformTx,
+    account: &NewAccount<'_>,
+) -> Result<(), PgError> {
+    sqlx::query(
+        "insert into platform.people \
+           (principal_id, email, password_hash, email_verified_at, locale) \
+         values ($1, $2, $3, $4, $5)",
+    )
+    .bind(account.id)
+    .bind(account.email)
+    .bind(account.password_hash)
+    .bind(account.at)
+    .bind(account.locale)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Asks again whether the account is nobody's, under its lock: `Missing` when it is in use by now.
+pub(super) async fn take_up(
+    tx: &mut PlatformTx,
+    principal: Uuid,
+    account: &NewAccount<'_>,
+) -> Result<(), PgError> {
+    sqlx::query("select from platform.people where principal_id = $1 for update")
+        .bind(principal)
+        .execute(&mut **tx)
+        .await?;
+    let done = sqlx::query(
+        "update platform.people p set password_hash = $2, email_verified_at = $3, \
+           locale = coalesce($4, p.locale) \
+         where p.principal_id = $1 and not p.system_administrator \
+           and not exists (select from platform.memberships m where m.principal_id = $1)",
+    )
+    .bind(principal)
+    .bind(account.password_hash)
+    .bind(account.at)
+    .bind(account.locale)
+    .execute(&mut **tx)
+    .await?;
+    if done.rows_affected() != 1 {
+        return Err(PgError::Missing);
+    }
+    sqlx::query("update platform.principals set display_name = $2 where id = $1")
+        .bind(principal)
+        .bind(account.display_name)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn note_verified(
+    tx: &mut PlatformTx,
+    principal: Uuid,
+    now: OffsetDateTime,
+) -> Result<(), PgError> {
+    sqlx::query(
+        "update platform.people set email_verified_at = $2 \
+         where principal_id = $1 and email_verified_at is null",
+    )
+    .bind(principal)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }

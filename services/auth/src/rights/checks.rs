@@ -52,7 +52,8 @@ pub(super) fn note(text: &str, pointer: &'static str) -> Result<String, Fault> {
     Err(wrong("has to be at most 500 bytes on one line", pointer))
 }
 
-fn is_key(text: &str) -> bool {
+/// Whether a text can be the key of a role.
+pub(super) fn is_key(text: &str) -> bool {
     let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
     (1..=LONGEST_KEY).contains(&text.len())
         && text.bytes().all(plain)
@@ -162,6 +163,18 @@ pub(super) fn within(caller: &Caller, given: PermissionSet) -> Result<(), Fault>
         None => Ok(()),
         Some(first) => {
             let text = format!("You do not hold {first} yourself, so you cannot hand it on.");
+            Err(Fault::new(Code::RightsBeyondOwn).with_public(text))
+        }
+    }
+}
+
+/// Nobody decides about those who hold more.
+pub(super) fn above(caller: &Caller, theirs: PermissionSet) -> Result<(), Fault> {
+    let beyond = theirs.without(PermissionSet::of(caller.permissions()));
+    match beyond.names().next() {
+        None => Ok(()),
+        Some(first) => {
+            let text = format!("This member holds {first}, which you do not hold yourself.");
             Err(Fault::new(Code::RightsBeyondOwn).with_public(text))
         }
     }

@@ -140,13 +140,54 @@ pub(crate) async fn may_hand_on(
     caller: &Caller,
     role: &str,
 ) -> Result<(), Fault> {
-    let own = if BUILT_IN.contains(&role) {
-        Vec::new()
-    } else {
-        let own = store::permissions_of_own(tx, tenant.uuid(), role).await?;
-        own.ok_or_else(|| checks::wrong("there is no such role", "/role"))?
-    };
-    checks::within(caller, PermissionSet::of_role(role, &own))
+    let given = set_of_role(tx, tenant, role).await?;
+    checks::within(caller, given.ok_or_else(|| checks::wrong("there is no such role", "/role"))?)
+}
+
+/// Whether a caller may decide about a member of `tenant` who has `role` there: nobody decides about
+/// those who hold what they do not, by their role or by anything else.
+///
+/// # Errors
+/// `rights.beyond_own`.
+pub(crate) async fn may_decide_about(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    caller: &Caller,
+    (person, role): (Uuid, &str),
+    now: OffsetDateTime,
+) -> Result<(), Fault> {
+    let of_role = set_of_role(tx, tenant, role).await?.unwrap_or_default();
+    let held = held(tx, Some(tenant.uuid()), person, now).await?;
+    checks::above(caller, of_role.or(PermissionSet::of(&held.permissions)))
+}
+
+/// Whether `tenant` has such a role. One of its own cannot be deleted before this transaction ends.
+///
+/// # Errors
+/// When the database does not answer.
+pub(crate) async fn is_role(
+    tx: &mut sqlx::PgConnection,
+    tenant: TenantId,
+    role: &str,
+) -> Result<bool, PgError> {
+    Ok(set_of_role(tx, tenant, role).await?.is_some())
+}
+
+/// What a role of `tenant` holds; `None` when there is none of that key.
+async fn set_of_role(
+    tx: &mut sqlx::PgConnection,
+    tenant: TenantId,
+    role: &str,
+) -> Result<Option<PermissionSet>, PgError> {
+    if BUILT_IN.contains(&role) {
+        return Ok(Some(PermissionSet::of_role(role, &[])));
+    }
+    // PostgreSQL takes no NUL in a text.
+    if !checks::is_key(role) {
+        return Ok(None);
+    }
+    let own = store::permissions_of_own(tx, tenant.uuid(), role).await?;
+    Ok(own.map(|own| PermissionSet::of_role(role, &own)))
 }
 
 /// Names what an audited call was about where the request's address does not say it.

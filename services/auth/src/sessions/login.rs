@@ -13,6 +13,7 @@ use super::throttle::Attempt;
 use super::{Client, Opener, Opening, Passwords, SessionToken, Throttle};
 use crate::challenges::{self, Begun, ChallengeToken, Purpose};
 use crate::factors::{self, Enrolled, Factors};
+use crate::mail::Address;
 use crate::telemetry;
 
 const LONGEST_EMAIL: usize = 254;
@@ -103,7 +104,7 @@ impl Credentials {
         let wrong = |field: &str, problem: &str| {
             Err(Fault::invalid(format!("{field} {problem}")).with_pointer(format!("/{field}")))
         };
-        let email = email.trim().to_lowercase();
+        let email = Address::typed(email);
         let odd = |c: char| c.is_control() || c.is_whitespace();
         if !email.contains('@') || email.len() > LONGEST_EMAIL || email.contains(odd) {
             return wrong("email", "has to be an e-mail address of at most 254 bytes");
@@ -326,6 +327,7 @@ mod tests {
             made.err().and_then(|fault| fault.pointer().map(str::to_owned)).unwrap_or_default()
         };
         assert_eq!(pointer(" Ann@Example.org ", "x", ""), "");
+        assert_eq!(pointer("ann@bücher.example", "x", ""), "");
         let long = format!("{}@x", "a".repeat(253));
         for email in ["", "ann", "ann@\0", "a b@c", long.as_str()] {
             assert_eq!(pointer(email, "x", ""), "/email", "{email:?}");

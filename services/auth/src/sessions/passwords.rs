@@ -1,8 +1,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
-use yard_authn::password;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use yard_authn::password::{self, PasswordError};
 use yard_fault::{Code, Fault};
 
 use crate::config::SessionsConfig;
@@ -43,6 +43,37 @@ impl Passwords {
         password: String,
         hash: Option<String>,
     ) -> Result<bool, Fault> {
+        let places = self.place().await?;
+        let decoy = Arc::clone(&self.decoy);
+        let check = tokio::task::spawn_blocking(move || {
+            let right = password::verify(&password, hash.as_deref().unwrap_or(&decoy));
+            // Held by the work itself: a caller that gives up does not free its place early.
+            drop(places);
+            right && hash.is_some()
+        });
+        check.await.map_err(|e| Fault::internal("password thread").with_source(e))
+    }
+
+    /// Hashes a new password, in the same places as the checks.
+    ///
+    /// # Errors
+    /// `service.unavailable` when too many wait already, `request.invalid` at `/password`.
+    pub(crate) async fn hash(&self, password: String) -> Result<String, Fault> {
+        let places = self.place().await?;
+        let work = tokio::task::spawn_blocking(move || {
+            let hash = password::hash(&password);
+            drop(places);
+            hash
+        });
+        let hash = work.await.map_err(|e| Fault::internal("password thread").with_source(e))?;
+        hash.map_err(|error| match error {
+            PasswordError::Hashing => Fault::internal("hash a password").with_source(error),
+            refused => Fault::invalid(refused.to_string()).with_pointer("/password"),
+        })
+    }
+
+    /// A place to work in, once one is free.
+    async fn place(&self) -> Result<[OwnedSemaphorePermit; 2], Fault> {
         let admitted = Arc::clone(&self.admitted)
             .try_acquire_owned()
             .map_err(|e| Fault::new(Code::ServiceUnavailable).with_source(e))?;
@@ -52,14 +83,7 @@ impl Passwords {
             .await
             .map_err(|e| Fault::internal("password permits").with_source(e))?;
         telemetry::hashing_wait(asked.elapsed().as_secs_f64());
-        let decoy = Arc::clone(&self.decoy);
-        let check = tokio::task::spawn_blocking(move || {
-            let right = password::verify(&password, hash.as_deref().unwrap_or(&decoy));
-            // Held by the work itself: a caller that gives up does not free its place early.
-            drop((running, admitted));
-            right && hash.is_some()
-        });
-        check.await.map_err(|e| Fault::internal("password thread").with_source(e))
+        Ok([running, admitted])
     }
 }
 

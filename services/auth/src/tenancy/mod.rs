@@ -8,7 +8,7 @@ mod closure;
 mod export;
 mod grpc;
 mod limits;
-mod names;
+pub(crate) mod names;
 mod organization;
 mod plans;
 mod store;

@@ -58,14 +58,14 @@ pub(super) fn description(text: &str) -> Result<String, Fault> {
 }
 
 /// An IANA zone that this program's own zone rules know.
-pub(super) fn time_zone(text: &str) -> Result<String, Fault> {
+pub(crate) fn time_zone(text: &str) -> Result<String, Fault> {
     let known = jiff::tz::TimeZone::get(text).is_ok();
     let rule = "time_zone has to be an IANA zone, for example Europe/Paris";
     if known { Ok(text.to_owned()) } else { Err(refuse(rule, "/time_zone")) }
 }
 
 /// Shape of a BCP 47 tag: letters first, then subtags of letters and digits.
-pub(super) fn locale(text: &str) -> Result<String, Fault> {
+pub(crate) fn locale(text: &str) -> Result<String, Fault> {
     let mut parts = text.split('-');
     let language = parts.next().unwrap_or_default();
     let fits = (2..=LONGEST_LOCALE).contains(&text.len())

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use auth::{
     AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig, KeysConfig,
-    ListenConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    ListenConfig, MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
+    ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -37,7 +38,7 @@ use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, TenantId};
 use yard_messaging::{Nats, NatsConfig};
 use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
 use yard_runtime::{Runtime, RuntimeConfig, Secret};
-use yard_testkit::{TestDb, TestNats, TestRedis};
+use yard_testkit::{CONSOLE, TestDb, TestMail, TestNats, TestRedis, eventually};
 
 pub(crate) const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -70,6 +71,14 @@ impl Auth {
         make_keys(&folder);
         let clock = Arc::new(ManualClock::new(START));
         Self::over(Engines { db, redis, nats, folder, clock }, change).await.unwrap()
+    }
+
+    /// With a mail server that keeps what it gets.
+    pub(crate) async fn start_with_mail() -> (Self, TestMail) {
+        let mail = TestMail::start().await;
+        let url = plain_smtp(&mail);
+        let auth = Self::start_with(|config| config.mail.smtp_url = url).await;
+        (auth, mail)
     }
 
     /// Stops it, gives `meanwhile` the engines, and starts it again on them.
@@ -126,6 +135,12 @@ impl Auth {
 
     pub(crate) fn keys(&self) -> KeyServiceClient<Channel> {
         KeyServiceClient::new(self.channel.clone())
+    }
+
+    /// Waits until whatever has ended so far is told: tokens that are made after are good.
+    pub(crate) async fn told(&self) {
+        let left = "select count(*) from platform.revocations where stream_sequence is null";
+        eventually(Duration::from_secs(20), async || self.db.sql(left).await.trim() == "0").await;
     }
 
     /// What another service believes of tokens, by the feed.
@@ -223,6 +238,11 @@ pub(crate) struct Engines {
     nats: TestNats,
     pub(crate) folder: PathBuf,
     clock: Arc<ManualClock>,
+}
+
+/// The URL of a mail server without TLS.
+pub(crate) fn plain_smtp(mail: &TestMail) -> Secret {
+    Secret::new(format!("smtp+plain://127.0.0.1:{}", mail.port()))
 }
 
 pub(crate) fn bearer<T>(message: T, token: &str) -> Request<T> {
@@ -347,6 +367,20 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         },
         throttle: throttle(),
         factors: FactorsConfig { issuer: "Test".to_owned() },
+        mail: mail(),
+    }
+}
+
+/// No mail server; tests that need one name theirs.
+fn mail() -> MailConfig {
+    MailConfig {
+        smtp_url: Secret::default(),
+        smtp_url_file: PathBuf::new(),
+        ca_file: PathBuf::new(),
+        from: "Switchyard <no-reply@yard.test>".to_owned(),
+        console_url: CONSOLE.to_owned(),
+        locale: "en".to_owned(),
+        timeout: Duration::from_secs(5),
     }
 }
 

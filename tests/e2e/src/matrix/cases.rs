@@ -5,6 +5,29 @@ use serde_json::{Value, json};
 use crate::world::{TRIES, Tenant};
 
 const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
+/// Of the form of a link's token.
+const NO_LINK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
+/// a device's key, a link of a mail, a proof of a second factor, a factor to make recovery codes for.
+const BY_CREDENTIAL: [&str; 11] = [
+    "/EnrollDevice",
+    "/RenewCertificate",
+    "/CompleteLogin",
+    "/ConfirmTotpEnrollment",
+    "/RegenerateRecoveryCodes",
+    "/AcceptInvitation",
+    "/ShowInvitation",
+    "/JoinTenant",
+    "/VerifyEmail",
+    "/ConfirmEmailChange",
+    "/ResetPassword",
+];
+
+/// Whether an RPC refuses whoever brings the wrong credential of its own, whoever it is.
+pub(super) fn by_credential(rpc: &str) -> bool {
+    BY_CREDENTIAL.iter().any(|end| rpc.ends_with(end))
+}
 
 /// Arguments of an RPC that concern `tenant`'s things; `None` for an RPC without a case.
 /// `turn` differs between calls, for names that have to be new.
@@ -13,6 +36,7 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let service = rpc.rsplit_once('.').map_or(rpc, |(_, name)| name);
     identity(service, tenant, turn)
         .or_else(|| federation(service, tenant))
+        .or_else(|| people(service, tenant, turn))
         .or_else(|| platform(service, tenant, turn))
         .or_else(|| rights(service, tenant, turn))
         .or_else(|| work(service, tenant, turn))
@@ -45,7 +69,6 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         | "FactorService/RegenerateRecoveryCodes" => json!({}),
         "FactorService/ConfirmTotpEnrollment" => json!({"code": "no code"}),
         "SessionService/ExchangeSession" => json!({"session_token": "yst_unknown"}),
-        "PeopleService/ListPeople" => json!({"page_size": 50}),
         "KeyService/GetKeySet" | "KeyService/ListSigningKeys" => json!({}),
         "KeyService/RotateSigningKeys" => json!({"emergency": true}),
         "KeyService/RevokeSigningKey" => json!({"kid": "issuer:unknown", "reason": "matrix"}),
@@ -175,6 +198,46 @@ fn federation(service: &str, tenant: &Tenant) -> Option<Value> {
         }
         "AuthorizationService/DecideAuthorization" => {
             json!({"query": tenant.authorization_query, "approve": true})
+        }
+        _ => return None,
+    })
+}
+
+/// Members, how they come in, and what they know of themselves. Links are unknown here: what good
+/// ones do is tested at auth.
+fn people(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
+    Some(match service {
+        "PeopleService/ListPeople" => json!({"page_size": 50}),
+        "PeopleService/ChangeRole" => {
+            json!({"principal_id": tenant.viewer_id, "role": "viewer"})
+        }
+        "PeopleService/RemovePerson" => json!({"principal_id": tenant.dispensable_id}),
+        "InvitationService/CreateInvitation" => {
+            json!({"email": format!("matrix-{turn}@example.org"), "role": "viewer"})
+        }
+        "InvitationService/ListInvitations" => json!({"page_size": 200}),
+        "InvitationService/ResendInvitation" | "InvitationService/WithdrawInvitation" => {
+            json!({"invitation_id": tenant.invitation_id})
+        }
+        "InvitationService/AcceptInvitation" => {
+            json!({"token": NO_LINK, "display_name": "x", "password": tenant.password})
+        }
+        "InvitationService/ShowInvitation"
+        | "InvitationService/JoinTenant"
+        | "RecoveryService/VerifyEmail"
+        | "RecoveryService/ConfirmEmailChange" => json!({"token": NO_LINK}),
+        "RecoveryService/RequestPasswordReset" => json!({"email": tenant.viewer_email}),
+        "RecoveryService/ResetPassword" => {
+            json!({"token": NO_LINK, "password": tenant.password})
+        }
+        "ProfileService/GetProfile"
+        | "ProfileService/RequestEmailVerification"
+        | "ProfileService/CancelEmailChange" => json!({}),
+        "ProfileService/UpdateProfile" => {
+            json!({"profile": {"locale": "en"}, "update_mask": "locale"})
+        }
+        "ProfileService/RequestEmailChange" => {
+            json!({"email": format!("matrix-{turn}@example.net")})
         }
         _ => return None,
     })

@@ -11,6 +11,7 @@ use yard_fault::{Code, Fault};
 use yard_testkit::logs;
 
 use super::{ALL, BACK, Party, VERIFIER, parameter, post, query, register, said, token};
+use crate::recovery::forgotten;
 use crate::support::{Auth, ISSUER, bearer, code};
 
 #[tokio::test]
@@ -124,6 +125,22 @@ async fn code_dies_with_the_browsers_session() {
     let party = Party::start().await;
     let code = party.code("openid").await;
     party.auth.db.sql("update platform.sessions set revoked_at = now()").await;
+    assert_eq!(party.redeem(&code).await.error(), "invalid_grant");
+    party.auth.finish().await;
+}
+
+#[tokio::test]
+async fn grants_and_codes_end_with_a_new_password() {
+    let _log = logs::capture();
+    let (auth, mail) = Auth::start_with_mail().await;
+    let party = Party::over(auth).await;
+    let tokens = party.grant(ALL).await;
+    let access = tokens["access_token"].as_str().unwrap();
+    let code = party.code(ALL).await;
+    forgotten(&party.auth, &mail, "owner@example.org").await;
+    assert_eq!(refusal(&party.auth, access).await, Some(Code::AuthSessionExpired));
+    let refresh = tokens["refresh_token"].as_str().unwrap();
+    assert_eq!(party.refresh(refresh).await.error(), "invalid_grant");
     assert_eq!(party.redeem(&code).await.error(), "invalid_grant");
     party.auth.finish().await;
 }

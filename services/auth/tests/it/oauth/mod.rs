@@ -29,7 +29,10 @@ pub(super) struct Party {
 
 impl Party {
     pub(super) async fn start() -> Self {
-        let auth = Auth::start().await;
+        Self::over(Auth::start().await).await
+    }
+
+    pub(super) async fn over(auth: Auth) -> Self {
         let owner = auth.access("owner@example.org", "acme").await;
         let client = register(&auth, &owner, &["devices.read", "devices.manage"]).await;
         Self { auth, client, person: owner }

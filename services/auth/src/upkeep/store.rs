@@ -1,0 +1,110 @@
+use time::OffsetDateTime;
+use yard_pg::{PgError, PlatformTx};
+
+/// Deletions of this transaction are no news: what they are about ended long ago.
+pub(super) async fn begin_upkeep(tx: &mut PlatformTx) -> Result<(), PgError> {
+    sqlx::query("select set_config('app.upkeep', 'on', true)").execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Sessions that ended, by their time or before it.
+pub(super) async fn sessions(
+    tx: &mut PlatformTx,
+    before: OffsetDateTime,
+    most: i64,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(
+        "delete from platform.sessions where id in (select id from platform.sessions \
+           where expires_at < $1 order by expires_at limit $2 for update skip locked)",
+    )
+    .bind(before)
+    .bind(most)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+pub(super) async fn claim_codes(
+    tx: &mut PlatformTx,
+    before: OffsetDateTime,
+    most: i64,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(
+        "delete from platform.claim_codes where code_hash in \
+           (select code_hash from platform.claim_codes \
+           where expires_at < $1 order by expires_at limit $2 for update skip locked)",
+    )
+    .bind(before)
+    .bind(most)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+pub(super) async fn links(
+    tx: &mut PlatformTx,
+    before: OffsetDateTime,
+    most: i64,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(
+        "delete from platform.person_links where token_hash in \
+           (select token_hash from platform.person_links \
+           where expires_at < $1 order by expires_at limit $2 for update skip locked)",
+    )
+    .bind(before)
+    .bind(most)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// One for a person at most, so there are never many.
+pub(super) async fn email_changes(
+    tx: &mut PlatformTx,
+    before: OffsetDateTime,
+    most: i64,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(
+        "delete from platform.email_changes where principal_id in \
+           (select principal_id from platform.email_changes \
+           where expires_at < $1 limit $2 for update skip locked)",
+    )
+    .bind(before)
+    .bind(most)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+pub(super) async fn mails(
+    tx: &mut PlatformTx,
+    before: OffsetDateTime,
+    most: i64,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(
+        "delete from platform.mails where id in (select id from platform.mails \
+           where sealed is null and ended_at < $1 order by ended_at limit $2 \
+           for update skip locked)",
+    )
+    .bind(before)
+    .bind(most)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+pub(super) async fn invitations(
+    tx: &mut PlatformTx,
+    before: OffsetDateTime,
+    most: i64,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(
+        "delete from platform.invitations where id in (select id from platform.invitations \
+           where expires_at < $1 order by expires_at limit $2 for update skip locked)",
+    )
+    .bind(before)
+    .bind(most)
+    .execute(&mut **tx)
+    .await?;
+    Ok(done.rows_affected())
+}
