@@ -6,6 +6,7 @@ use yard_contracts::audit::v1::{AuditKind, SearchAuditEventsRequest};
 use yard_contracts::identity::v1::{CreateApiTokenRequest, ListPeopleRequest};
 use yard_contracts::rights::v1 as wire;
 use yard_contracts::rights::v1::break_glass_service_client::BreakGlassServiceClient;
+use yard_contracts::rights::v1::decision_service_client::DecisionServiceClient;
 use yard_contracts::tenancy::v1::ListTenantsRequest;
 use yard_contracts::tenancy::v1::tenant_service_client::TenantServiceClient;
 use yard_fault::Code;
@@ -53,6 +54,11 @@ async fn administrator_has_in_the_tenant_what_was_stated_and_nothing_of_the_plat
     let mut tenants = TenantServiceClient::new(auth.channel());
     let listed = tenants.list_tenants(bearer(ListTenantsRequest::default(), &inside)).await;
     assert_eq!(code(listed), Some(Code::AuthForbidden));
+    let ask = wire::ExplainOwnDecisionRequest { permission: "people.read".into(), ..<_>::default() };
+    let mut decisions = DecisionServiceClient::new(auth.channel());
+    let decision = decisions.explain_own_decision(bearer(ask, &inside)).await.unwrap().into_inner();
+    assert!(decision.allowed);
+    assert_eq!(decision.stands_until, entry.expires_at, "when the entry ends by itself");
     let desk = Desk::with(&auth, inside.clone());
     assert_eq!(code(desk.make_role("x", &[]).await), Some(Code::AuthForbidden));
     // Another session of the same person is where it was.

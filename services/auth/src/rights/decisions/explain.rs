@@ -1,5 +1,6 @@
 //! A decision with every rule that had a say.
 
+use time::OffsetDateTime;
 use uuid::Uuid;
 use yard_contracts::rights::v1::{Decision, DecisionRule, GrantScope, RuleKind};
 use yard_contracts::values::timestamp;
@@ -38,7 +39,12 @@ pub(super) fn decision(said: &Said, question: &Question<'_>) -> Decision {
 }
 
 /// The same for a system administrator who entered the tenant: what was stated is all there is.
-pub(super) fn stated(person: Uuid, permission: &str, stated: &[String]) -> Decision {
+pub(super) fn stated(
+    person: Uuid,
+    permission: &str,
+    stated: &[String],
+    until: Option<OffsetDateTime>,
+) -> Decision {
     let allowed = stated.iter().any(|held| held == permission);
     let rule = DecisionRule {
         kind: RuleKind::BreakGlass.into(),
@@ -54,7 +60,7 @@ pub(super) fn stated(person: Uuid, permission: &str, stated: &[String]) -> Decis
         permission: permission.to_owned(),
         allowed,
         rules,
-        stands_until: None,
+        stands_until: until.map(timestamp),
     }
 }
 

@@ -1,3 +1,4 @@
+use time::OffsetDateTime;
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
 use yard_authn::{Call, Caller, RpcResult as _};
@@ -72,11 +73,21 @@ impl Rights {
         let person = caller.person()?.uuid();
         if caller.break_glass().is_some() {
             checks::permission(&permission)?;
-            return Ok(stated(person, &permission, caller.permissions()));
+            let until = self.entry_ends(caller).await?;
+            return Ok(stated(person, &permission, caller.permissions(), until));
         }
         let principal_id = person.as_hyphenated().to_string();
         let asked = wire::ExplainDecisionRequest { principal_id, permission, department_id, own };
         self.explain(caller, &asked).await
+    }
+
+    /// When the entry ends by itself by which a system administrator is in the tenant.
+    async fn entry_ends(&self, caller: &Caller) -> Result<Option<OffsetDateTime>, Fault> {
+        let Some(session) = caller.session() else { return Ok(None) };
+        let mut tx = PlatformTx::begin(&self.pg, &Actor::of_subject(caller.subject())).await?;
+        let entered = rights::entered(&mut tx, session.uuid(), self.clock.now()).await?;
+        tx.commit().await?;
+        Ok(entered.map(|entered| entered.until))
     }
 
     async fn route(
