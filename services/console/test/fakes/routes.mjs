@@ -5,6 +5,7 @@ import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
 import { guardRoutes } from './guard.mjs'
 import { oauthRoutes } from './oauth.mjs'
+import { peopleRoutes } from './people.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
 import { rightsRoutes } from './rights.mjs'
@@ -153,7 +154,5 @@ const compile = ([method, path, permission, run]) => ({
 
 export const makeRoutes = (world) => [
   ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes(),
-  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(),
-  // To be the people's own fake.
-  ['GET', '/api/v1/people', 'people.read', () => ({ people: people.filter((one) => one.tenant_id), next_page_token: '' })],
+  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world),
 ].map(compile)

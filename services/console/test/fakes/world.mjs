@@ -5,6 +5,7 @@ import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
 import { guardStore } from './guard.mjs'
 import { breakGlassStore } from './breakGlass.mjs'
+import { peopleStore } from './people.mjs'
 import { pusherServer } from './pusher.mjs'
 import { rightsStore } from './rights.mjs'
 import { trustStore } from './trust.mjs'
@@ -78,7 +79,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices) }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore() }
 }
 
 /** Levers for tests; never part of a product. */
