@@ -3,6 +3,7 @@ import { clean, expect, signIn, test } from './fixtures'
 for (const theme of ['light', 'dark'] as const) {
   test.describe(theme, () => {
     test.use({ colorScheme: theme })
+    test.slow()
 
     test('people and account', async ({ page }) => {
       await signIn(page)
@@ -10,9 +11,11 @@ for (const theme of ['light', 'dark'] as const) {
       await expect(page.getByRole('row', { name: /Maren Holt/ })).toBeVisible()
       await clean(page, 'members')
       await page.getByRole('button', { name: /^Change the role of/ }).first().click()
+      await expect(page.getByRole('dialog')).toBeVisible()
       await clean(page, 'role dialog')
       await page.goto('/t/aqua/people/invitations')
       await page.getByRole('button', { name: 'Invite someone' }).click()
+      await expect(page.getByRole('dialog')).toBeVisible()
       await clean(page, 'invitations')
       await page.goto('/account')
       await expect(page.getByRole('heading', { name: 'Who you are' })).toBeVisible()

@@ -21,6 +21,22 @@ test('members: another role, and out after asking', async ({ page, watch }) => {
   await expect(page.getByRole('row', { name: /Harbour night shift/ })).toHaveCount(0)
 })
 
+test('own role is offered by its name, and none that holds more than one holds', async ({ page }) => {
+  await signIn(page, 'clerk@aqua.example')
+  await page.goto('/t/aqua/people/invitations')
+  await expect(page.getByRole('row', { name: /old\.hand/ })).toBeVisible()
+  await page.getByRole('button', { name: 'Invite someone' }).click()
+  const dialog = page.getByRole('dialog')
+  const role = dialog.getByLabel('Role')
+  for (const name of [/^owner/, /^operator/]) await expect(role.getByRole('option', { name })).toBeDisabled()
+  await expect(role).toHaveValue('viewer')
+  await role.selectOption({ label: 'Valve keeper' })
+  await expect(dialog).toContainText('Opens and closes valves')
+  await dialog.getByLabel('E-mail').fill('valves@aqua.example')
+  await dialog.getByRole('button', { name: 'Send the link' }).click()
+  await expect(page.getByRole('row', { name: /valves@/ })).toContainText('Valve keeper')
+})
+
 test('invitations: made, sent again, withdrawn', async ({ page, watch }) => {
   watch.allow('409')
   await signIn(page)

@@ -25,8 +25,13 @@ export const people = [
   person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage', 'tenants.read', 'ops.break_glass'], false),
 ]
 
-/** Signs in with a second factor. */
-export const guarded = person(9, 'guarded@aqua.example', 'Ines Duarte', 'viewer', VIEW)
+/** Sign in with a second factor. */
+export const guarded = [
+  person(9, 'guarded@aqua.example', 'Ines Duarte', 'viewer', VIEW),
+  person(8, 'warden@aqua.example', 'Tomas Reyes', 'owner', PERMISSIONS),
+]
+/** Manages people and holds little else. */
+export const clerk = person(7, 'clerk@aqua.example', 'Petra Vogel', 'front-desk', [...VIEW, 'devices.control', 'people.manage'])
 export const CODE = '246810'
 export const RECOVERY_CODE = 'ABCD-EFGH-JKMN-PQRS'
 
