@@ -5,6 +5,7 @@ import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
 import { guardRoutes } from './guard.mjs'
 import { oauthRoutes } from './oauth.mjs'
+import { organizationRoutes } from './organization.mjs'
 import { peopleRoutes } from './people.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
@@ -154,5 +155,5 @@ const compile = ([method, path, permission, run]) => ({
 
 export const makeRoutes = (world) => [
   ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes(),
-  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world),
+  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world),
 ].map(compile)

@@ -5,6 +5,7 @@ import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
 import { guardStore } from './guard.mjs'
 import { breakGlassStore } from './breakGlass.mjs'
+import { organizationStore } from './organization.mjs'
 import { peopleStore } from './people.mjs'
 import { pusherServer } from './pusher.mjs'
 import { rightsStore } from './rights.mjs'
@@ -79,7 +80,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore() }
 }
 
 /** Levers for tests; never part of a product. */
@@ -102,6 +103,8 @@ export function makeControl(world, broken) {
     refuse: (id) => quarantine.set(id, [{ message_id: randomUUID(), device_id: id, topic: `device/${id}/telemetry`, reason_code: 'telemetry.out_of_range', pointer: '/values/flow', detail: '912.4 is greater than the maximum of 400', payload: 'e30=', received_at: iso() }]),
     drop: () => pusher.dropAll(),
     hold: (on) => commands.hold(on),
+    exporting: (how) => (world.organization.exporting = how),
+    releaseExport: () => world.organization.release(),
   }
   return control
 }
