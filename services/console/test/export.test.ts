@@ -1,7 +1,11 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { serverEvents } from '@/api/events'
+import { openExport } from '@/api/organization'
 import { ExportCheck } from '@/features/organization/check'
+import { takeExport } from '@/features/organization/take'
 import { exportLines } from './fakes/organization.mjs'
+
+vi.mock('@/api/organization', () => ({ openExport: vi.fn() }))
 
 const devices = Array.from({ length: 5 }, (_, n) => ({ device_id: `d${n}`, name: `Pumpe ${n} ü` }))
 function checked(lines: string[]) {
@@ -81,5 +85,32 @@ describe('server-sent events', () => {
     const stream = new ReadableStream<Uint8Array>({ start: (to) => to.enqueue(new TextEncoder().encode('data: 1\n\n')), cancel: () => void (cancelled = true) })
     for await (const _one of serverEvents(stream)) break
     expect(cancelled).toBe(true)
+  })
+})
+
+function answering(lines: string[], end = ''): void {
+  const chunks = Array.from({ length: Math.ceil(lines.length / 200) }, (_, n) => `event: message\ndata: ${JSON.stringify({ lines: lines.slice(n * 200, n * 200 + 200) })}\n\n`)
+  const body = () => new ReadableStream<Uint8Array>({ start: (to) => ([...chunks, end].forEach((one) => to.enqueue(new TextEncoder().encode(one))), to.close()) })
+  vi.mocked(openExport).mockImplementation(async () => body())
+}
+
+describe('taking an export', () => {
+  it('keeps every byte, also of a file of several pieces', { timeout: 30_000 }, async () => {
+    const lines = exportLines(Array.from({ length: 700 }, (_, n) => ({ device_id: `d${n}`, name: `ü${'x'.repeat(13_000)}` })))
+    answering(lines)
+    const told: number[] = []
+    const { file, bytes } = await takeExport(new AbortController().signal, (state) => told.push(state.bytes))
+    expect(bytes).toBeGreaterThan(8 * 1024 * 1024)
+    expect(file.size).toBe(bytes)
+    expect((await file.text()) === `${lines.join('\n')}\n`).toBe(true)
+    expect(told).toEqual([...told].sort((a, b) => a - b))
+    expect(told.at(-1)).toBe(bytes)
+  })
+
+  it('is refused with what the server said last, or for breaking off', async () => {
+    answering(exportLines(devices).slice(0, 3), `event: error\ndata: ${JSON.stringify({ status: 503, code: 'service.draining', title: 'The service is shutting down', detail: '', instance: 'inc_1' })}\n\n`)
+    await expect(takeExport(new AbortController().signal, () => {})).rejects.toMatchObject({ status: 503, code: 'service.draining', incident: 'inc_1' })
+    answering(exportLines(devices).slice(0, 3))
+    await expect(takeExport(new AbortController().signal, () => {})).rejects.toMatchObject({ code: 'console.export_invalid', detail: expect.stringContaining('broke off') })
   })
 })

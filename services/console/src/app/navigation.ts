@@ -57,6 +57,7 @@ const platform: { label: string; entries: Entry[] } = {
     [['ops.read'], item('Jobs', '/ops/jobs', 'g j')],
     [['ops.read'], item('Schedules', '/ops/schedules', 'g s')],
     [['ops.read'], item('Protection', '/ops/protection', 'g o')],
+    [['tenants.read'], item('Tenants', '/ops/tenants', 'g w')],
     [['keys.manage'], item('Signing keys', '/ops/keys', 'g k')],
     [['ops.break_glass'], item('Break-glass', '/ops/break-glass', 'g b')],
     [['ops.read'], item('Platform audit', '/ops/audit', 'g l')],

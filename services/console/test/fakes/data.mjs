@@ -22,7 +22,7 @@ export const people = [
   person(1, 'owner@aqua.example', 'Maren Holt', 'owner', PERMISSIONS),
   person(2, 'operator@aqua.example', 'Idris Bello', 'operator', OPERATE),
   person(3, 'viewer@aqua.example', 'Sun Okada', 'viewer', VIEW),
-  person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage', 'tenants.read', 'ops.break_glass'], false),
+  person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage', 'tenants.read', 'tenants.manage', 'ops.break_glass'], false),
 ]
 
 /** Sign in with a second factor. */

@@ -10,6 +10,7 @@ import { peopleRoutes } from './people.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
 import { rightsRoutes } from './rights.mjs'
+import { tenantRoutes } from './tenants.mjs'
 import { tokenRoutes } from './tokens.mjs'
 import { trustRoutes } from './trust.mjs'
 import { iso, Refusal } from './world.mjs'
@@ -155,5 +156,5 @@ const compile = ([method, path, permission, run]) => ({
 
 export const makeRoutes = (world) => [
   ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes(),
-  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world),
+  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world),
 ].map(compile)

@@ -9,6 +9,7 @@ import { organizationStore } from './organization.mjs'
 import { peopleStore } from './people.mjs'
 import { pusherServer } from './pusher.mjs'
 import { rightsStore } from './rights.mjs'
+import { holdTenants, tenantStore } from './tenants.mjs'
 import { trustStore } from './trust.mjs'
 
 /** An answer that is a problem document. */
@@ -80,7 +81,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore() }
 }
 
 /** Levers for tests; never part of a product. */
@@ -104,6 +105,7 @@ export function makeControl(world, broken) {
     drop: () => pusher.dropAll(),
     hold: (on) => commands.hold(on),
     exporting: (how) => (world.organization.exporting = how),
+    holdTenants: (on) => holdTenants(world.tenants, on),
     releaseExport: () => world.organization.release(),
   }
   return control
