@@ -3,7 +3,8 @@ import { clean, expect, signIn, test } from './fixtures'
 for (const theme of ['light', 'dark'] as const) {
   test.describe(theme, () => {
     test.use({ colorScheme: theme })
-    test.slow()
+    // A page after the other, each read by axe: long where the machine is slow.
+    test.setTimeout(240_000)
 
     test('tenant pages', async ({ page, gateway }) => {
       const id = gateway.devices[0]!.device_id

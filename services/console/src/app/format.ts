@@ -74,4 +74,17 @@ export const short = (id: string): string => (id.length > 13 ? `…${id.slice(-8
 /** Whole days left; negative when past. */
 export const daysLeft = (at: number, now: number): number => Math.floor((at - now) / DAY)
 
+const SIZES = ['bytes', 'kB', 'MB', 'GB', 'TB']
+
+/** Bytes in their largest unit of a thousand: "840 bytes", "1.2 MB". */
+export function fileSize(bytes: number): string {
+  let unit = 0
+  let size = bytes
+  while (size >= 999.5 && unit < SIZES.length - 1) {
+    size /= 1000
+    unit += 1
+  }
+  return `${unit === 0 || size >= 100 ? Math.round(size) : Number(size.toFixed(1))} ${SIZES[unit]}`
+}
+
 export const plural = (n: number, one: string, many = `${one}s`): string => `${count(n)} ${n === 1 ? one : many}`

@@ -38,6 +38,8 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
     {
       label: 'Organisation',
       entries: [
+        [['people.read'], item('Settings', `${at}/settings`, 'g i')],
+        [['people.read'], item('People', `${at}/people`, 'g p')],
         [['rights.read'], item('Rights', `${at}/rights`, 'g r')],
         [['tenant.manage'], item('Applications', `${at}/applications`, 'g n')],
         [['tenant.manage'], item('Support access', `${at}/support-access`, 'g u')],
@@ -55,6 +57,7 @@ const platform: { label: string; entries: Entry[] } = {
     [['ops.read'], item('Jobs', '/ops/jobs', 'g j')],
     [['ops.read'], item('Schedules', '/ops/schedules', 'g s')],
     [['ops.read'], item('Protection', '/ops/protection', 'g o')],
+    [['tenants.read'], item('Tenants', '/ops/tenants', 'g w')],
     [['keys.manage'], item('Signing keys', '/ops/keys', 'g k')],
     [['ops.break_glass'], item('Break-glass', '/ops/break-glass', 'g b')],
     [['ops.read'], item('Platform audit', '/ops/audit', 'g l')],

@@ -19,6 +19,13 @@ const routes: RouteRecordRaw[] = [
   { path: '/', name: 'home', component: { render: () => null } },
   { path: '/sign-in', name: 'sign-in', component: () => import('@/features/session/SignIn.vue'), meta: { title: 'Sign in', bare: true } },
   { path: '/authorize', name: 'consent', component: () => import('@/features/consent/ConsentPage.vue'), meta: { title: 'Let an application in', alone: true } },
+  { path: '/forgotten-password', name: 'forgotten-password', component: () => import('@/features/public/ForgottenPage.vue'), meta: { title: 'Forgotten password', bare: true } },
+  // Where mails lead; the names are those that auth writes into them.
+  { path: '/invitation', name: 'invitation', component: () => import('@/features/public/InvitationPage.vue'), meta: { title: 'Invitation', bare: true } },
+  { path: '/password-reset', name: 'password-reset', component: () => import('@/features/public/ResetPage.vue'), meta: { title: 'New password', bare: true } },
+  { path: '/email-verification', name: 'email-verification', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Your address', bare: true } },
+  { path: '/email-change', name: 'email-change', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Change of address', bare: true }, props: { change: true } },
+  { path: '/account/:tab(profile)?', name: 'account', component: () => import('@/features/account/AccountPage.vue'), meta: { title: 'Your account' } },
   {
     path: '/t/:tenant',
     component: () => import('./TenantGate.vue'),
@@ -37,6 +44,8 @@ const routes: RouteRecordRaw[] = [
       { path: 'support-access', name: 'support-access', component: () => import('@/features/breakglass/SupportPage.vue'), meta: { title: 'Support access' } },
       { path: 'returned', name: 'returned', component: () => import('@/features/returned/ReturnedPage.vue'), meta: { title: 'Returned devices' } },
       { path: 'applications', name: 'applications', component: () => import('@/features/apps/ApplicationsPage.vue'), meta: { title: 'Applications' } },
+      { path: 'settings/:tab(general|limits|leaving)?', name: 'settings', component: () => import('@/features/organization/OrganizationPage.vue'), meta: { title: 'Settings' } },
+      { path: 'people/:tab(members|invitations)?', name: 'people', component: () => import('@/features/people/PeoplePage.vue'), meta: { title: 'People' } },
       { path: 'connect', name: 'connect', component: () => import('@/features/connect/ConnectPage.vue'), meta: { title: 'Connect a device' } },
     ],
   },
@@ -46,6 +55,7 @@ const routes: RouteRecordRaw[] = [
     children: [
       { path: '', redirect: { name: 'queues' } },
       { path: 'queues', name: 'queues', component: () => import('@/features/ops/QueuesPage.vue'), meta: { title: 'Queues' } },
+      { path: 'tenants', name: 'tenants', component: () => import('@/features/tenants/TenantsPage.vue'), meta: { title: 'Tenants' } },
       { path: 'jobs', name: 'jobs', component: () => import('@/features/ops/JobsPage.vue'), meta: { title: 'Jobs' } },
       { path: 'schedules', name: 'schedules', component: () => import('@/features/ops/SchedulesPage.vue'), meta: { title: 'Schedules' } },
       { path: 'keys', name: 'keys', component: () => import('@/features/ops/KeysPage.vue'), meta: { title: 'Signing keys' } },

@@ -12,11 +12,15 @@ export async function copyText(text: string): Promise<boolean> {
 }
 
 /** Offers text as a file of that name. */
-export function saveText(name: string, text: string): void {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/plain' }))
+export const saveText = (name: string, text: string): void => saveBlob(name, new Blob([text], { type: 'text/plain' }))
+
+/** Offers a file under that name. */
+export function saveBlob(name: string, file: Blob): void {
+  const url = URL.createObjectURL(file)
   const link = document.createElement('a')
   link.href = url
   link.download = name
   link.click()
-  URL.revokeObjectURL(url)
+  // A large file is still being read when the click returns.
+  setTimeout(() => URL.revokeObjectURL(url), 10_000)
 }

@@ -38,9 +38,5 @@ export const breakGlassRoutes = ({ breakGlass, sessions }) => {
     ['DELETE', '/api/v1/break-glass/:id', 'tenant.manage', ({ id, me }) => out(entries.find((one) => one.break_glass_id === id), me.principal_id)],
     ['DELETE', '/api/v1/me/break-glass', '', ({ me }) => out(me.inside, me.principal_id)],
     ['GET', '/api/v1/me/decisions', '', ({ me, query }) => ({ principal_id: me.principal_id, permission: query.get('permission'), allowed: true, rules: [], ...(me.inside ? { stands_until: me.inside.expires_at } : {}) })],
-    ['GET', '/api/v1/tenants', 'tenants.read', () => ({ tenants: [
-      { tenant_id: TENANT, slug: 'aqua', name: 'Aqua Valley Water', state: 'TENANT_STATE_READY', plan: 'standard', limits: {}, state_reason: '', created_at: '2026-09-01T08:00:00Z' },
-      { tenant_id: randomUUID(), slug: 'orchard', name: 'Orchard Homes', state: 'TENANT_STATE_SUSPENDED', plan: 'standard', limits: {}, state_reason: 'unpaid', created_at: '2026-09-08T08:00:00Z' },
-    ], next_page_token: '' })],
   ]
 }

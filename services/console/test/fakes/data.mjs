@@ -22,11 +22,16 @@ export const people = [
   person(1, 'owner@aqua.example', 'Maren Holt', 'owner', PERMISSIONS),
   person(2, 'operator@aqua.example', 'Idris Bello', 'operator', OPERATE),
   person(3, 'viewer@aqua.example', 'Sun Okada', 'viewer', VIEW),
-  person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage', 'tenants.read', 'ops.break_glass'], false),
+  person(4, 'admin@switchyard.example', 'Platform', 'system-administrator', ['ops.read', 'ops.manage', 'keys.manage', 'tenants.read', 'tenants.manage', 'ops.break_glass'], false),
 ]
 
-/** Signs in with a second factor. */
-export const guarded = person(9, 'guarded@aqua.example', 'Ines Duarte', 'viewer', VIEW)
+/** Sign in with a second factor. */
+export const guarded = [
+  person(9, 'guarded@aqua.example', 'Ines Duarte', 'viewer', VIEW),
+  person(8, 'warden@aqua.example', 'Tomas Reyes', 'owner', PERMISSIONS),
+]
+/** Manages people and holds little else. */
+export const clerk = person(7, 'clerk@aqua.example', 'Petra Vogel', 'front-desk', [...VIEW, 'devices.control', 'people.manage'])
 export const CODE = '246810'
 export const RECOVERY_CODE = 'ABCD-EFGH-JKMN-PQRS'
 

@@ -2,6 +2,9 @@ declare module '*/data.mjs' {
   export const PASSWORD: string
   export const TENANT: string
 }
+declare module '*/organization.mjs' {
+  export function exportLines(devices: readonly object[]): string[]
+}
 declare module '*/gateway.mjs' {
   interface Control {
     break: (prefix: string, status: number, code: string, times?: number) => void
@@ -10,6 +13,9 @@ declare module '*/gateway.mjs' {
     refuse: (id: string) => void
     drop: () => void
     hold: (on: boolean) => void
+    exporting: (how: 'whole' | 'broken' | 'changed' | 'held' | 'refused') => void
+    releaseExport: () => void
+    holdTenants: (on: boolean) => void
   }
   interface Gateway {
     url: string

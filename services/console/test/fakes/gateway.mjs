@@ -5,6 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import { PASSWORD, people } from './data.mjs'
 import { serveFile } from './files.mjs'
+import { STREAMED } from './organization.mjs'
 import { makeRoutes } from './routes.mjs'
 import { iso, makeControl, makeWorld, Refusal } from './world.mjs'
 
@@ -52,6 +53,7 @@ export function startGateway({ port = 0, deviceCount = 10_000, readingEvery = 10
     const body = request.method === 'GET' ? {} : await readBody(request)
     const groups = route.pattern.exec(path).groups ?? {}
     const answer = route.run({ ...groups, id: groups.id && decodeURIComponent(groups.id), query, body, me, token, request, response })
+    if (answer === STREAMED) return
     if (!answer) throw new Refusal(404, 'resource.not_found', 'Not found')
     response.setHeader('Content-Type', 'application/json')
     response.end(JSON.stringify(answer))

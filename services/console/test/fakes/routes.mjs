@@ -1,13 +1,16 @@
 // The fake's addresses: method, path, needed permission ('' = signed in, null = anyone), answer.
 import { randomBytes, randomUUID } from 'node:crypto'
-import { CODE, contracts, guarded, PASSWORD, people, RECOVERY_CODE, series, TENANT } from './data.mjs'
+import { clerk, CODE, contracts, guarded, PASSWORD, people, RECOVERY_CODE, series, TENANT } from './data.mjs'
 import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
 import { guardRoutes } from './guard.mjs'
 import { oauthRoutes } from './oauth.mjs'
+import { organizationRoutes } from './organization.mjs'
+import { peopleRoutes } from './people.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
 import { rightsRoutes } from './rights.mjs'
+import { tenantRoutes } from './tenants.mjs'
 import { tokenRoutes } from './tokens.mjs'
 import { trustRoutes } from './trust.mjs'
 import { iso, Refusal } from './world.mjs'
@@ -28,20 +31,20 @@ function opened(sessions, me, response) {
 
 const session = ({ sessions, challenges = new Map() }) => [
   ['POST', '/api/v1/sessions', null, ({ body, response }) => {
-    const me = [...people, guarded].find((one) => one.email === body.email?.toLowerCase())
+    const me = [...people, ...guarded, clerk].find((one) => one.email === body.email?.toLowerCase())
     if (!me || body.password !== PASSWORD || (body.tenant && body.tenant !== me.tenant_slug)) throw new Refusal(401, 'auth.invalid_credentials', 'Sign-in refused')
-    if (me !== guarded) return opened(sessions, me, response)
+    if (!guarded.includes(me)) return opened(sessions, me, response)
     const token = randomBytes(16).toString('base64url')
-    challenges.set(token, 5)
+    challenges.set(token, { me, tries: 5 })
     return { challenge: { challenge_token: token, expires_at: iso(Date.now() + 300_000), factors: ['FACTOR_KIND_TOTP', 'FACTOR_KIND_RECOVERY_CODE'] } }
   }],
   ['POST', '/api/v1/sessions/second-factor', null, ({ body, response }) => {
-    const tries = challenges.get(body.challenge_token) ?? 0
-    if (tries === 0) throw new Refusal(401, 'auth.challenge_expired', 'The sign-in has to be begun again')
-    challenges.set(body.challenge_token, tries - 1)
+    const open = challenges.get(body.challenge_token)
+    if (!open?.tries) throw new Refusal(401, 'auth.challenge_expired', 'The sign-in has to be begun again')
+    open.tries -= 1
     if (body.totp_code !== CODE && body.recovery_code !== RECOVERY_CODE) throw new Refusal(401, 'auth.factor_invalid', 'The proof is wrong')
     challenges.delete(body.challenge_token)
-    return opened(sessions, guarded, response)
+    return opened(sessions, open.me, response)
   }],
   ['DELETE', '/api/v1/sessions/current', '', ({ token, response }) => {
     sessions.delete(token)
@@ -153,7 +156,5 @@ const compile = ([method, path, permission, run]) => ({
 
 export const makeRoutes = (world) => [
   ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes(),
-  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(),
-  // To be the people's own fake.
-  ['GET', '/api/v1/people', 'people.read', () => ({ people: people.filter((one) => one.tenant_id), next_page_token: '' })],
+  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world),
 ].map(compile)

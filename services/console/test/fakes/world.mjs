@@ -5,8 +5,11 @@ import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
 import { guardStore } from './guard.mjs'
 import { breakGlassStore } from './breakGlass.mjs'
+import { organizationStore } from './organization.mjs'
+import { peopleStore } from './people.mjs'
 import { pusherServer } from './pusher.mjs'
 import { rightsStore } from './rights.mjs'
+import { holdTenants, tenantStore } from './tenants.mjs'
 import { trustStore } from './trust.mjs'
 
 /** An answer that is a problem document. */
@@ -78,7 +81,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices) }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore() }
 }
 
 /** Levers for tests; never part of a product. */
@@ -101,6 +104,9 @@ export function makeControl(world, broken) {
     refuse: (id) => quarantine.set(id, [{ message_id: randomUUID(), device_id: id, topic: `device/${id}/telemetry`, reason_code: 'telemetry.out_of_range', pointer: '/values/flow', detail: '912.4 is greater than the maximum of 400', payload: 'e30=', received_at: iso() }]),
     drop: () => pusher.dropAll(),
     hold: (on) => commands.hold(on),
+    exporting: (how) => (world.organization.exporting = how),
+    holdTenants: (on) => holdTenants(world.tenants, on),
+    releaseExport: () => world.organization.release(),
   }
   return control
 }

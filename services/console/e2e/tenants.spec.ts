@@ -1,0 +1,118 @@
+import { readFile } from 'node:fs/promises'
+import type { Page } from '@playwright/test'
+import { clean, expect, signIn, test } from './fixtures'
+
+const row = (page: Page, name: string) => page.getByRole('row', { name: new RegExp(name) })
+const dialog = (page: Page) => page.getByRole('dialog')
+
+async function open(page: Page): Promise<void> {
+  await signIn(page, 'admin@switchyard.example')
+  await page.getByRole('link', { name: 'Tenants' }).click()
+  await expect(row(page, 'Orchard Homes')).toContainText('Suspended')
+}
+
+test('tenant is made, watched until it is ready, suspended, closed by its export and proved', async ({ page, gateway, watch }) => {
+  test.slow()
+  watch.allow('409')
+  gateway.control.holdTenants(true)
+  await open(page)
+  await page.getByRole('button', { name: 'Make a tenant' }).click()
+  await dialog(page).getByRole('button', { name: 'Make it' }).click()
+  await expect(dialog(page)).toContainText('Needed')
+  await dialog(page).getByLabel('Name').fill('Café Nord & Söhne')
+  await dialog(page).getByLabel('Name').press('Tab')
+  await expect(dialog(page).getByLabel('In addresses')).toHaveValue('cafe-nord-sohne')
+  await dialog(page).getByLabel('In addresses').fill('aqua')
+  await dialog(page).getByRole('button', { name: 'Make it' }).click()
+  await expect(dialog(page).getByRole('alert')).toContainText('resource.exists')
+  await dialog(page).getByLabel('In addresses').fill('cafe-nord')
+  await dialog(page).getByLabel('Plan').selectOption('large')
+  await dialog(page).getByRole('button', { name: 'Make it' }).click()
+  const one = row(page, 'Café Nord')
+  await expect(one).toContainText('Being made, 12 of 31')
+  await expect(one).toContainText('large')
+  gateway.control.holdTenants(true)
+  await expect(one).toContainText('Ready', { timeout: 15_000 })
+
+  await one.getByRole('button', { name: /^Suspend/ }).click()
+  await dialog(page).getByRole('button', { name: 'Suspend' }).click()
+  await expect(dialog(page)).toContainText('Needed')
+  await dialog(page).getByLabel('Why').fill('They leave')
+  await dialog(page).getByRole('button', { name: 'Suspend' }).click()
+  await expect(one).toContainText('“They leave”')
+  await one.getByRole('button', { name: /^Close/ }).click()
+  await dialog(page).getByRole('button', { name: 'Delete everything' }).click()
+  await expect(dialog(page)).toContainText('64 characters')
+  await expect(dialog(page)).toContainText('Write cafe-nord')
+  await dialog(page).getByLabel('Digest of the export').fill('b'.repeat(64))
+  await dialog(page).getByLabel('Why').fill('They left')
+  await dialog(page).getByLabel('Write cafe-nord to close it').fill('cafe-nord')
+  await dialog(page).getByRole('button', { name: 'Delete everything' }).click()
+  await expect(dialog(page).getByRole('alert')).toContainText('tenant.export_missing')
+  await dialog(page).getByLabel('Digest of the export').fill('a'.repeat(64))
+  const sent = page.waitForRequest((request) => request.url().endsWith('/closure') && request.method() === 'POST')
+  await dialog(page).getByRole('button', { name: 'Delete everything' }).click()
+  expect((await sent).postDataJSON()).toEqual({ slug: 'cafe-nord', reason: 'They left', export_digest: 'a'.repeat(64) })
+  await expect(one).toContainText('Being deleted')
+  gateway.control.holdTenants(false)
+  await expect(one).toContainText('Closed', { timeout: 15_000 })
+
+  await one.getByRole('button', { name: /^Proof/ }).click()
+  await expect(dialog(page).getByRole('row', { name: /series\.readings/ })).toContainText('48,211,904')
+  const coming = page.waitForEvent('download')
+  await dialog(page).getByRole('button', { name: 'Save the proof' }).click()
+  const download = await coming
+  expect(download.suggestedFilename()).toBe('cafe-nord-closed.json')
+  expect(JSON.parse(await readFile(await download.path(), 'utf8'))).toMatchObject({ slug: 'cafe-nord', digest: 'c'.repeat(64) })
+})
+
+test('closing without an export says so, and asks for a newer sign-in where that is needed', async ({ page, gateway, watch }) => {
+  watch.allow('403')
+  await open(page)
+  await page.getByRole('button', { name: 'Close Orchard Homes' }).click()
+  await dialog(page).getByLabel('is wanted by nobody: close without an export').check()
+  await expect(dialog(page).getByLabel('Digest of the export')).toHaveCount(0)
+  await dialog(page).getByLabel('Why').fill('Never used')
+  await dialog(page).getByLabel('Write orchard to close it').fill('orchard')
+  gateway.control.break('/api/v1/tenants/', 403, 'auth.step_up_required')
+  const sent = page.waitForRequest((request) => request.url().endsWith('/closure'))
+  await dialog(page).getByRole('button', { name: 'Delete everything' }).click()
+  expect((await sent).postDataJSON()).toEqual({ slug: 'orchard', reason: 'Never used', without_export: true })
+  await expect(dialog(page).getByRole('alert')).toContainText('a sign-in of the last ten minutes')
+  await page.keyboard.press('Escape')
+  await page.getByRole('button', { name: 'Resume Orchard Homes' }).click()
+  await dialog(page).getByRole('button', { name: 'Resume' }).click()
+  await expect(row(page, 'Orchard Homes')).toContainText('Ready')
+  await page.getByRole('button', { name: 'Suspend Orchard Homes' }).click()
+  await dialog(page).getByLabel('Why').fill('unpaid')
+  await dialog(page).getByRole('button', { name: 'Suspend' }).click()
+  await expect(row(page, 'Orchard Homes')).toContainText('Suspended')
+})
+
+test('fault of the list can be tried again', async ({ page, gateway, watch }) => {
+  watch.allow('503')
+  await signIn(page, 'admin@switchyard.example')
+  gateway.control.break('/api/v1/tenants', 503, 'service.unavailable')
+  await page.getByRole('link', { name: 'Tenants' }).click()
+  await page.getByRole('alert').getByRole('button', { name: 'Try again' }).click()
+  await expect(row(page, 'Aqua Valley Water')).toBeVisible()
+})
+
+for (const theme of ['light', 'dark'] as const) {
+  test.describe(theme, () => {
+    test.use({ colorScheme: theme })
+    test.slow()
+
+    test('tenants are clean', async ({ page }) => {
+      await open(page)
+      await clean(page, 'tenants')
+      await page.getByRole('button', { name: 'Close Orchard Homes' }).click()
+      await expect(dialog(page)).toBeVisible()
+      await clean(page, 'close dialog')
+      await page.keyboard.press('Escape')
+      await page.getByRole('button', { name: 'Proof of the closing of Mill Street Dairy' }).click()
+      await expect(dialog(page).getByText('SHA-256 of these lines')).toBeVisible()
+      await clean(page, 'proof')
+    })
+  })
+}

@@ -1,0 +1,38 @@
+// Tenants, for those who run the platform: nothing here shows what is inside one.
+import { body, client, type Schemas } from './client'
+import { whole } from './wire'
+
+export type Tenant = Schemas['Tenant']
+export type TenantClosure = Schemas['TenantClosure']
+export type Plan = Schemas['Plan']
+
+export async function listTenantPage(token = ''): Promise<{ rows: Tenant[]; nextToken: string }> {
+  const answer = await body(client.GET('/api/v1/tenants', { params: { query: { page_size: 50, ...(token ? { page_token: token } : {}) } } }))
+  return { rows: answer.tenants, nextToken: answer.next_page_token }
+}
+
+export const listPlans = async (): Promise<Plan[]> => (await body(client.GET('/api/v1/plans'))).plans
+
+export const createTenant = (slug: string, name: string, plan: string): Promise<Tenant> =>
+  body(client.POST('/api/v1/tenants', { body: { slug, name, plan } }))
+
+const byTenant = (tenant_id: string) => ({ params: { path: { tenant_id } } })
+
+export const suspendTenant = (id: string, reason: string): Promise<Tenant> =>
+  body(client.POST('/api/v1/tenants/{tenant_id}/suspension', { ...byTenant(id), body: { reason } }))
+
+export const resumeTenant = (id: string): Promise<Tenant> => body(client.DELETE('/api/v1/tenants/{tenant_id}/suspension', byTenant(id)))
+
+/** By an export's digest, or null without one. */
+export const closeTenant = (id: string, slug: string, reason: string, digest: string | null): Promise<Tenant> =>
+  body(
+    client.POST('/api/v1/tenants/{tenant_id}/closure', {
+      ...byTenant(id),
+      body: { slug, reason, ...(digest === null ? { without_export: true } : { export_digest: digest }) },
+    }),
+  )
+
+export async function getClosure(id: string): Promise<TenantClosure> {
+  const proof = await body(client.GET('/api/v1/tenants/{tenant_id}/closure', byTenant(id)))
+  return { ...proof, relations: proof.relations.map((one) => ({ ...one, rows: whole(one.rows) })) }
+}
