@@ -2,9 +2,10 @@
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `totp_secrets`,
 //! `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
-//! `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`,
-//! `oauth_families`, `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`,
-//! `assignments`, `overrides`, `break_glass` and the audit trail; nobody else writes them.
+//! `factory_authorities`, `expected_devices`, `revocation_list`, `revocations`, `signing_keys`,
+//! `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`, `bans`, `guard`, `roles`,
+//! `departments`, `positions`, `position_roles`, `assignments`, `overrides`, `break_glass` and the
+//! audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -33,6 +34,7 @@ mod config;
 mod devices;
 mod est;
 mod factors;
+mod factory;
 mod feed;
 mod guard;
 mod http;
@@ -88,6 +90,8 @@ use devices::grpc::DevicesGrpc;
 use est::{Est, EstParts};
 use factors::Factors;
 use factors::grpc::FactorsGrpc;
+use factory::FactoryEnrolment;
+use factory::grpc::Factories;
 use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
@@ -284,10 +288,16 @@ async fn add_devices(
     runtime.tasks().spawn(TaskKind::Critical, "standings", standing.clone().run(soft));
     let clock = runtime.clock();
     let renewals = Renewals { pg: pg.clone(), clock, ca: Arc::clone(&ca), standing };
-    let enrolment = Enrolment { pg, clock: runtime.clock(), ca };
+    let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
     if door.is_wanted() {
         let listener = runtime.bind("est", door.listen).await?;
+        let factory = FactoryEnrolment {
+            pg: pg.clone(),
+            clock: runtime.clock(),
+            ca: Arc::clone(&enrolment.ca),
+        };
         let est = Est::new(EstParts {
+            factory,
             enrolment: enrolment.clone(),
             renewals: renewals.clone(),
             auditor,
@@ -295,7 +305,8 @@ async fn add_devices(
         });
         est::serve(runtime, listener, &door, est)?;
     }
-    let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
+    let factories = Factories { pg, clock: runtime.clock(), ids: runtime.ids() };
+    let trust = DeviceTrustGrpc { renewals, factories, revocation: revocation.clone() };
     let devices = DevicesGrpc { enrolment, revocation, mqtt };
     let most = LARGEST_REQUEST;
     Ok(routes

@@ -2,6 +2,7 @@
 
 mod certificates;
 mod contracts;
+mod inventory;
 mod lookup;
 
 use std::collections::BTreeMap;
@@ -10,6 +11,7 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 pub use contracts::{ContractsCommand, run as run_contracts};
+pub use inventory::ImportArgs;
 pub use lookup::{find_contract, find_device};
 
 use crate::api::{Api, Device, DeviceDraft, DevicePage};
@@ -29,6 +31,8 @@ pub enum DevicesCommand {
     },
     /// Registers a device and, with --claim-code, makes a code to enrol it with.
     Create(CreateArgs),
+    /// Registers an inventory from a file: all of it, or nothing when a line is refused.
+    Import(ImportArgs),
     /// Makes a one-time code with which a device may enrol.
     Claim {
         /// Id or name.
@@ -117,6 +121,7 @@ pub async fn run(command: &DevicesCommand, api: &Api, out: Output) -> Outcome {
             Ok(())
         }
         DevicesCommand::Create(args) => create(args, api, out).await,
+        DevicesCommand::Import(args) => inventory::run(args, api, out).await,
         DevicesCommand::Claim { device } => {
             let device = find_device(api, device).await?;
             claim(api, device.device_id, out).await

@@ -11,6 +11,7 @@ use yard_pg::{Actor, TenantTx, page};
 
 use super::store::{self, After, StandingRow};
 use super::{Renewals, Renewed};
+use crate::factory::grpc::Factories;
 use crate::revocation::RevocationList;
 
 const USUAL_PAGE: u16 = 50;
@@ -19,6 +20,7 @@ const LARGEST_PAGE: u16 = 200;
 /// Serves `DeviceTrustService`.
 pub(crate) struct DeviceTrustGrpc {
     pub(crate) renewals: Renewals,
+    pub(crate) factories: Factories,
     pub(crate) revocation: RevocationList,
 }
 
@@ -64,6 +66,33 @@ impl DeviceTrustService for DeviceTrustGrpc {
         let call = Call::of(&request);
         let device = request.into_inner().device_id;
         self.refuse(&call.caller, &device).await.rpc(&call, "refuse a device")
+    }
+
+    async fn register_factory_authority(
+        &self,
+        request: Request<wire::RegisterFactoryAuthorityRequest>,
+    ) -> Result<Response<wire::FactoryAuthority>, Status> {
+        let call = Call::of(&request);
+        let made = self.factories.register(&call.caller, request.into_inner()).await;
+        made.rpc(&call, "register a factory authority")
+    }
+
+    async fn list_factory_authorities(
+        &self,
+        request: Request<wire::ListFactoryAuthoritiesRequest>,
+    ) -> Result<Response<wire::ListFactoryAuthoritiesResponse>, Status> {
+        let call = Call::of(&request);
+        self.factories.list(&call.caller).await.rpc(&call, "list factory authorities")
+    }
+
+    async fn withdraw_factory_authority(
+        &self,
+        request: Request<wire::WithdrawFactoryAuthorityRequest>,
+    ) -> Result<Response<wire::FactoryAuthority>, Status> {
+        let call = Call::of(&request);
+        let id = request.into_inner().authority_id;
+        let done = self.factories.withdraw(&call.caller, &id).await;
+        done.rpc(&call, "withdraw a factory authority")
     }
 }
 
