@@ -1,5 +1,6 @@
 //! `yard devices` and `yard contracts`.
 
+mod authorities;
 mod certificates;
 mod contracts;
 mod inventory;
@@ -55,6 +56,8 @@ pub enum DevicesCommand {
     Renew(RenewArgs),
     /// Lists devices that renewed too late and wait for a decision.
     Quarantined,
+    /// Lists the CAs behind devices' certificates. For operators of the platform.
+    Authorities,
     /// Approves a device in quarantine: what it says is accepted from then on.
     Approve {
         /// Id or name.
@@ -135,6 +138,7 @@ pub async fn run(command: &DevicesCommand, api: &Api, out: Output) -> Outcome {
         }
         DevicesCommand::Renew(args) => enrollment::renew(args, api, out).await,
         DevicesCommand::Quarantined => certificates::quarantined(api, out).await,
+        DevicesCommand::Authorities => authorities::list(api, out).await,
         DevicesCommand::Approve { device } => decide(api, device, true, out).await,
         DevicesCommand::Refuse { device } => decide(api, device, false, out).await,
     }

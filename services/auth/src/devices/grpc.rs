@@ -140,7 +140,7 @@ impl DevicesGrpc {
             not_after: Some(timestamp(enrolled.issued.not_after)),
             renew_after: Some(timestamp(enrolled.issued.renew_after())),
             certificate_pem: enrolled.issued.pem,
-            ca_pem: self.enrolment.ca.pem().to_owned(),
+            ca_pem: self.enrolment.ca.pem(),
             mqtt_host: self.mqtt.host.clone(),
             mqtt_port: i32::from(self.mqtt.port),
         }

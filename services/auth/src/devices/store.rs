@@ -192,8 +192,8 @@ pub(super) async fn insert_certificate(
     let done = sqlx::query(
         "insert into platform.device_certificates \
            (serial, tenant_id, device_id, certificate_pem, not_before, not_after, key_sha256, \
-            public_key_sha256) \
-         values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict (key_sha256) do nothing",
+            public_key_sha256, authority) \
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8) on conflict (key_sha256) do nothing",
     )
     .bind(&issued.serial)
     .bind(tenant.uuid())
@@ -202,6 +202,7 @@ pub(super) async fn insert_certificate(
     .bind(issued.not_before)
     .bind(issued.not_after)
     .bind(key_sha256.as_slice())
+    .bind(&issued.authority)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() > 0)

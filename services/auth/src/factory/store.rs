@@ -170,6 +170,9 @@ pub(super) async fn given(
     .fetch_optional(&mut **tx)
     .await?;
     Ok(row.map(|(device, serial, pem, not_before, not_after)| {
-        (DeviceId::from_uuid(device), Issued { serial, pem, not_before, not_after })
+        (
+            DeviceId::from_uuid(device),
+            Issued { serial, pem, not_before, not_after, authority: None },
+        )
     }))
 }

@@ -11,6 +11,7 @@ use yard_pg::{Actor, TenantTx, page};
 
 use super::store::{self, After, StandingRow};
 use super::{Renewals, Renewed};
+use crate::authorities::Authorities;
 use crate::factory::grpc::Factories;
 use crate::revocation::RevocationList;
 
@@ -21,6 +22,7 @@ const LARGEST_PAGE: u16 = 200;
 pub(crate) struct DeviceTrustGrpc {
     pub(crate) renewals: Renewals,
     pub(crate) factories: Factories,
+    pub(crate) authorities: Authorities,
     pub(crate) revocation: RevocationList,
 }
 
@@ -68,6 +70,14 @@ impl DeviceTrustService for DeviceTrustGrpc {
         self.refuse(&call.caller, &device).await.rpc(&call, "refuse a device")
     }
 
+    async fn list_device_authorities(
+        &self,
+        request: Request<wire::ListDeviceAuthoritiesRequest>,
+    ) -> Result<Response<wire::ListDeviceAuthoritiesResponse>, Status> {
+        let call = Call::of(&request);
+        self.authorities.list().await.rpc(&call, "list device authorities")
+    }
+
     async fn register_factory_authority(
         &self,
         request: Request<wire::RegisterFactoryAuthorityRequest>,
@@ -109,7 +119,7 @@ impl DeviceTrustGrpc {
             renew_after: Some(timestamp(issued.renew_after())),
             not_after: Some(timestamp(issued.not_after)),
             certificate_pem: issued.pem,
-            ca_pem: self.renewals.ca.pem().to_owned(),
+            ca_pem: self.renewals.ca.pem(),
             quarantined: renewed.quarantined,
         }
     }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
 
 mod audit;
+mod authorities;
 mod break_glass;
 mod damage;
 mod devices;

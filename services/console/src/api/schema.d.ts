@@ -92,6 +92,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ops/v1/device-authorities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The CAs that device certificates come from, and how far one has taken over from another
+         * @description The CAs that device certificates come from, and how far one has taken over from another.
+         */
+        get: operations["listDeviceAuthorities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/ops/v1/jobs": {
         parameters: {
             query?: never;
@@ -2886,6 +2906,28 @@ export interface components {
             /** Format: date-time */
             updated_at?: string;
         };
+        DeviceAuthority: {
+            /**
+             * Format: int64
+             * @description Certificates of devices that it has signed, unexpired and not revoked.
+             */
+            certificates_in_force: number;
+            /** @description Subject key identifier, lower-case hexadecimal. */
+            key_id: string;
+            /** Format: date-time */
+            not_after?: string;
+            /** Format: date-time */
+            since?: string;
+            state: components["schemas"]["DeviceAuthorityState"];
+            subject: string;
+        };
+        /**
+         * @description Where a CA stands. Pending and retiring ones are trusted and sign revocation lists, no certificates.
+         *     - `DEVICE_AUTHORITY_STATE_RETIRED`: auth is not told of it any more; nothing of it was in force.
+         *     - `DEVICE_AUTHORITY_STATE_ABANDONED`: Taken away in an emergency, with certificates in force: they let nobody in any more, and still renew.
+         * @enum {string}
+         */
+        DeviceAuthorityState: "DEVICE_AUTHORITY_STATE_UNSPECIFIED" | "DEVICE_AUTHORITY_STATE_PENDING" | "DEVICE_AUTHORITY_STATE_ACTIVE" | "DEVICE_AUTHORITY_STATE_RETIRING" | "DEVICE_AUTHORITY_STATE_RETIRED" | "DEVICE_AUTHORITY_STATE_ABANDONED";
         DeviceCertificate: {
             device_id: string;
             /**
@@ -3232,6 +3274,10 @@ export interface components {
         ListDepartmentsResponse: {
             departments: components["schemas"]["Department"][];
             next_page_token: string;
+        };
+        ListDeviceAuthoritiesResponse: {
+            /** @description At most 100, the last to change first. */
+            authorities: components["schemas"]["DeviceAuthority"][];
         };
         ListDeviceCertificatesResponse: {
             certificates: components["schemas"]["DeviceCertificate"][];
@@ -4504,6 +4550,39 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listDeviceAuthorities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDeviceAuthoritiesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];

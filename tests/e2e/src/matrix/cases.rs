@@ -90,6 +90,7 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
             "serial": tenant.serials.get(turn % tenant.serials.len().max(1)),
             "csr_pem": tenant.csr_pem, "signature": "MAYCAQECAQE=",
         }),
+        "DeviceTrustService/ListDeviceAuthorities" => json!({}),
         "DeviceTrustService/ListQuarantinedDevices" => json!({"page_size": 50}),
         "DeviceTrustService/ApproveDevice" => {
             json!({"device_id": tenant.late_devices.get(turn % TRIES)})
