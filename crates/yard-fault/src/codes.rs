@@ -78,6 +78,7 @@ codes! {
     IdempotencyKeyReused = "idempotency.key_reused", Conflict, "This idempotency key was used with another request.";
     EnrollmentCodeInvalid = "enrollment.code_invalid", Unauthenticated, "The claim code is unknown, used or expired.";
     EnrollmentCsrInvalid = "enrollment.csr_invalid", Invalid, "The certificate request is not acceptable.";
+    EnrollmentFactoryRefused = "enrollment.factory_refused", Unauthenticated, "The manufacturer's certificate opens nothing here.";
     EnrollmentRenewalRefused = "enrollment.renewal_refused", Unauthenticated, "The certificate cannot be renewed.";
     LinkInvalid = "link.invalid", Invalid, "The link is unknown, used or past its time.";
     MemberLastOwner = "member.last_owner", Conflict, "The tenant would be left without an owner.";

@@ -79,6 +79,20 @@ pub async fn hold(
     limit: Limit,
     now: OffsetDateTime,
 ) -> Result<(), Fault> {
+    hold_many(connection, tenant, limit, 1, now).await
+}
+
+/// As [`hold`], for `more` at once. For none it only makes others wait, where there is a limit.
+///
+/// # Errors
+/// `limit.reached` when they do not all fit.
+pub async fn hold_many(
+    connection: &mut PgConnection,
+    tenant: TenantId,
+    limit: Limit,
+    more: i64,
+    now: OffsetDateTime,
+) -> Result<(), Fault> {
     let row: Option<(i64, Option<i64>)> =
         sqlx::query_as("select most, used from platform.hold_limit($1, $2, $3)")
             .bind(tenant.uuid())
@@ -90,10 +104,13 @@ pub async fn hold(
     let Some((most, used)) = row else { return Ok(()) };
     let name = limit.as_str();
     let used = used.ok_or_else(|| Fault::internal(format!("nobody counts {name}")))?;
-    if used < most {
+    if more == 0 || used.saturating_add(more) <= most {
         return Ok(());
     }
-    let text = format!("The limit {name} is reached: {used} of {most} are in use.");
+    let text = match more {
+        1 => format!("The limit {name} is reached: {used} of {most} are in use."),
+        _ => format!("{more} more are beyond the limit {name}: {used} of {most} are in use."),
+    };
     Err(Fault::new(Code::LimitReached).with_public(text))
 }
 

@@ -12,6 +12,7 @@ use crate::broker::{self, BrokerAgentArgs};
 use crate::commands::{self, SendArgs, TailArgs};
 use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
 use crate::enrollment::{self, EnrollArgs};
+use crate::factories::{self, FactoriesCommand};
 use crate::failure::{Failure, Outcome, REFUSED, USAGE};
 use crate::federation::{self, ClientsCommand};
 use crate::keys::{self, KeysCommand};
@@ -58,6 +59,11 @@ enum Command {
     Devices {
         #[command(subcommand)]
         command: Option<DevicesCommand>,
+    },
+    /// Manufacturers whose devices enrol by themselves.
+    Factories {
+        #[command(subcommand)]
+        command: Option<FactoriesCommand>,
     },
     /// What kinds of device say and accept.
     Contracts {
@@ -176,6 +182,9 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
                 None => api()?,
             };
             devices::run(&command, &api, out).await
+        }
+        Command::Factories { command } => {
+            factories::run(&command.unwrap_or(FactoriesCommand::List), &api()?, out).await
         }
         Command::Contracts { command } => {
             let command = command.unwrap_or(ContractsCommand::List);

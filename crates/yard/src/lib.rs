@@ -10,6 +10,7 @@ mod cli;
 pub mod commands;
 pub mod devices;
 pub mod enrollment;
+pub mod factories;
 pub mod failure;
 pub mod federation;
 pub mod keys;

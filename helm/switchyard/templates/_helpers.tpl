@@ -71,6 +71,11 @@ capabilities: { drop: ["ALL"] }
 {{- $_ := set $env "ISSUER__PUBLIC_URL" (printf "https://%s" $root.Values.ingress.host) -}}
 {{- $_ := set $env "DEVICE_CA__CERT_FILE" "/etc/switchyard/service/device-ca.pem" -}}
 {{- $_ := set $env "DEVICE_CA__KEY_FILE" "/etc/switchyard/service/device-ca.key" -}}
+{{- if $root.Values.est.enabled -}}
+{{- $_ := set $env "EST__LISTEN" (printf "0.0.0.0:%d" (int $root.Values.est.port)) -}}
+{{- $_ := set $env "EST__CERT_FILE" "/etc/switchyard/service/est.pem" -}}
+{{- $_ := set $env "EST__KEY_FILE" "/etc/switchyard/service/est.key" -}}
+{{- end -}}
 {{- $_ := set $env "MQTT__HOST" $root.Values.mqtt.host -}}
 {{- $_ := set $env "MQTT__PORT" $root.Values.mqtt.port -}}
 {{- $_ := set $env "MAIL__CONSOLE_URL" (printf "https://%s" $root.Values.ingress.host) -}}

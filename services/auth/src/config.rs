@@ -186,6 +186,16 @@ pub struct DeviceCaConfig {
     pub cert_file: PathBuf,
     /// Private key, PKCS#8 PEM.
     pub key_file: PathBuf,
+    /// The CA that will sign next, trusted already; empty for none.
+    pub next_cert_file: PathBuf,
+    /// Its private key.
+    pub next_key_file: PathBuf,
+    /// The CA that signed before, trusted still; empty for none.
+    pub previous_cert_file: PathBuf,
+    /// Its private key.
+    pub previous_key_file: PathBuf,
+    /// Key ids of CAs that were given up with certificates in force.
+    pub abandoned: Vec<String>,
     /// Revocation list for a broker on the same machine; empty writes none.
     pub crl_file: PathBuf,
     /// Trust domain of the SPIFFE ids in certificates.

@@ -2,9 +2,10 @@
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `totp_secrets`,
 //! `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
-//! `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`,
-//! `oauth_families`, `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`,
-//! `assignments`, `overrides`, `break_glass` and the audit trail; nobody else writes them.
+//! `device_authorities`, `factory_authorities`, `expected_devices`, `revocation_list`,
+//! `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`,
+//! `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`, `assignments`,
+//! `overrides`, `break_glass` and the audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -27,12 +28,14 @@
 //! calls another service; what it asks device-ingest for goes over the bus and is asked again.
 
 mod audit;
+mod authorities;
 mod ca;
 mod challenges;
 mod config;
 mod devices;
 mod est;
 mod factors;
+mod factory;
 mod feed;
 mod guard;
 mod http;
@@ -82,12 +85,15 @@ use yard_pg::Pg;
 use yard_runtime::{Runtime, TaskKind};
 
 use audit::grpc::AuditGrpc;
+use authorities::Authorities;
 use ca::DeviceCa;
 use devices::Enrolment;
 use devices::grpc::DevicesGrpc;
 use est::{Est, EstParts};
 use factors::Factors;
 use factors::grpc::FactorsGrpc;
+use factory::FactoryEnrolment;
+use factory::grpc::Factories;
 use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
@@ -233,6 +239,9 @@ impl Ground {
         let ca = Arc::new(DeviceCa::load(&config.device_ca, runtime.clock().now())?);
         let pg = Pg::open(&config.postgres, runtime.service())?;
         pg.watch(runtime);
+        // Before a list is signed in which one of them would be missing.
+        let authorities = Authorities { pg: pg.clone(), clock: runtime.clock() };
+        authorities.settle(&ca, &config.device_ca.abandoned).await?;
         let redis = Redis::start(&config.redis, REDIS_PATIENCE, runtime).await?;
         let nats = Nats::connect(&config.nats, runtime).await?;
         let sealer = Sealer::load(&config.sealing.key_file)?;
@@ -284,10 +293,16 @@ async fn add_devices(
     runtime.tasks().spawn(TaskKind::Critical, "standings", standing.clone().run(soft));
     let clock = runtime.clock();
     let renewals = Renewals { pg: pg.clone(), clock, ca: Arc::clone(&ca), standing };
-    let enrolment = Enrolment { pg, clock: runtime.clock(), ca };
+    let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
     if door.is_wanted() {
         let listener = runtime.bind("est", door.listen).await?;
+        let factory = FactoryEnrolment {
+            pg: pg.clone(),
+            clock: runtime.clock(),
+            ca: Arc::clone(&enrolment.ca),
+        };
         let est = Est::new(EstParts {
+            factory,
             enrolment: enrolment.clone(),
             renewals: renewals.clone(),
             auditor,
@@ -295,7 +310,10 @@ async fn add_devices(
         });
         est::serve(runtime, listener, &door, est)?;
     }
-    let trust = DeviceTrustGrpc { renewals, revocation: revocation.clone() };
+    let authorities = Authorities { pg: pg.clone(), clock: runtime.clock() };
+    let factories = Factories { pg, clock: runtime.clock(), ids: runtime.ids() };
+    let trust =
+        DeviceTrustGrpc { renewals, factories, authorities, revocation: revocation.clone() };
     let devices = DevicesGrpc { enrolment, revocation, mqtt };
     let most = LARGEST_REQUEST;
     Ok(routes

@@ -198,6 +198,25 @@ impl Enrolled {
         options
     }
 
+    /// The device with a certificate that another of the platform's authorities has signed before.
+    ///
+    /// # Errors
+    /// When the authority cannot be used.
+    pub fn of_authority(&self, device: &str, ca: &str, ca_key: &str) -> anyhow::Result<Self> {
+        let issuer = Issuer::from_ca_cert_pem(ca, KeyPair::from_pem(ca_key)?)?;
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(Vec::new())?;
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, device);
+        params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ClientAuth];
+        params.use_authority_key_identifier_extension = true;
+        let serial = format!("5{:0>31}", "7");
+        let bytes: Vec<u8> = u128::from_str_radix(&serial, 16)?.to_be_bytes().to_vec();
+        params.serial_number = Some(rcgen::SerialNumber::from_slice(&bytes));
+        let certificate_pem = params.signed_by(&key, &issuer)?.pem();
+        Ok(Self { serial, key_pem: key.serialize_pem(), certificate_pem, ..self.clone() })
+    }
+
     /// A device whose certificate another authority signed.
     ///
     /// # Errors

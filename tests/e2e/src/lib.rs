@@ -3,6 +3,7 @@
 pub mod bench;
 pub mod client;
 pub mod device;
+pub mod factory;
 pub mod matrix;
 pub mod platform;
 pub mod rights;

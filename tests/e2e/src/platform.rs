@@ -49,6 +49,7 @@ struct Places {
     pki: PathBuf,
     /// The gateway's, chosen before it starts: auth has to know what the platform is called outside.
     port: u16,
+    rotating: bool,
 }
 
 impl Platform {
@@ -57,9 +58,25 @@ impl Platform {
     /// # Errors
     /// At the first thing that does not start.
     pub async fn start() -> anyhow::Result<Self> {
+        Self::start_with(false).await
+    }
+
+    /// As [`Platform::start`], while another device CA takes over: `device-ca-next` signs, that of
+    /// `yard pki init` is retiring, and everybody trusts both.
+    ///
+    /// # Errors
+    /// At the first thing that does not start.
+    pub async fn start_with_two_authorities() -> anyhow::Result<Self> {
+        Self::start_with(true).await
+    }
+
+    async fn start_with(rotating: bool) -> anyhow::Result<Self> {
         let folder = Arc::new(tempfile::tempdir()?);
         let pki = folder.path().join("pki");
         yard::pki::generate("localhost", &SystemClock)?.write(&pki, false)?;
+        if rotating {
+            begin_rotation(&pki)?;
+        }
         let places = Places {
             db: TestDb::create().await,
             nats: TestNats::start().await,
@@ -69,6 +86,7 @@ impl Platform {
             folder,
             pki,
             port: free_port()?,
+            rotating,
         };
         bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
         let mut runtimes = start_services(&places).await?;
@@ -289,13 +307,14 @@ fn auth_over(places: &Places) -> String {
          audit.root_key_file = \"{pki}/audit-root.key\"\naudit.root_interval = \"1s\"\n\
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
          issuer.public_url = \"http://127.0.0.1:{}\"\n\
-         device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
+         {}\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
          mqtt.host = \"localhost\"\nmqtt.port = {}\n\
          mail.smtp_url = \"smtp+plain://127.0.0.1:{}\"\nmail.console_url = \"{CONSOLE}\"\n",
         database_over(places, "auth"),
         places.redis.url(),
         places.port,
+        authorities_over(places),
         places.broker.port(),
         places.mail.port(),
     )
@@ -304,6 +323,35 @@ fn auth_over(places: &Places) -> String {
 /// One that nobody has at this moment.
 fn free_port() -> anyhow::Result<u16> {
     Ok(std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+fn authorities_over(places: &Places) -> String {
+    let pki = places.pki.display();
+    let told = |option: &str, name: &str| {
+        format!(
+            "device_ca.{option}cert_file = \"{pki}/{name}.pem\"\n\
+             device_ca.{option}key_file = \"{pki}/{name}.key\"\n"
+        )
+    };
+    if places.rotating {
+        told("", "device-ca-next") + &told("previous_", "device-ca-old")
+    } else {
+        told("", "device-ca")
+    }
+}
+
+/// What step 4 of the runbook rotate-device-ca has come to: `device-ca.pem`, which the broker, its
+/// agent and device-ingest read, holds both CAs.
+fn begin_rotation(pki: &Path) -> anyhow::Result<()> {
+    let old = std::fs::read_to_string(pki.join("device-ca.pem"))?;
+    yard::pki::next_ca(&old, &SystemClock)?.write(pki, false)?;
+    std::fs::copy(pki.join("device-ca.key"), pki.join("device-ca-old.key"))?;
+    std::fs::write(pki.join("device-ca-old.pem"), old)?;
+    std::fs::copy(pki.join("device-ca-bundle.pem"), pki.join("device-ca.pem"))?;
+    let lists = ["device-crl.pem", "device-crl-next.pem"].map(|name| pki.join(name));
+    let both = std::fs::read_to_string(&lists[0])? + &std::fs::read_to_string(&lists[1])?;
+    std::fs::write(&lists[0], both)?;
+    Ok(())
 }
 
 fn ingest_over(places: &Places, auth: &str) -> String {

@@ -9,6 +9,7 @@ use yard_ids::{IdSource as _, RandomIds};
 use yard_testkit::{eventually, link_token};
 
 use crate::client::Client;
+use crate::factory::{Factory, factory};
 use crate::platform::{PASSWORD, Platform};
 use crate::rights::{self, Rights};
 
@@ -39,6 +40,8 @@ pub struct Tenant {
     pub serials: Vec<String>,
     /// Devices that renewed too late: to be approved, and as many to be refused.
     pub late_devices: Vec<String>,
+    /// A manufacturer's CA.
+    pub factory: Factory,
     /// A request for a certificate.
     pub csr_pem: String,
     /// An API token of the owner's; ending it twice is ending it once.
@@ -152,6 +155,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let invitation_id = text(&open, "invitation_id")?;
     let age = "update platform.invitations set mailed_at = mailed_at - interval '1 hour'";
     platform.db().sql(age).await;
+    let works = factory(&owner, &tenant_id, &canary).await?;
     Ok(Tenant {
         oauth_client_id,
         authorization_query,
@@ -167,6 +171,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         command_id,
         cancellable: commands,
         serials,
+        factory: works,
         late_devices: late_devices(platform, slug).await,
         csr_pem: enrolled.csr_pem,
         api_token_id,

@@ -1,7 +1,9 @@
 //! `yard devices` and `yard contracts`.
 
+mod authorities;
 mod certificates;
 mod contracts;
+mod inventory;
 mod lookup;
 
 use std::collections::BTreeMap;
@@ -10,6 +12,7 @@ use clap::{Args, Subcommand};
 use uuid::Uuid;
 
 pub use contracts::{ContractsCommand, run as run_contracts};
+pub use inventory::ImportArgs;
 pub use lookup::{find_contract, find_device};
 
 use crate::api::{Api, Device, DeviceDraft, DevicePage};
@@ -29,6 +32,8 @@ pub enum DevicesCommand {
     },
     /// Registers a device and, with --claim-code, makes a code to enrol it with.
     Create(CreateArgs),
+    /// Registers an inventory from a file: all of it, or nothing when a line is refused.
+    Import(ImportArgs),
     /// Makes a one-time code with which a device may enrol.
     Claim {
         /// Id or name.
@@ -51,6 +56,8 @@ pub enum DevicesCommand {
     Renew(RenewArgs),
     /// Lists devices that renewed too late and wait for a decision.
     Quarantined,
+    /// Lists the CAs behind devices' certificates. For operators of the platform.
+    Authorities,
     /// Approves a device in quarantine: what it says is accepted from then on.
     Approve {
         /// Id or name.
@@ -117,6 +124,7 @@ pub async fn run(command: &DevicesCommand, api: &Api, out: Output) -> Outcome {
             Ok(())
         }
         DevicesCommand::Create(args) => create(args, api, out).await,
+        DevicesCommand::Import(args) => inventory::run(args, api, out).await,
         DevicesCommand::Claim { device } => {
             let device = find_device(api, device).await?;
             claim(api, device.device_id, out).await
@@ -130,6 +138,7 @@ pub async fn run(command: &DevicesCommand, api: &Api, out: Output) -> Outcome {
         }
         DevicesCommand::Renew(args) => enrollment::renew(args, api, out).await,
         DevicesCommand::Quarantined => certificates::quarantined(api, out).await,
+        DevicesCommand::Authorities => authorities::list(api, out).await,
         DevicesCommand::Approve { device } => decide(api, device, true, out).await,
         DevicesCommand::Refuse { device } => decide(api, device, false, out).await,
     }

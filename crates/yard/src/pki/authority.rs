@@ -28,8 +28,9 @@ pub(super) struct Hosts<'a> {
 }
 
 pub(super) struct Authority {
-    params: CertificateParams,
-    key: KeyPair,
+    issuer: Issuer<'static, KeyPair>,
+    pem: String,
+    key_pem: String,
     now: OffsetDateTime,
 }
 
@@ -39,29 +40,48 @@ enum Use {
 }
 
 impl Authority {
+    /// A CA that nobody has seen before. Its name differs from that of every other: OpenSSL looks
+    /// revocation lists up by it.
     pub(super) fn create(now: OffsetDateTime) -> Outcome<Self> {
-        let mut params = params("Switchyard device CA", now, CA_LIFE)?;
+        let mut number = [0; 4];
+        fill(&mut number)?;
+        let number = u32::from_be_bytes(number);
+        let mut params = params(&format!("Switchyard device CA {number:08x}"), now, CA_LIFE)?;
         // Length 0: it signs end entities, never another CA.
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        Ok(Self { params, key: KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?, now })
+        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let (pem, key_pem) = (params.self_signed(&key)?.pem(), key.serialize_pem());
+        Ok(Self { issuer: Issuer::new(params, key), pem, key_pem, now })
+    }
+
+    /// One that was made before.
+    pub(super) fn read(pem: &str, key_pem: &str, now: OffsetDateTime) -> Outcome<Self> {
+        let issuer = Issuer::from_ca_cert_pem(pem, KeyPair::from_pem(key_pem)?)?;
+        Ok(Self { issuer, pem: pem.to_owned(), key_pem: key_pem.to_owned(), now })
+    }
+
+    /// The CA itself, under a name.
+    pub(super) fn add_itself(&self, name: &str, files: &mut KeyFiles) {
+        files.add(format!("{name}.pem"), self.pem.clone());
+        files.add(format!("{name}.key"), self.key_pem.clone());
     }
 
     pub(super) fn add_files(&self, hosts: &Hosts<'_>, files: &mut KeyFiles) -> Outcome {
-        files.add("device-ca.pem", self.params.self_signed(&self.key)?.pem());
-        files.add("device-ca.key", self.key.serialize_pem());
+        self.add_itself("device-ca", files);
         files.add("device-crl.pem", self.empty_crl()?);
+        self.add_leaves(hosts, files)
+    }
+
+    /// The certificates of the servers, and of device-ingest as the broker's client.
+    pub(super) fn add_leaves(&self, hosts: &Hosts<'_>, files: &mut KeyFiles) -> Outcome {
         for (file, host) in [("broker", hosts.broker), ("est", hosts.est)] {
             self.add_leaf(file, host, &Use::Server(local_names(host)), files)?;
         }
         self.add_leaf("mqtt-device-ingest", DEVICE_INGEST, &Use::Client, files)
     }
 
-    fn issuer(&self) -> Issuer<'_, &KeyPair> {
-        Issuer::from_params(&self.params, &self.key)
-    }
-
-    fn empty_crl(&self) -> Outcome<String> {
+    pub(super) fn empty_crl(&self) -> Outcome<String> {
         let list = CertificateRevocationListParams {
             this_update: self.now - BACKDATED,
             next_update: self.now + CRL_LIFE,
@@ -70,7 +90,7 @@ impl Authority {
             revoked_certs: Vec::new(),
             key_identifier_method: KeyIdMethod::Sha256,
         };
-        Ok(list.signed_by(&self.issuer())?.pem()?)
+        Ok(list.signed_by(&self.issuer)?.pem()?)
     }
 
     fn add_leaf(&self, file: &str, name: &str, used: &Use, files: &mut KeyFiles) -> Outcome {
@@ -86,7 +106,7 @@ impl Authority {
             Use::Client => leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
         }
         let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        files.add(format!("{file}.pem"), leaf.signed_by(&key, &self.issuer())?.pem());
+        files.add(format!("{file}.pem"), leaf.signed_by(&key, &self.issuer)?.pem());
         files.add(format!("{file}.key"), key.serialize_pem());
         Ok(())
     }
@@ -123,8 +143,12 @@ fn params(name: &str, now: OffsetDateTime, life: Duration) -> Outcome<Certificat
 /// 127 random bits: positive, and never one that auth will give a device.
 fn random_serial() -> Outcome<SerialNumber> {
     let mut bytes = [0; 16];
-    aws_lc_rs::rand::fill(&mut bytes)
-        .map_err(|_unspecified| Failure::other("the system gives no random numbers"))?;
+    fill(&mut bytes)?;
     bytes[0] = (bytes[0] & 0x7f) | 0x40;
     Ok(SerialNumber::from_slice(&bytes))
+}
+
+fn fill(bytes: &mut [u8]) -> Outcome {
+    aws_lc_rs::rand::fill(bytes)
+        .map_err(|_unspecified| Failure::other("the system gives no random numbers"))
 }

@@ -181,3 +181,33 @@ fn pki_verifies_with_openssl_where_it_is_installed() {
     openssl(&["pkey", "-in", "services/auth.key", "-noout"]);
     openssl(&["pkey", "-in", "device-ca.key", "-noout"]);
 }
+
+#[test]
+fn next_ca_has_a_name_of_its_own_and_comes_with_a_bundle_and_an_empty_list() {
+    let before = made();
+    let current = before.get("device-ca.pem").unwrap();
+    let next = next_ca(current, &SystemClock).unwrap();
+    let mut names = next.names();
+    names.sort();
+    let expected =
+        ["device-ca-bundle.pem", "device-ca-next.key", "device-ca-next.pem", "device-crl-next.pem"];
+    assert_eq!(names, expected);
+    let bundle = next.get("device-ca-bundle.pem").unwrap();
+    let both: Vec<_> = Pem::iter_from_buffer(bundle.as_bytes()).map(Result::unwrap).collect();
+    let subjects: Vec<_> =
+        both.iter().map(|block| block.parse_x509().unwrap().subject().to_string()).collect();
+    assert_eq!(subjects.len(), 2);
+    assert_ne!(subjects[0], subjects[1], "lists are looked up by it");
+
+    let (ca, key) =
+        (next.get("device-ca-next.pem").unwrap(), next.get("device-ca-next.key").unwrap());
+    let authority = Authority::read(ca, key, SystemClock.now()).unwrap();
+    let mut servers = KeyFiles::default();
+    authority.add_leaves(&Hosts { broker: "b.example", est: "e.example" }, &mut servers).unwrap();
+    let signed_by = both[1].parse_x509().unwrap();
+    for name in ["broker.pem", "est.pem", "mqtt-device-ingest.pem"] {
+        with_certificate(&servers, name, |leaf| {
+            leaf.verify_signature(Some(signed_by.public_key())).unwrap();
+        });
+    }
+}

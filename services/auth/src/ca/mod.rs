@@ -1,24 +1,21 @@
 //! The device CA: what it signs, and nothing of who may have it signed.
 
+mod authority;
 mod csr;
 #[cfg(test)]
 mod tests;
 
-use std::path::Path;
-
 use rcgen::{
-    CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, DistinguishedName,
-    DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, RevokedCertParams, SanType, SerialNumber,
+    CertificateParams, CrlDistributionPoint, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
+    IsCa, KeyUsagePurpose, SanType, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::extensions::ParsedExtension;
-use x509_parser::pem::parse_x509_pem;
 use yard_fault::Fault;
 use yard_ids::{DeviceId, TenantId};
-use yard_runtime::{ConfigError, Secret};
+use yard_runtime::ConfigError;
 
+pub(crate) use authority::Authority;
+use authority::{ACTIVE, PENDING, RETIRING};
 pub(crate) use csr::{CsrError, DeviceKey};
 
 use crate::config::DeviceCaConfig;
@@ -28,17 +25,15 @@ use crate::secrets;
 const CERTIFICATE_LIFE: Duration = Duration::days(90);
 /// How long a revocation list is. A broker with an expired list refuses every device, so this is
 /// many times the hour after which it is renewed.
-const LIST_LIFE: Duration = Duration::hours(24);
+pub(crate) const LIST_LIFE: Duration = Duration::hours(24);
 /// A device or broker whose clock is a little behind takes what was signed just now.
 const BACKDATED: Duration = Duration::minutes(5);
 
-/// Signs device certificates and their revocation list.
+/// Signs device certificates and their revocation lists: one CA signs certificates, and up to two
+/// more are trusted beside it while the one takes over from the other.
 pub(crate) struct DeviceCa {
-    issuer: Issuer<'static, KeyPair>,
-    key_id: Vec<u8>,
-    pem: String,
-    der: Vec<u8>,
-    not_after: OffsetDateTime,
+    active: Authority,
+    others: Vec<Authority>,
     names: Names,
 }
 
@@ -59,6 +54,8 @@ pub(crate) struct Issued {
     pub(crate) pem: String,
     pub(crate) not_before: OffsetDateTime,
     pub(crate) not_after: OffsetDateTime,
+    /// Key id of the CA that signed it, where that was written down.
+    pub(crate) authority: Option<String>,
 }
 
 impl Issued {
@@ -73,6 +70,8 @@ impl Issued {
 pub(crate) struct Revoked {
     pub(crate) serial: String,
     pub(crate) at: OffsetDateTime,
+    /// Key id of its CA; on every list when that is not known.
+    pub(crate) authority: Option<String>,
 }
 
 /// A signed revocation list.
@@ -84,47 +83,48 @@ pub(crate) struct SignedList {
 }
 
 impl DeviceCa {
-    /// Reads certificate and key, and refuses a pair that would only fail later.
+    /// Reads certificates and keys, and refuses what would only fail later.
     pub(crate) fn load(config: &DeviceCaConfig, now: OffsetDateTime) -> Result<Self, ConfigError> {
-        let key = Secret::from_file("device_ca.key_file", &config.key_file)?;
-        let pem = read(&config.cert_file)?;
+        let active = Authority::load(&ACTIVE, &config.cert_file, &config.key_file, now)?;
+        let mut others = Vec::new();
+        for (options, certificate, key) in [
+            (&PENDING, &config.next_cert_file, &config.next_key_file),
+            (&RETIRING, &config.previous_cert_file, &config.previous_key_file),
+        ] {
+            if !certificate.as_os_str().is_empty() {
+                others.push(Authority::load(options, certificate, key, now)?);
+            }
+        }
         let names =
             Names { trust_domain: config.trust_domain.clone(), list_url: config.crl_url.clone() };
-        Self::new(pem, key.expose(), names, now)
+        Self::new(active, others, names)
     }
 
-    fn new(
-        pem: String,
-        key_pem: &str,
-        names: Names,
-        now: OffsetDateTime,
-    ) -> Result<Self, ConfigError> {
-        let wrong_key = |problem: &str| ConfigError::new("device_ca.key_file", problem);
-        let key = KeyPair::from_pem(key_pem)
-            .map_err(|_rejected| wrong_key("holds no private key in PKCS#8 PEM"))?;
-        if !key.is_compatible(&PKCS_ECDSA_P256_SHA256) {
-            return Err(wrong_key("is no P-256 key"));
+    fn new(active: Authority, others: Vec<Authority>, names: Names) -> Result<Self, ConfigError> {
+        let this = Self { active, others, names };
+        let mut subjects: Vec<_> = this.all().map(|authority| authority.subject.as_str()).collect();
+        subjects.sort_unstable();
+        // OpenSSL looks revocation lists up by it.
+        if subjects.windows(2).any(|pair| matches!(pair, [one, other] if one == other)) {
+            return Err(ConfigError::new("device_ca", "two of its CAs bear the same name"));
         }
-        let wrong = |problem: &str| ConfigError::new("device_ca.cert_file", problem);
-        let unreadable = || wrong("holds no certificate in PEM");
-        let (_, block) = parse_x509_pem(pem.as_bytes()).map_err(|_unreadable| unreadable())?;
-        let certificate = block.parse_x509().map_err(|_unreadable| unreadable())?;
-        let key_id = check_ca(&certificate, &key, now).map_err(wrong)?;
-        let not_after = certificate.validity().not_after.to_datetime();
-        let issuer = Issuer::from_ca_cert_der(&block.contents.as_slice().into(), key)
-            .map_err(|_unsupported| unreadable())?;
-        let der = block.contents;
-        Ok(Self { issuer, key_id, pem, der, not_after, names })
+        Ok(this)
     }
 
-    /// What a device checks the broker's certificate against, PEM.
-    pub(crate) fn pem(&self) -> &str {
-        &self.pem
+    /// The one that signs certificates first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Authority> {
+        std::iter::once(&self.active).chain(&self.others)
     }
 
-    /// The same as certificates in DER, the one that signs first.
+    /// What a device checks the broker's certificate against, PEM: all of them, so that a device
+    /// has the next one before the broker shows a certificate of it.
+    pub(crate) fn pem(&self) -> String {
+        self.all().map(|authority| authority.pem.as_str()).collect()
+    }
+
+    /// The same as certificates in DER.
     pub(crate) fn authorities(&self) -> Vec<Vec<u8>> {
-        vec![self.der.clone()]
+        self.all().map(|authority| authority.der.clone()).collect()
     }
 
     /// Signs a certificate for a device. Every name in it is ours.
@@ -141,7 +141,7 @@ impl DeviceCa {
         let mut params = CertificateParams::default();
         params.serial_number = Some(SerialNumber::from_slice(&serial));
         params.not_before = now - BACKDATED;
-        params.not_after = (now + CERTIFICATE_LIFE).min(self.not_after);
+        params.not_after = (now + CERTIFICATE_LIFE).min(self.active.not_after);
         params.distinguished_name = DistinguishedName::new();
         params.distinguished_name.push(DnType::OrganizationName, tenant.to_string());
         params.distinguished_name.push(DnType::CommonName, device.to_string());
@@ -154,12 +154,14 @@ impl DeviceCa {
             let uris = vec![self.names.list_url.clone()];
             params.crl_distribution_points = vec![CrlDistributionPoint { uris }];
         }
-        let pem = params.signed_by(&key.public, &self.issuer).map_err(signing)?.pem();
+        let pem = params.signed_by(&key.public, &self.active.issuer).map_err(signing)?.pem();
         let (not_before, not_after) = (params.not_before, params.not_after);
-        Ok(Issued { serial: secrets::hex(&serial), pem, not_before, not_after })
+        let authority = Some(self.active.key_id_text.clone());
+        Ok(Issued { serial: secrets::hex(&serial), pem, not_before, not_after, authority })
     }
 
-    /// Signs the list with that number.
+    /// Signs the lists of all CAs with that number: a broker takes no certificate of a CA that it
+    /// has no list of.
     pub(crate) fn sign_list(
         &self,
         number: i64,
@@ -167,48 +169,12 @@ impl DeviceCa {
         now: OffsetDateTime,
     ) -> Result<SignedList, Fault> {
         let next_update = now + LIST_LIFE;
-        let list = CertificateRevocationListParams {
-            this_update: now - BACKDATED,
-            next_update,
-            crl_number: SerialNumber::from(number.unsigned_abs()),
-            issuing_distribution_point: None,
-            revoked_certs: revoked.iter().map(entry).collect::<Result<_, _>>()?,
-            // OpenSSL looks the signer up by this; a key id of our own making would not be found.
-            key_identifier_method: KeyIdMethod::PreSpecified(self.key_id.clone()),
-        };
-        let pem = list.signed_by(&self.issuer).and_then(|list| list.pem()).map_err(signing)?;
+        let mut pem = String::new();
+        for authority in self.all() {
+            pem.push_str(&authority.sign_list(number, revoked, now, next_update)?);
+        }
         Ok(SignedList { number, pem, next_update })
     }
-}
-
-fn read(path: &Path) -> Result<String, ConfigError> {
-    std::fs::read_to_string(path)
-        .map_err(|e| ConfigError::new("device_ca.cert_file", format!("{}: {e}", path.display())))
-}
-
-/// Returns the subject key id.
-fn check_ca(
-    certificate: &X509Certificate<'_>,
-    key: &KeyPair,
-    now: OffsetDateTime,
-) -> Result<Vec<u8>, &'static str> {
-    if certificate.public_key().subject_public_key.data != key.public_key_raw() {
-        return Err("does not belong to device_ca.key_file");
-    }
-    let is_ca = matches!(certificate.basic_constraints(), Ok(Some(bc)) if bc.value.ca);
-    let may_sign = matches!(certificate.key_usage(),
-        Ok(Some(usage)) if usage.value.key_cert_sign() && usage.value.crl_sign());
-    if !is_ca || !may_sign {
-        return Err("may not sign certificates and revocation lists");
-    }
-    if certificate.validity().not_after.timestamp() <= now.unix_timestamp() {
-        return Err("has expired");
-    }
-    let key_id = certificate.iter_extensions().find_map(|e| match e.parsed_extension() {
-        ParsedExtension::SubjectKeyIdentifier(id) => Some(id.0.to_vec()),
-        _ => None,
-    });
-    key_id.ok_or("has no subject key identifier")
 }
 
 /// 126 random bits in exactly 16 octets: positive, and one spelling in hexadecimal.
@@ -216,17 +182,6 @@ fn serial() -> Result<[u8; 16], Fault> {
     let mut bytes = secrets::random::<16>()?;
     bytes[0] = (bytes[0] & 0x3f) | 0x40;
     Ok(bytes)
-}
-
-fn entry(revoked: &Revoked) -> Result<RevokedCertParams, Fault> {
-    let serial = u128::from_str_radix(&revoked.serial, 16)
-        .map_err(|e| Fault::internal(format!("serial {}", revoked.serial)).with_source(e))?;
-    Ok(RevokedCertParams {
-        serial_number: SerialNumber::from_slice(&serial.to_be_bytes()),
-        revocation_time: revoked.at,
-        reason_code: None,
-        invalidity_date: None,
-    })
 }
 
 fn signing(error: rcgen::Error) -> Fault {

@@ -1,6 +1,10 @@
-use rcgen::{BasicConstraints, PKCS_ECDSA_P384_SHA384, PKCS_ED25519};
+use rcgen::{
+    BasicConstraints, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519,
+};
 use time::macros::datetime;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::parse_x509_crl;
+use x509_parser::pem::{Pem, parse_x509_pem};
 use yard_fault::{Classify as _, Code};
 
 use super::csr::CsrError;
@@ -21,7 +25,55 @@ fn ca_params() -> CertificateParams {
 
 fn ca_of(params: &CertificateParams) -> Result<DeviceCa, ConfigError> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    DeviceCa::new(params.self_signed(&key).unwrap().pem(), &key.serialize_pem(), names(), NOW)
+    let pem = params.self_signed(&key).unwrap().pem();
+    DeviceCa::new(Authority::new(&ACTIVE, &pem, &key.serialize_pem(), NOW)?, Vec::new(), names())
+}
+
+fn authority(options: &authority::Options, name: &str) -> Authority {
+    let mut params = ca_params();
+    params.distinguished_name = DistinguishedName::new();
+    params.distinguished_name.push(DnType::CommonName, name);
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let pem = params.self_signed(&key).unwrap().pem();
+    Authority::new(options, &pem, &key.serialize_pem(), NOW).unwrap()
+}
+
+#[test]
+fn two_cas_are_trusted_and_one_signs_and_each_lists_its_own() {
+    let (device, tenant) = ids();
+    let (new, old) = (authority(&ACTIVE, "new CA"), authority(&RETIRING, "old CA"));
+    let (new_id, old_id) = (new.key_id_text.clone(), old.key_id_text.clone());
+    let ca = DeviceCa::new(new, vec![old], names()).unwrap();
+    assert_eq!(Pem::iter_from_buffer(ca.pem().as_bytes()).count(), 2);
+    assert_eq!(ca.authorities().len(), 2);
+    let key = DeviceKey::of_request(&p256_request()).unwrap();
+    let issued = ca.issue(&key, device, tenant, NOW).unwrap();
+    assert_eq!(issued.authority.as_deref(), Some(new_id.as_str()));
+    let (_, block) = parse_x509_pem(issued.pem.as_bytes()).unwrap();
+    assert_eq!(block.parse_x509().unwrap().issuer().to_string(), "CN=new CA");
+
+    let revoked = |digit: char, authority: Option<&String>| Revoked {
+        serial: digit.to_string().repeat(32),
+        at: NOW,
+        authority: authority.cloned(),
+    };
+    let revoked = [revoked('5', Some(&new_id)), revoked('6', Some(&old_id)), revoked('7', None)];
+    let lists = ca.sign_list(9, &revoked, NOW).unwrap().pem;
+    let mut found = Vec::new();
+    for block in Pem::iter_from_buffer(lists.as_bytes()).map(Result::unwrap) {
+        let (_, list) = parse_x509_crl(&block.contents).unwrap();
+        assert_eq!(list.crl_number().unwrap().to_string(), "9");
+        let serials: Vec<_> =
+            list.iter_revoked_certificates().map(|r| secrets::hex(r.raw_serial())).collect();
+        found.push((list.issuer().to_string(), serials));
+    }
+    let serials = |digits: [char; 2]| digits.map(|digit| digit.to_string().repeat(32)).to_vec();
+    let expected = [("CN=new CA", serials(['5', '7'])), ("CN=old CA", serials(['6', '7']))];
+    assert_eq!(found, expected.map(|(name, serials)| (name.to_owned(), serials)));
+
+    let twins = vec![authority(&PENDING, "same")];
+    let problem = DeviceCa::new(authority(&ACTIVE, "same"), twins, names()).err().unwrap();
+    assert!(problem.to_string().contains("same name"), "{problem}");
 }
 
 fn names() -> Names {
@@ -92,7 +144,7 @@ fn certificate_has_the_profiles_extensions_and_no_other() {
     for extension in certificate.extensions() {
         let says = match extension.parsed_extension() {
             ParsedExtension::AuthorityKeyIdentifier(id) => {
-                assert_eq!(id.key_identifier.as_ref().unwrap().0, ca.key_id);
+                assert_eq!(id.key_identifier.as_ref().unwrap().0, ca.active.key_id);
                 "authority key".to_owned()
             }
             ParsedExtension::SubjectAlternativeName(names) => names.general_names[0].to_string(),
@@ -165,7 +217,7 @@ fn request_that_is_not_acceptable_is_refused_with_its_reason() {
     assert_eq!(refused(&p384), CsrError::Key);
     assert_eq!(refused(&ed25519), CsrError::Key);
     assert_eq!(refused(&"-".repeat(8 * 1024 + 1)), CsrError::TooLarge);
-    let certificate = ca_of(&ca_params()).unwrap().pem().to_owned();
+    let certificate = ca_of(&ca_params()).unwrap().pem();
     let relabelled = certificate.replace("CERTIFICATE", "CERTIFICATE REQUEST");
     let broken = "-----BEGIN CERTIFICATE REQUEST-----\n!!\n-----END CERTIFICATE REQUEST-----\n";
     for garbage in ["", "\0\u{1F512}", &certificate, &relabelled, broken] {
@@ -199,9 +251,9 @@ fn ca_that_could_not_sign_is_refused_at_start() {
         assert!(problem.contains("device_ca.cert_file"), "{problem}");
     }
     let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let pem = ca_of(&ca_params()).unwrap().pem;
-    let problem =
-        DeviceCa::new(pem, &other.serialize_pem(), names(), NOW).err().unwrap().to_string();
+    let pem = ca_of(&ca_params()).unwrap().pem();
+    let problem = Authority::new(&ACTIVE, &pem, &other.serialize_pem(), NOW).err().unwrap();
+    let problem = problem.to_string();
     assert!(problem.contains("does not belong"), "{problem}");
 }
 
@@ -209,7 +261,7 @@ fn ca_that_could_not_sign_is_refused_at_start() {
 fn list_holds_the_revoked_serials_its_number_and_the_cas_key_id() {
     let ca = ca_of(&ca_params()).unwrap();
     let serial = secrets::hex(&serial().unwrap());
-    let revoked = [Revoked { serial: serial.clone(), at: NOW }];
+    let revoked = [Revoked { serial: serial.clone(), at: NOW, authority: None }];
     let list = ca.sign_list(7, &revoked, NOW).unwrap();
     let (_, block) = parse_x509_pem(list.pem.as_bytes()).unwrap();
     let (_, crl) = parse_x509_crl(&block.contents).unwrap();
@@ -222,7 +274,7 @@ fn list_holds_the_revoked_serials_its_number_and_the_cas_key_id() {
     assert_eq!(crl.next_update().unwrap().timestamp(), list.next_update.unix_timestamp());
     let names_ca = crl.extensions().iter().any(|e| match e.parsed_extension() {
         ParsedExtension::AuthorityKeyIdentifier(id) => {
-            id.key_identifier.as_ref().is_some_and(|id| id.0 == ca.key_id)
+            id.key_identifier.as_ref().is_some_and(|id| id.0 == ca.active.key_id)
         }
         _ => false,
     });

@@ -20,6 +20,7 @@ const LARGEST_PAGE: u16 = 200;
 const CODE_LIFE: i32 = 86_400;
 const CODE_LIVES: std::ops::RangeInclusive<i32> = 60..=604_800;
 const LONGEST_NAME: usize = 120;
+const MOST_REGISTERED: usize = 100;
 /// Hexadecimal digits of the longest serial that RFC 5280 allows.
 const LONGEST_SERIAL: usize = 40;
 
@@ -72,7 +73,21 @@ impl EnrollmentService for DevicesGrpc {
         request: Request<wire::RegisterDeviceRequest>,
     ) -> Result<Response<wire::RegisterDeviceResponse>, Status> {
         let call = Call::of(&request);
-        self.register(&call.caller, &request.into_inner()).await.rpc(&call, "register a device")
+        let wire::RegisterDeviceRequest { tenant_id, device_id, display_name } =
+            request.into_inner();
+        let one = wire::RegisteredDevice { device_id, display_name, ..Default::default() };
+        let done = self.register(&call.caller, &tenant_id, &[one]).await;
+        done.map(|()| wire::RegisterDeviceResponse {}).rpc(&call, "register a device")
+    }
+
+    async fn register_devices(
+        &self,
+        request: Request<wire::RegisterDevicesRequest>,
+    ) -> Result<Response<wire::RegisterDevicesResponse>, Status> {
+        let call = Call::of(&request);
+        let wire::RegisterDevicesRequest { tenant_id, devices } = request.into_inner();
+        let done = self.register(&call.caller, &tenant_id, &devices).await;
+        done.map(|()| wire::RegisterDevicesResponse {}).rpc(&call, "register devices")
     }
 }
 
@@ -125,7 +140,7 @@ impl DevicesGrpc {
             not_after: Some(timestamp(enrolled.issued.not_after)),
             renew_after: Some(timestamp(enrolled.issued.renew_after())),
             certificate_pem: enrolled.issued.pem,
-            ca_pem: self.enrolment.ca.pem().to_owned(),
+            ca_pem: self.enrolment.ca.pem(),
             mqtt_host: self.mqtt.host.clone(),
             mqtt_port: i32::from(self.mqtt.port),
         }
@@ -182,17 +197,13 @@ impl DevicesGrpc {
     async fn register(
         &self,
         caller: &Caller,
-        request: &wire::RegisterDeviceRequest,
-    ) -> Result<wire::RegisterDeviceResponse, Fault> {
-        let device = device_id(&request.device_id)?;
-        let tenant: TenantId = request
-            .tenant_id
-            .parse()
-            .map_err(|e| Fault::new(Code::TenantUnknown).with_source(e))?;
-        let name = request.display_name.as_str();
-        if name.chars().count() > LONGEST_NAME || name.contains(char::is_control) {
-            return Err(Fault::invalid("display_name has to be at most 120 plain characters")
-                .with_pointer("/display_name"));
+        tenant_id: &str,
+        devices: &[wire::RegisteredDevice],
+    ) -> Result<(), Fault> {
+        let tenant: TenantId =
+            tenant_id.parse().map_err(|e| Fault::new(Code::TenantUnknown).with_source(e))?;
+        if !(1..=MOST_REGISTERED).contains(&devices.len()) {
+            return Err(Fault::invalid("1 to 100 devices at a time").with_pointer("/devices"));
         }
         let actor = Actor::of_subject(caller.subject());
         let mut tx = PlatformTx::begin(&self.enrolment.pg, &actor).await?;
@@ -202,14 +213,45 @@ impl DevicesGrpc {
             _ => return Err(Code::TenantUnknown.into()),
         }
         let now = self.enrolment.clock.now();
-        let owner = store::ensure_principal(&mut tx, tenant, device, name, now).await?;
-        if owner != Some(tenant.uuid()) {
-            return Err(Fault::new(Code::ResourceExists)
-                .with_detail(format!("device {device} is not tenant {tenant}'s")));
+        for asked in devices {
+            register_one(&mut tx, tenant, asked, now).await?;
         }
         tx.commit().await?;
-        Ok(wire::RegisterDeviceResponse {})
+        Ok(())
     }
+}
+
+async fn register_one(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    asked: &wire::RegisteredDevice,
+    now: OffsetDateTime,
+) -> Result<(), Fault> {
+    let device = device_id(&asked.device_id)?;
+    for (text, pointer) in
+        [(&asked.display_name, "/display_name"), (&asked.expected_serial, "/expected_serial")]
+    {
+        if text.chars().count() > LONGEST_NAME || text.contains(char::is_control) {
+            return Err(
+                Fault::invalid("has to be at most 120 plain characters").with_pointer(pointer)
+            );
+        }
+    }
+    let owner = store::ensure_principal(tx, tenant, device, &asked.display_name, now).await?;
+    if owner != Some(tenant.uuid()) {
+        return Err(Fault::new(Code::ResourceExists)
+            .with_detail(format!("device {device} is not tenant {tenant}'s")));
+    }
+    if asked.expect_no_longer {
+        store::expect_no_longer(tx, tenant, device).await?;
+        return Ok(());
+    }
+    let serial = asked.expected_serial.as_str();
+    if !serial.is_empty() && !store::expect(tx, tenant, device, serial, now).await? {
+        return Err(Fault::new(Code::ResourceExists)
+            .with_detail(format!("the serial of device {device} is expected of another")));
+    }
+    Ok(())
 }
 
 /// A text that is no id names no device.

@@ -70,6 +70,65 @@ pub(super) async fn ensure_principal(
     Ok(owner)
 }
 
+/// Expects a serial number of a device that has not used one up; false when it is another's.
+pub(super) async fn expect(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    device: DeviceId,
+    serial: &str,
+    now: OffsetDateTime,
+) -> Result<bool, PgError> {
+    sqlx::query(
+        "insert into platform.expected_devices (tenant_id, serial, device_id, created_at) \
+         values ($1, $2, $3, $4) on conflict do nothing",
+    )
+    .bind(tenant.uuid())
+    .bind(serial)
+    .bind(device.uuid())
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    // It may have been expected under another number before.
+    sqlx::query(
+        "update platform.expected_devices e set serial = $2 \
+         where e.device_id = $3 and e.tenant_id = $1 and e.used_at is null and e.serial <> $2 \
+           and not exists (select 1 from platform.expected_devices o \
+             where o.tenant_id = $1 and o.serial = $2)",
+    )
+    .bind(tenant.uuid())
+    .bind(serial)
+    .bind(device.uuid())
+    .execute(&mut **tx)
+    .await?;
+    let other: Option<i32> = sqlx::query_scalar(
+        "select 1 from platform.expected_devices \
+         where tenant_id = $1 and serial = $2 and device_id <> $3",
+    )
+    .bind(tenant.uuid())
+    .bind(serial)
+    .bind(device.uuid())
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(other.is_none())
+}
+
+/// The device does not enrol by its manufacturer's certificate any more. That it did, stays.
+pub(super) async fn expect_no_longer(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    device: DeviceId,
+) -> Result<(), PgError> {
+    sqlx::query(
+        "delete from platform.expected_devices \
+         where tenant_id = $1 and device_id = $2 and used_at is null",
+    )
+    .bind(tenant.uuid())
+    .bind(device.uuid())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 /// Whether the device is the tenant's and not disabled.
 pub(super) async fn is_device(tx: &mut TenantTx, device: DeviceId) -> Result<bool, PgError> {
     let found: Option<i32> = sqlx::query_scalar(
@@ -133,8 +192,8 @@ pub(super) async fn insert_certificate(
     let done = sqlx::query(
         "insert into platform.device_certificates \
            (serial, tenant_id, device_id, certificate_pem, not_before, not_after, key_sha256, \
-            public_key_sha256) \
-         values ($1, $2, $3, $4, $5, $6, $7, $7) on conflict (key_sha256) do nothing",
+            public_key_sha256, authority) \
+         values ($1, $2, $3, $4, $5, $6, $7, $7, $8) on conflict (key_sha256) do nothing",
     )
     .bind(&issued.serial)
     .bind(tenant.uuid())
@@ -143,6 +202,7 @@ pub(super) async fn insert_certificate(
     .bind(issued.not_before)
     .bind(issued.not_after)
     .bind(key_sha256.as_slice())
+    .bind(&issued.authority)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() > 0)

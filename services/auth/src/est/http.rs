@@ -18,6 +18,7 @@ use super::error::Refusal;
 use super::{body, pkcs7};
 use crate::ca::{DeviceKey, Issued};
 use crate::devices::Enrolment;
+use crate::factory::FactoryEnrolment;
 use crate::renewals::Renewals;
 
 /// Requests of one address that sign something. A gateway in front of a fleet is one address.
@@ -32,6 +33,7 @@ const SIMPLEREENROLL: &str = "/.well-known/est/simplereenroll";
 /// What EST needs of the rest.
 pub(crate) struct EstParts {
     pub(crate) enrolment: Enrolment,
+    pub(crate) factory: FactoryEnrolment,
     pub(crate) renewals: Renewals,
     pub(crate) auditor: Auditor,
     pub(crate) clock: Arc<dyn Clock>,
@@ -88,12 +90,18 @@ async fn simpleenroll(
     content: Bytes,
 ) -> Result<Response, Refusal> {
     est.admit(&connection)?;
-    let Some(code) = caller::claim_code(&headers) else {
+    let EstParts { enrolment, factory, auditor, .. } = &*est.parts;
+    let origin = origin(&connection, &headers);
+    if let Some(code) = caller::claim_code(&headers) {
+        let issued = enrolment.by_est(&code, key(&headers, &content)?, auditor, origin);
+        return certificate(&issued.await?);
+    }
+    // A certificate that is for something else is none here.
+    let shown = connection.certificate.as_deref().filter(|shown| factory.is_meant(shown));
+    let Some(shown) = shown else {
         return Err(Refusal::unauthorized("the claim code is the password of HTTP Basic"));
     };
-    let key = key(&headers, &content)?;
-    let enrolment = &est.parts.enrolment;
-    let issued = enrolment.by_est(&code, key, &est.parts.auditor, origin(&connection, &headers));
+    let issued = factory.enroll(shown, key(&headers, &content)?, auditor, origin);
     certificate(&issued.await?)
 }
 

@@ -11,6 +11,8 @@ use yard_pg::{Actor, TenantTx, page};
 
 use super::store::{self, After, StandingRow};
 use super::{Renewals, Renewed};
+use crate::authorities::Authorities;
+use crate::factory::grpc::Factories;
 use crate::revocation::RevocationList;
 
 const USUAL_PAGE: u16 = 50;
@@ -19,6 +21,8 @@ const LARGEST_PAGE: u16 = 200;
 /// Serves `DeviceTrustService`.
 pub(crate) struct DeviceTrustGrpc {
     pub(crate) renewals: Renewals,
+    pub(crate) factories: Factories,
+    pub(crate) authorities: Authorities,
     pub(crate) revocation: RevocationList,
 }
 
@@ -65,6 +69,41 @@ impl DeviceTrustService for DeviceTrustGrpc {
         let device = request.into_inner().device_id;
         self.refuse(&call.caller, &device).await.rpc(&call, "refuse a device")
     }
+
+    async fn list_device_authorities(
+        &self,
+        request: Request<wire::ListDeviceAuthoritiesRequest>,
+    ) -> Result<Response<wire::ListDeviceAuthoritiesResponse>, Status> {
+        let call = Call::of(&request);
+        self.authorities.list().await.rpc(&call, "list device authorities")
+    }
+
+    async fn register_factory_authority(
+        &self,
+        request: Request<wire::RegisterFactoryAuthorityRequest>,
+    ) -> Result<Response<wire::FactoryAuthority>, Status> {
+        let call = Call::of(&request);
+        let made = self.factories.register(&call.caller, request.into_inner()).await;
+        made.rpc(&call, "register a factory authority")
+    }
+
+    async fn list_factory_authorities(
+        &self,
+        request: Request<wire::ListFactoryAuthoritiesRequest>,
+    ) -> Result<Response<wire::ListFactoryAuthoritiesResponse>, Status> {
+        let call = Call::of(&request);
+        self.factories.list(&call.caller).await.rpc(&call, "list factory authorities")
+    }
+
+    async fn withdraw_factory_authority(
+        &self,
+        request: Request<wire::WithdrawFactoryAuthorityRequest>,
+    ) -> Result<Response<wire::FactoryAuthority>, Status> {
+        let call = Call::of(&request);
+        let id = request.into_inner().authority_id;
+        let done = self.factories.withdraw(&call.caller, &id).await;
+        done.rpc(&call, "withdraw a factory authority")
+    }
 }
 
 impl DeviceTrustGrpc {
@@ -80,7 +119,7 @@ impl DeviceTrustGrpc {
             renew_after: Some(timestamp(issued.renew_after())),
             not_after: Some(timestamp(issued.not_after)),
             certificate_pem: issued.pem,
-            ca_pem: self.renewals.ca.pem().to_owned(),
+            ca_pem: self.renewals.ca.pem(),
             quarantined: renewed.quarantined,
         }
     }

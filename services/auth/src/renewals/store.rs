@@ -89,6 +89,7 @@ pub(super) async fn successor(
         pem,
         not_before,
         not_after,
+        authority: None,
     }))
 }
 
@@ -142,8 +143,8 @@ pub(super) struct NewRenewal<'a> {
 pub(super) async fn insert(tx: &mut PlatformTx, new: &NewRenewal<'_>) -> Result<bool, PgError> {
     let done = sqlx::query(
         "insert into platform.device_certificates (serial, tenant_id, device_id, certificate_pem, \
-           not_before, not_after, key_sha256, public_key_sha256, renews) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9) on conflict do nothing",
+           not_before, not_after, key_sha256, public_key_sha256, renews, authority) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict do nothing",
     )
     .bind(&new.issued.serial)
     .bind(new.holder.tenant_id)
@@ -154,6 +155,7 @@ pub(super) async fn insert(tx: &mut PlatformTx, new: &NewRenewal<'_>) -> Result<
     .bind((!new.same_key).then_some(new.key_sha256.as_slice()))
     .bind(new.key_sha256.as_slice())
     .bind(new.renews)
+    .bind(&new.issued.authority)
     .execute(&mut **tx)
     .await?;
     Ok(done.rows_affected() > 0)

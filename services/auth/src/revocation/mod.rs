@@ -14,9 +14,9 @@ use yard_fault::Fault;
 use yard_ids::Clock;
 use yard_messaging::Nats;
 use yard_pg::{Actor, Pg, PlatformTx};
-use yard_runtime::{ReadyHandle, Runtime, TaskKind};
+use yard_runtime::{Check, ReadyHandle, Runtime, TaskKind};
 
-use crate::ca::{DeviceCa, SignedList};
+use crate::ca::{DeviceCa, LIST_LIFE, SignedList};
 use crate::config::DeviceCaConfig;
 use crate::telemetry;
 use enforcer::Enforcer;
@@ -63,6 +63,7 @@ impl RevocationList {
             swept: None,
             starting: Some(runtime.health().await_start("revocation-list")),
         };
+        runtime.health().register(freshness(&current, runtime.clock()));
         let soft = runtime.shutdown().soft().clone();
         runtime.tasks().spawn(TaskKind::Background, "revocation-list", async move {
             soft.run_until_cancelled(keeper.keep()).await;
@@ -197,6 +198,24 @@ impl Keeper {
     }
 }
 
+/// Warns operators when half of the list's life is over: it is signed again twelve times as often.
+fn freshness(current: &watch::Receiver<Option<SignedList>>, clock: Arc<dyn Clock>) -> Check {
+    let current = current.clone();
+    let probe = move || {
+        std::future::ready(if is_stale(&current, clock.as_ref()) {
+            Err("half of the list's life is over; see the runbook revocation-list".to_owned())
+        } else {
+            Ok(())
+        })
+    };
+    Check::new("revocation-list-age", probe).advisory()
+}
+
+fn is_stale(current: &watch::Receiver<Option<SignedList>>, clock: &dyn Clock) -> bool {
+    let list = current.borrow();
+    list.as_ref().is_some_and(|list| list.next_update - clock.now() < LIST_LIFE / 2)
+}
+
 /// Whether the list has to be signed again. A clock that was set back makes it due as well.
 fn is_due(signed: Option<Signed>, extent: Extent, now: OffsetDateTime) -> bool {
     signed.is_none_or(|signed| {
@@ -223,6 +242,21 @@ mod tests {
         assert!(is_due(signed, extent, NOW - time::Duration::seconds(1)));
         assert!(is_due(signed, Extent { count: 2, ..extent }, NOW));
         assert!(is_due(signed, Extent { latest: None, ..extent }, NOW));
+    }
+
+    #[test]
+    fn health_warns_when_half_of_the_lists_life_is_over() {
+        let clock = Arc::new(yard_ids::ManualClock::new(NOW));
+        let list = SignedList { number: 1, pem: String::new(), next_update: NOW + LIST_LIFE };
+        let (_publish, current) = watch::channel(Some(list));
+        let check = freshness(&current, clock.clone());
+        assert!(format!("{check:?}").contains("revocation-list-age"));
+        let left = |hours| {
+            clock.advance(time::Duration::hours(hours));
+            is_stale(&current, clock.as_ref())
+        };
+        assert!(!left(12));
+        assert!(left(1));
     }
 
     #[tokio::test]

@@ -38,14 +38,14 @@ pub(super) async fn revoked(
     tx: &mut PlatformTx,
     now: OffsetDateTime,
 ) -> Result<Vec<Revoked>, PgError> {
-    let rows: Vec<(String, OffsetDateTime)> = sqlx::query_as(
-        "select serial, revoked_at from platform.device_certificates \
+    let rows: Vec<(String, OffsetDateTime, Option<String>)> = sqlx::query_as(
+        "select serial, revoked_at, authority from platform.device_certificates \
          where revoked_at is not null and not_after > $1 order by revoked_at, serial",
     )
     .bind(now)
     .fetch_all(&mut **tx)
     .await?;
-    Ok(rows.into_iter().map(|(serial, at)| Revoked { serial, at }).collect())
+    Ok(rows.into_iter().map(|(serial, at, authority)| Revoked { serial, at, authority }).collect())
 }
 
 /// Revokes what devices hold that may no longer connect; gives back how many certificates.

@@ -18,17 +18,17 @@ use crate::renewals::{Papers, answer_standings, csr_of, new_key, serial_of};
 use crate::support::Auth;
 
 /// A folder of a device, and what it runs there.
-struct Bench {
+pub(crate) struct Bench {
     dir: PathBuf,
     ca: PathBuf,
 }
 
 /// What curl was answered with.
 #[derive(Debug)]
-struct Answer {
-    status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: String,
-    body: String,
+    pub(crate) body: String,
 }
 
 impl Answer {
@@ -45,13 +45,13 @@ async fn run(program: &str, args: &[&str], dir: &Path) -> Output {
 }
 
 impl Bench {
-    fn new(auth: &Auth, name: &str) -> Self {
+    pub(crate) fn new(auth: &Auth, name: &str) -> Self {
         let dir = auth.folder.join(name);
         std::fs::create_dir_all(&dir).unwrap();
         Self { dir, ca: auth.folder.join("device-ca.pem") }
     }
 
-    fn write(&self, name: &str, content: &str) {
+    pub(crate) fn write(&self, name: &str, content: &str) {
         std::fs::write(self.dir.join(name), content).unwrap();
     }
 
@@ -59,42 +59,56 @@ impl Bench {
         std::fs::read_to_string(self.dir.join(name)).unwrap()
     }
 
-    async fn openssl(&self, args: &[&str]) -> Output {
+    pub(crate) async fn openssl(&self, args: &[&str]) -> Output {
         let done = run("openssl", args, &self.dir).await;
         assert!(done.status.success(), "openssl {args:?}: {}", text(&done.stderr));
         done
     }
 
     async fn curl(&self, url: &str, args: &[&str]) -> Answer {
+        let answer = self.try_curl(url, args).await;
+        answer.unwrap_or_else(|problem| panic!("curl {args:?}: {problem}"))
+    }
+
+    async fn try_curl(&self, url: &str, args: &[&str]) -> Result<Answer, String> {
         let ca = self.ca.to_str().unwrap();
         let usual = ["--silent", "--show-error", "--cacert", ca, "-D", "head", "-o", "body", url];
         for name in ["head", "body"] {
             self.write(name, "");
         }
         let done = run("curl", &[&usual[..], args].concat(), &self.dir).await;
-        assert!(done.status.success(), "curl {args:?}: {}", text(&done.stderr));
+        if !done.status.success() {
+            return Err(text(&done.stderr));
+        }
         let headers = self.read("head");
         // An answer 100 comes before the one that counts.
         let status = headers.lines().rfind(|line| line.starts_with("HTTP/")).unwrap();
         let status = status.split(' ').nth(1).unwrap().parse().unwrap();
-        Answer { status, headers, body: self.read("body") }
+        Ok(Answer { status, headers, body: self.read("body") })
     }
 
     /// A request as the guide says to make it: base64 in lines, without PEM's first and last.
-    async fn request(&self, key: &str) {
+    pub(crate) async fn request(&self, key: &str) {
         self.openssl(&["ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key]).await;
         let req = ["req", "-new", "-key", key, "-subj", "/CN=device", "-outform", "DER"];
         self.openssl(&[&req[..], &["-out", "csr.der"]].concat()).await;
         self.openssl(&["base64", "-in", "csr.der", "-out", "csr.b64"]).await;
     }
 
-    async fn post(&self, url: &str, args: &[&str]) -> Answer {
+    pub(crate) async fn post(&self, url: &str, args: &[&str]) -> Answer {
         let kind = "Content-Type: application/pkcs10";
         self.curl(url, &[&["--data-binary", "@csr.b64", "-H", kind], args].concat()).await
     }
 
+    /// `None` when no answer came.
+    pub(crate) async fn try_post(&self, url: &str, args: &[&str]) -> Option<Answer> {
+        let kind = "Content-Type: application/pkcs10";
+        let args = [&["--data-binary", "@csr.b64", "-H", kind], args].concat();
+        self.try_curl(url, &args).await.ok()
+    }
+
     /// The certificates of an answer, as openssl reads them.
-    async fn certificates(&self, answer: &Answer) -> Vec<String> {
+    pub(crate) async fn certificates(&self, answer: &Answer) -> Vec<String> {
         assert_eq!(answer.header("content-transfer-encoding"), Some("base64"));
         self.write("answer.b64", &answer.body);
         self.openssl(&["base64", "-d", "-in", "answer.b64", "-out", "answer.p7"]).await;

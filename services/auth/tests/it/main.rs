@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
 
 mod audit;
+mod authorities;
 mod break_glass;
 mod damage;
 mod devices;
@@ -11,6 +12,7 @@ mod est;
 mod export;
 mod factor_support;
 mod factors;
+mod factory;
 mod feed;
 mod guard;
 mod invitations;

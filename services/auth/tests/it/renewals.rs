@@ -57,7 +57,7 @@ impl Papers {
     }
 
     /// Asks for a certificate of `next`.
-    async fn renew(
+    pub(crate) async fn renew(
         &self,
         auth: &Auth,
         next: &KeyPair,
@@ -68,7 +68,7 @@ impl Papers {
         renew(auth, &self.serial, &csr_pem, signature).await
     }
 
-    async fn renewed(&self, auth: &Auth) -> Self {
+    pub(crate) async fn renewed(&self, auth: &Auth) -> Self {
         let key = new_key();
         let pem = self.renew(auth, &key).await.unwrap().into_inner().certificate_pem;
         Self { key, serial: serial_of(&pem), pem }

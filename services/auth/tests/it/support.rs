@@ -86,11 +86,24 @@ impl Auth {
         self,
         meanwhile: impl AsyncFnOnce(&Engines),
     ) -> anyhow::Result<Self> {
+        self.restart_told(meanwhile, |_config| {}).await
+    }
+
+    /// As [`Self::restart_with`], told something else.
+    pub(crate) async fn restart_told(
+        self,
+        meanwhile: impl AsyncFnOnce(&Engines),
+        change: impl FnOnce(&mut Config),
+    ) -> anyhow::Result<Self> {
+        let engines = self.stop().await;
+        meanwhile(&engines).await;
+        Self::over(engines, change).await
+    }
+
+    pub(crate) async fn stop(self) -> Engines {
         assert!(self.runtime.stop(Duration::ZERO, Duration::from_secs(10)).await);
         let Self { db, clock, folder, nats, redis, .. } = self;
-        let engines = Engines { db, redis, nats, folder, clock };
-        meanwhile(&engines).await;
-        Self::over(engines, |_config| {}).await
+        Engines { db, redis, nats, folder, clock }
     }
 
     async fn over(engines: Engines, change: impl FnOnce(&mut Config)) -> anyhow::Result<Self> {
@@ -245,6 +258,19 @@ pub(crate) fn plain_smtp(mail: &TestMail) -> Secret {
     Secret::new(format!("smtp+plain://127.0.0.1:{}", mail.port()))
 }
 
+impl Engines {
+    /// Why it does not start, told so.
+    pub(crate) async fn refusal(&self, change: impl FnOnce(&mut Config)) -> String {
+        let Self { db, redis, nats, folder, clock } = self;
+        let runtime = Runtime::builder("auth", "0.0.0").clock(clock.clone()).build();
+        let mut config = config(db, redis.url(), nats, folder);
+        change(&mut config);
+        let refused = auth::run(config, runtime.clone()).await.unwrap_err();
+        assert!(runtime.stop(Duration::ZERO, Duration::from_secs(10)).await);
+        format!("{refused:#}")
+    }
+}
+
 pub(crate) fn bearer<T>(message: T, token: &str) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("authorization", format!("Bearer {token}").parse().unwrap());
@@ -350,6 +376,11 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         device_ca: DeviceCaConfig {
             cert_file: file("device-ca.pem"),
             key_file: file("device-ca.key"),
+            next_cert_file: PathBuf::new(),
+            next_key_file: PathBuf::new(),
+            previous_cert_file: PathBuf::new(),
+            previous_key_file: PathBuf::new(),
+            abandoned: Vec::new(),
             crl_file: file("crl.pem"),
             trust_domain: "switchyard".to_owned(),
             crl_url: String::new(),

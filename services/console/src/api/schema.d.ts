@@ -92,6 +92,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/ops/v1/device-authorities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The CAs that device certificates come from, and how far one has taken over from another
+         * @description The CAs that device certificates come from, and how far one has taken over from another.
+         */
+        get: operations["listDeviceAuthorities"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/ops/v1/jobs": {
         parameters: {
             query?: never;
@@ -715,6 +735,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/device-imports": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Registers an inventory: every row or, if one is refused, none; the answer says of each row what would become or has become of it
+         * @description Registers an inventory: every row or, if one is refused, none; the answer says of each row what would
+         *     become or has become of it. A row that is there already is no error, so a file can be sent again.
+         */
+        post: operations["importDevices"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/devices": {
         parameters: {
             query?: never;
@@ -980,6 +1021,52 @@ export interface paths {
          * @description Signs a device's certificate request. The claim code is the credential; it works once.
          */
         post: operations["enrollDevice"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factory-authorities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Manufacturers' CAs of the tenant, newest first; withdrawn ones too
+         * @description Manufacturers' CAs of the tenant, newest first; withdrawn ones too.
+         */
+        get: operations["listFactoryAuthorities"];
+        put?: never;
+        /**
+         * Makes a manufacturer's CA known
+         * @description Makes a manufacturer's CA known. A device with a certificate of that CA may enrol by EST without a
+         *     claim code, once, if its serial number is one that the tenant expects (see ImportDevices).
+         */
+        post: operations["registerFactoryAuthority"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/factory-authorities/{authority_id}/withdrawal": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Nobody enrols by that CA any more
+         * @description Nobody enrols by that CA any more. Devices that have enrolled keep what they have. Withdrawing it
+         *     again changes nothing.
+         */
+        post: operations["withdrawFactoryAuthority"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2819,6 +2906,28 @@ export interface components {
             /** Format: date-time */
             updated_at?: string;
         };
+        DeviceAuthority: {
+            /**
+             * Format: int64
+             * @description Certificates of devices that it has signed, unexpired and not revoked.
+             */
+            certificates_in_force: number;
+            /** @description Subject key identifier, lower-case hexadecimal. */
+            key_id: string;
+            /** Format: date-time */
+            not_after?: string;
+            /** Format: date-time */
+            since?: string;
+            state: components["schemas"]["DeviceAuthorityState"];
+            subject: string;
+        };
+        /**
+         * @description Where a CA stands. Pending and retiring ones are trusted and sign revocation lists, no certificates.
+         *     - `DEVICE_AUTHORITY_STATE_RETIRED`: auth is not told of it any more; nothing of it was in force.
+         *     - `DEVICE_AUTHORITY_STATE_ABANDONED`: Taken away in an emergency, with certificates in force: they let nobody in any more, and still renew.
+         * @enum {string}
+         */
+        DeviceAuthorityState: "DEVICE_AUTHORITY_STATE_UNSPECIFIED" | "DEVICE_AUTHORITY_STATE_PENDING" | "DEVICE_AUTHORITY_STATE_ACTIVE" | "DEVICE_AUTHORITY_STATE_RETIRING" | "DEVICE_AUTHORITY_STATE_RETIRED" | "DEVICE_AUTHORITY_STATE_ABANDONED";
         DeviceCertificate: {
             device_id: string;
             /**
@@ -2953,6 +3062,29 @@ export interface components {
              */
             totp_since?: string;
         };
+        FactoryAuthority: {
+            authority_id: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description SHA-256 of the certificate, lower-case hexadecimal. */
+            fingerprint: string;
+            name: string;
+            /** Format: date-time */
+            not_after?: string;
+            /** @description As the certificate says, for people. */
+            subject: string;
+            /** Format: date-time */
+            withdrawn_at?: string;
+        };
+        /**
+         * @description Whether devices may enrol, once each, with their manufacturer's certificate (see
+         *     RegisterFactoryAuthority). Their external ids are the serial numbers that these name.
+         *     - `FACTORY_ENROLMENT_UNSPECIFIED`: New ones may not, and for those that are there nothing changes.
+         *     - `FACTORY_ENROLMENT_EXPECTED`: They may, unless they have enrolled before.
+         *     - `FACTORY_ENROLMENT_WITHDRAWN`: They may no longer.
+         * @enum {string}
+         */
+        FactoryEnrolment: "FACTORY_ENROLMENT_UNSPECIFIED" | "FACTORY_ENROLMENT_EXPECTED" | "FACTORY_ENROLMENT_WITHDRAWN";
         Fire: {
             /** @description "plan", "catch-up" or "by hand". */
             cause: string;
@@ -2980,6 +3112,48 @@ export interface components {
          * @enum {string}
          */
         GrantScope: "GRANT_SCOPE_UNSPECIFIED" | "GRANT_SCOPE_OWN" | "GRANT_SCOPE_DEPARTMENT" | "GRANT_SCOPE_SUBTREE" | "GRANT_SCOPE_TENANT";
+        ImportDevicesResponse: {
+            /** @description False after a dry run, and when a row was refused. */
+            committed: boolean;
+            /** Format: int32 */
+            created: number;
+            /** Format: int32 */
+            existing: number;
+            /** Format: int32 */
+            refused: number;
+            /** @description One for each row, in their order. */
+            verdicts: components["schemas"]["ImportVerdict"][];
+        };
+        ImportedDevice: {
+            /** @description Required here: it is what tells a row that was imported before. */
+            external_id?: string;
+            labels?: {
+                [key: string]: string;
+            };
+            /** @description As of CreateDevice. */
+            name?: string;
+        };
+        /**
+         * @description - `IMPORT_OUTCOME_CREATED`: Made, or to be made when nothing is committed.
+         *     - `IMPORT_OUTCOME_EXISTS`: There already, just as the row says.
+         * @enum {string}
+         */
+        ImportOutcome: "IMPORT_OUTCOME_UNSPECIFIED" | "IMPORT_OUTCOME_CREATED" | "IMPORT_OUTCOME_EXISTS" | "IMPORT_OUTCOME_REFUSED";
+        ImportVerdict: {
+            /** @description When refused: a stable code, for example "resource.exists". */
+            code: string;
+            detail: string;
+            /** @description Of the device that is there or was made. */
+            device_id: string;
+            outcome: components["schemas"]["ImportOutcome"];
+            /** @description JSON pointer into the row. */
+            pointer: string;
+            /**
+             * Format: int32
+             * @description From 1.
+             */
+            row: number;
+        };
         Invitation: {
             /** Format: date-time */
             created_at?: string;
@@ -3101,6 +3275,10 @@ export interface components {
             departments: components["schemas"]["Department"][];
             next_page_token: string;
         };
+        ListDeviceAuthoritiesResponse: {
+            /** @description At most 100, the last to change first. */
+            authorities: components["schemas"]["DeviceAuthority"][];
+        };
         ListDeviceCertificatesResponse: {
             certificates: components["schemas"]["DeviceCertificate"][];
             next_page_token: string;
@@ -3115,6 +3293,10 @@ export interface components {
              * @description Devices of the tenant that match, over all pages.
              */
             total_size: number;
+        };
+        ListFactoryAuthoritiesResponse: {
+            /** @description At most 32 are in force at a time. */
+            authorities: components["schemas"]["FactoryAuthority"][];
         };
         ListFiresResponse: {
             fires: components["schemas"]["Fire"][];
@@ -4368,6 +4550,39 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listDeviceAuthorities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListDeviceAuthoritiesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
@@ -5914,6 +6129,69 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    importDevices: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * Format: uuid
+                     * @description The contract of all of them.
+                     */
+                    contract_id?: string;
+                    /** @description 1 to 1,000. */
+                    devices?: components["schemas"]["ImportedDevice"][];
+                    /** @description Only says what would happen. */
+                    dry_run?: boolean;
+                    /** @description Whether they may enrol with their manufacturers' certificates. */
+                    factory_enrolment?: components["schemas"]["FactoryEnrolment"];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportDevicesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     listDevices: {
         parameters: {
             query?: {
@@ -6660,6 +6938,164 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listFactoryAuthorities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListFactoryAuthoritiesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    registerFactoryAuthority: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description The CA, PEM, at most 8 KiB: it may sign certificates; P-256 or P-384. */
+                    certificate_pem?: string;
+                    /** @description 1 to 120 characters. */
+                    name?: string;
+                    /**
+                     * @description Proof that who registers it may use it: any certificate that the CA has signed for the common name
+                     *     "switchyard <tenant id>". Nobody can claim another's manufacturer without it.
+                     */
+                    proof_pem?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description The CA, PEM, at most 8 KiB: it may sign certificates; P-256 or P-384. */
+                    certificate_pem?: string;
+                    /** @description 1 to 120 characters. */
+                    name?: string;
+                    /**
+                     * @description Proof that who registers it may use it: any certificate that the CA has signed for the common name
+                     *     "switchyard <tenant id>". Nobody can claim another's manufacturer without it.
+                     */
+                    proof_pem?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactoryAuthority"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    withdrawFactoryAuthority: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                authority_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FactoryAuthority"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
             413: {
                 headers: {
                     [name: string]: unknown;

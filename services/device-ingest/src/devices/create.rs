@@ -77,7 +77,7 @@ impl Registrar {
     }
 
     /// Read in the caller's tenant, so that another's contract is an unknown one.
-    async fn contract(
+    pub(super) async fn contract(
         &self,
         call: &Call,
         contract: ContractId,
@@ -96,17 +96,11 @@ impl Registrar {
             display_name: new.name.clone(),
         };
         let mut auth = EnrollmentServiceClient::new(self.auth.clone());
-        auth.register_device(request).await.map_err(|status| {
-            let fault = Fault::from_status(&status);
-            if fault.class().is_retryable() {
-                return Fault::new(Code::ServiceUnavailable).with_source(fault);
-            }
-            Fault::internal("auth refuses a new device").with_source(fault)
-        })?;
+        auth.register_device(request).await.map_err(|status| refused_by_auth(&status))?;
         Ok(())
     }
 
-    async fn announce(&self, device: DeviceId) {
+    pub(super) async fn announce(&self, device: DeviceId) {
         let subject = subjects::directory_changed(device);
         if let Err(error) = self.nats.publish_live(subject, bytes::Bytes::new()).await {
             tracing::debug!(error = %error, "new device not announced");
@@ -114,7 +108,21 @@ impl Registrar {
     }
 }
 
-fn unknown_contract() -> Fault {
+/// What auth said to a registration that it did not make.
+pub(super) fn refused_by_auth(status: &tonic::Status) -> Fault {
+    let fault = Fault::from_status(status);
+    if fault.class().is_retryable() {
+        return Fault::new(Code::ServiceUnavailable).with_source(fault);
+    }
+    if fault.code() == Code::ResourceExists {
+        return Fault::new(Code::ResourceExists)
+            .with_public("A serial number is expected of another device already.")
+            .with_source(fault);
+    }
+    Fault::internal("auth refuses a new device").with_source(fault)
+}
+
+pub(super) fn unknown_contract() -> Fault {
     Fault::new(Code::DeviceContractUnknown).with_pointer("/contract_id")
 }
 

@@ -2,8 +2,9 @@ use tonic::{Request, Response, Status};
 use yard_authn::{Call, RpcResult as _};
 use yard_contracts::device::v1::device_service_server::DeviceService;
 use yard_contracts::device::v1::{
-    CreateDeviceRequest, Device, GetDeviceRequest, ListDevicesRequest, ListDevicesResponse,
-    ListQuarantineRequest, ListQuarantineResponse, Presence, PresenceCounts, UpdateDeviceRequest,
+    CreateDeviceRequest, Device, GetDeviceRequest, ImportDevicesRequest, ImportDevicesResponse,
+    ListDevicesRequest, ListDevicesResponse, ListQuarantineRequest, ListQuarantineResponse,
+    Presence, PresenceCounts, UpdateDeviceRequest,
 };
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
@@ -29,6 +30,15 @@ impl DeviceService for Devices {
         let call = Call::of(&request);
         let made = self.registrar.create(&call, request.into_inner()).await;
         made.map(device).rpc(&call, "create a device")
+    }
+
+    async fn import_devices(
+        &self,
+        request: Request<ImportDevicesRequest>,
+    ) -> Result<Response<ImportDevicesResponse>, Status> {
+        let call = Call::of(&request);
+        let done = self.registrar.import(&call, request.into_inner()).await;
+        done.rpc(&call, "import devices")
     }
 
     async fn get_device(

@@ -2,6 +2,7 @@
 
 mod create;
 mod grpc;
+mod import;
 mod rules;
 mod store;
 

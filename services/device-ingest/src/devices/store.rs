@@ -84,6 +84,54 @@ pub(super) async fn get(tx: &mut TenantTx, device: DeviceId) -> Result<Option<Ro
     .await?)
 }
 
+/// A device that an inventory may mean.
+#[derive(Debug, Clone, FromRow)]
+pub(super) struct Known {
+    pub(super) id: Uuid,
+    pub(super) name: String,
+    pub(super) external_id: Option<String>,
+    contract_id: Uuid,
+    labels: Labels,
+}
+
+impl Known {
+    /// Whether it is just so.
+    pub(super) fn is(
+        &self,
+        name: &str,
+        contract: ContractId,
+        labels: &BTreeMap<String, String>,
+    ) -> bool {
+        self.name == name && self.contract_id == contract.uuid() && self.labels.0 == *labels
+    }
+}
+
+/// Lets one import of a tenant pass at a time: of two with the same rows the second finds them
+/// there.
+pub(super) async fn lock_imports(tx: &mut TenantTx) -> Result<(), PgError> {
+    sqlx::query("select pg_advisory_xact_lock(7230, hashtext($1))")
+        .bind(tx.tenant().to_string())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Devices that bear one of the names or external ids.
+pub(super) async fn known(
+    tx: &mut TenantTx,
+    names: &[String],
+    external_ids: &[String],
+) -> Result<Vec<Known>, PgError> {
+    Ok(sqlx::query_as(
+        "select id, name, external_id, contract_id, labels from devices \
+         where name = any($1) or external_id = any($2)",
+    )
+    .bind(names)
+    .bind(external_ids)
+    .fetch_all(&mut **tx)
+    .await?)
+}
+
 /// What a list is narrowed by.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Filter {

@@ -7,6 +7,7 @@ mod audit;
 mod broker;
 mod commands;
 mod device;
+mod imports;
 mod isolation;
 mod limits;
 mod papers;

@@ -23,6 +23,7 @@ use yard_contracts::identity::v1::enrollment_service_server::{
     EnrollmentService, EnrollmentServiceServer,
 };
 use yard_contracts::values::to_struct;
+use yard_fault::{Code, Fault};
 use yard_ids::{Clock as _, DeviceId, IdSource as _, RandomIds, SystemClock, TenantId};
 use yard_messaging::NatsConfig;
 use yard_runtime::{Runtime, RuntimeConfig, TaskKind, config};
@@ -61,6 +62,9 @@ pub(crate) struct Service {
 #[derive(Clone, Default)]
 pub(crate) struct StandIn {
     pub(crate) registered: Arc<Mutex<Vec<identity::RegisterDeviceRequest>>>,
+    pub(crate) expected: Arc<Mutex<Vec<identity::RegisteredDevice>>>,
+    /// What it says to many devices instead.
+    pub(crate) refuses: Arc<Mutex<Option<Code>>>,
 }
 
 #[tonic::async_trait]
@@ -99,6 +103,17 @@ impl EnrollmentService for StandIn {
     ) -> Result<Response<identity::RegisterDeviceResponse>, Status> {
         self.registered.lock().unwrap().push(request.into_inner());
         Ok(Response::new(identity::RegisterDeviceResponse {}))
+    }
+
+    async fn register_devices(
+        &self,
+        request: Request<identity::RegisterDevicesRequest>,
+    ) -> Result<Response<identity::RegisterDevicesResponse>, Status> {
+        if let Some(code) = *self.refuses.lock().unwrap() {
+            return Err(Fault::new(code).to_status(""));
+        }
+        self.expected.lock().unwrap().extend(request.into_inner().devices);
+        Ok(Response::new(identity::RegisterDevicesResponse {}))
     }
 }
 

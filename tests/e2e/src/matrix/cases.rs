@@ -90,6 +90,7 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
             "serial": tenant.serials.get(turn % tenant.serials.len().max(1)),
             "csr_pem": tenant.csr_pem, "signature": "MAYCAQECAQE=",
         }),
+        "DeviceTrustService/ListDeviceAuthorities" => json!({}),
         "DeviceTrustService/ListQuarantinedDevices" => json!({"page_size": 50}),
         "DeviceTrustService/ApproveDevice" => {
             json!({"device_id": tenant.late_devices.get(turn % TRIES)})
@@ -97,6 +98,17 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "DeviceTrustService/RefuseDevice" => {
             json!({"device_id": tenant.late_devices.get(TRIES + turn % TRIES)})
         }
+        "DeviceTrustService/RegisterFactoryAuthority" => json!({
+            "name": "matrix", "certificate_pem": tenant.factory.certificate_pem,
+            "proof_pem": tenant.factory.proof_pem,
+        }),
+        "DeviceTrustService/ListFactoryAuthorities" => json!({}),
+        "DeviceTrustService/WithdrawFactoryAuthority" => {
+            json!({"authority_id": tenant.factory.authority_id})
+        }
+        "EnrollmentService/RegisterDevices" => json!({
+            "tenant_id": tenant.tenant_id, "devices": [{"device_id": device}],
+        }),
         "ApiTokenService/CreateApiToken" => {
             json!({"name": format!("matrix {turn}"), "abilities": ["devices.read"]})
         }
@@ -290,6 +302,10 @@ fn platform(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
 fn work(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let device = &tenant.device_id;
     Some(match service {
+        "DeviceService/ImportDevices" => json!({
+            "contract_id": tenant.contract_id, "dry_run": true,
+            "devices": [{"name": format!("import {turn}"), "external_id": format!("SN-{turn}")}],
+        }),
         "DeviceService/CreateDevice" => json!({
             "name": format!("matrix {turn}"), "contract_id": tenant.contract_id,
         }),

@@ -76,3 +76,47 @@ async fn revoked_device_is_disconnected_and_stays_out_while_another_is_untouched
     bystander.close().await;
     platform.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn devices_of_both_authorities_are_connected_while_one_takes_over_and_each_can_be_revoked() {
+    let platform = Platform::start_with_two_authorities().await.expect("the platform starts");
+    let world = World::build(&platform).await.expect("both tenants are filled");
+    let (port, owner, device) = (platform.broker().port(), &world.a.owner, &world.a.device_id);
+    let new = platform.enroll(&world.b.owner, &world.b.device_id).await.expect("a certificate");
+    let read = |name: &str| std::fs::read_to_string(platform.pki(name)).expect("a file");
+    let (ca, key) = (read("device-ca-old.pem"), read("device-ca-old.key"));
+    let old = new.of_authority(device, &ca, &key).expect("a certificate of the old CA");
+    // As it would have been stored when the old CA signed it.
+    let stored = format!(
+        "insert into platform.device_certificates \
+           (serial, tenant_id, device_id, certificate_pem, not_before, not_after) \
+         values ('{}', '{}', '{device}', 'of the old CA', now(), now() + interval '1 day')",
+        old.serial, world.a.tenant_id,
+    );
+    platform.db().sql(&stored).await;
+    let mut with_old = Connected::open(port, &old).await.expect("let in with the old CA's");
+    let mut with_new = Connected::open(port, &new).await.expect("let in with the new CA's");
+
+    let path = format!("/api/v1/certificates/{}/revocation", old.serial);
+    owner.expect("POST", &path, Some(&json!({}))).await.expect("revoked");
+    let ended = tokio::time::timeout(PATIENCE, with_old.ended()).await;
+    ended.expect("disconnected").expect("it runs");
+    tokio::time::timeout(PATIENCE, with_old.refused(2)).await.expect("tries").expect("it runs");
+    assert_eq!((with_old.times_let_in(), with_new.times_let_in()), (1, 1));
+
+    let path = format!("/api/v1/certificates/{}/revocation", new.serial);
+    world.b.owner.expect("POST", &path, Some(&json!({}))).await.expect("revoked");
+    let ended = tokio::time::timeout(PATIENCE, with_new.ended()).await;
+    ended.expect("disconnected").expect("it runs");
+    tokio::time::timeout(PATIENCE, with_new.refused(2)).await.expect("tries").expect("it runs");
+    assert_eq!(with_new.times_let_in(), 1, "no way back");
+
+    let states = world.administrator.expect("GET", "/api/ops/v1/device-authorities", None).await;
+    let states = states.expect("the list").to_string();
+    for state in ["DEVICE_AUTHORITY_STATE_ACTIVE", "DEVICE_AUTHORITY_STATE_RETIRING"] {
+        assert!(states.contains(state), "{states}");
+    }
+    with_old.close().await;
+    with_new.close().await;
+    platform.stop().await;
+}

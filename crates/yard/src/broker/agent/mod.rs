@@ -90,7 +90,7 @@ impl Agent {
         }
         if let Some(content) = self.reader.read().await? {
             let list = self.acceptable(&content)?;
-            if self.placed != Some(list.number) || self.is_unmarked() {
+            if self.placed != Some(list.number) || self.differs(&list) {
                 place(&self.settings.list_file, &list.file)?;
                 self.placed = Some(list.number);
                 self.untold = Some(list);
@@ -118,9 +118,10 @@ impl Agent {
         }
     }
 
-    /// Whether the broker's file lacks our first line, as one made by `yard pki init` does.
-    fn is_unmarked(&self) -> bool {
-        fs::read(&self.settings.list_file).map_or(true, |file| !file.starts_with(b"# switchyard"))
+    /// Whether the broker's file holds anything else: `yard pki init` made it, or the agent has been
+    /// told of another CA since, whose list of the same number was left out.
+    fn differs(&self, list: &CheckedList) -> bool {
+        fs::read(&self.settings.list_file).map_or(true, |file| file != list.file)
     }
 }
 

@@ -16,8 +16,13 @@ struct Ca {
 
 impl Ca {
     fn new() -> Self {
+        Self::named("device CA of a test")
+    }
+
+    fn named(name: &str) -> Self {
         let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "device CA of a test");
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         Self { params, key: KeyPair::generate().unwrap() }
@@ -85,6 +90,53 @@ fn only_lists_of_the_ca_that_are_in_force_are_taken() {
         assert_eq!(authority.check(pem.as_bytes(), now).unwrap_err(), error);
     }
     assert_eq!(Authority::from_pem(b"junk").unwrap_err(), ListError::NoAuthority);
+}
+
+#[test]
+fn lists_of_two_authorities_are_taken_together_and_under_one_number() {
+    let (old, new) = (Ca::named("old"), Ca::named("new"));
+    let now = SystemClock.now();
+    let pem = |ca: &Ca| ca.params.self_signed(&ca.key).unwrap().pem();
+    let both = Authority::from_pem((pem(&old) + &pem(&new)).as_bytes()).unwrap();
+    let [one, two] = [old.list(7, 2, tomorrow()), new.list(7, 3, tomorrow())];
+    let lists = format!("{one}{two}");
+    let taken = both.check(lists.as_bytes(), now).unwrap();
+    assert_eq!((taken.number, taken.entries), (7, 5));
+    assert_eq!(both.check(&taken.file, now).unwrap(), taken);
+    // Who was told of one CA only passes the other's list over; the broker does not know it either.
+    let first = old.authority().check(lists.as_bytes(), now).unwrap();
+    assert_eq!((first.number, first.entries), (7, 2));
+    assert_eq!(first.file, old.authority().check(one.as_bytes(), now).unwrap().file);
+
+    let other_number = new.list(8, 3, tomorrow());
+    let expired = new.list(7, 3, now - Duration::seconds(1));
+    let forged = Ca::named("new").list(7, 0, tomorrow());
+    for (second, error) in [
+        (&other_number, ListError::Unreadable),
+        (&one, ListError::Unreadable),
+        (&expired, ListError::Expired),
+        (&forged, ListError::Signature),
+        (&pem(&new), ListError::Unreadable),
+    ] {
+        assert_eq!(both.check(format!("{one}{second}").as_bytes(), now), Err(error));
+    }
+}
+
+#[tokio::test]
+async fn agent_that_is_told_of_another_authority_gives_the_broker_its_list_too() {
+    let dir = TempDir::new("two-authorities");
+    let (old, new) = (Ca::named("old"), Ca::named("new"));
+    let broker = Broker::start(&dir);
+    let source = dir.path().join("source.pem");
+    fs::write(&source, old.list(7, 2, tomorrow()) + &new.list(7, 3, tomorrow())).unwrap();
+    let mut before = agent(&dir, &old);
+    assert_eq!(before.step().await.unwrap(), Step::Placed { number: 7, entries: 2 });
+    broker.await_signals(1);
+    let mut after = agent(&dir, &old);
+    let pem = |ca: &Ca| ca.params.self_signed(&ca.key).unwrap().pem();
+    after.settings.authority = Authority::from_pem((pem(&old) + &pem(&new)).as_bytes()).unwrap();
+    assert_eq!(after.step().await.unwrap(), Step::Placed { number: 7, entries: 5 });
+    broker.await_signals(2);
 }
 
 fn parsed(pem: &str) -> Vec<u8> {
