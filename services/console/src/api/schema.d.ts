@@ -1542,6 +1542,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Changes the caller's password and ends all other sessions of theirs
+         * @description Changes the caller's password and ends all other sessions of theirs. The own one gets another
+         *     token. Whoever has a second factor must have shown it within ten minutes.
+         */
+        post: operations["changePassword"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/profile": {
         parameters: {
             query?: never;
@@ -1564,6 +1585,68 @@ export interface paths {
          * @description Changes display name, locale or time zone.
          */
         patch: operations["updateProfile"];
+        trace?: never;
+    };
+    "/api/v1/me/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The caller's sessions that stand, in all tenants, newest first; with them what applications were granted
+         * @description The caller's sessions that stand, in all tenants, newest first; with them what applications were
+         *     granted.
+         */
+        get: operations["listSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions/{session_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a session of the caller's, everywhere and with its sockets
+         * @description Ends a session of the caller's, everywhere and with its sockets. Ending it twice is ending it
+         *     once; ending one's own is signing out.
+         */
+        delete: operations["revokeSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/sessions/revoke-others": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends all sessions of the caller but the one that asks
+         * @description Ends all sessions of the caller but the one that asks.
+         */
+        post: operations["revokeOtherSessions"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/v1/me/socket-tickets": {
@@ -1890,6 +1973,27 @@ export interface paths {
          *     stays one (`member.last_owner`).
          */
         post: operations["changeRole"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/people/{principal_id}/sessions/revoke": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends everything that a member of the tenant has open in it: sessions and what applications were granted, not API tokens
+         * @description Ends everything that a member of the tenant has open in it: sessions and what applications were
+         *     granted, not API tokens. Who holds more than the caller is out of reach (`rights.beyond_own`).
+         */
+        post: operations["revokeMemberSessions"];
         delete?: never;
         options?: never;
         head?: never;
@@ -2223,6 +2327,30 @@ export interface paths {
          * @description Ends the caller's session.
          */
         delete: operations["logout"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/current/reauthenticate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Proves again who the caller is, by one proof, for what asks for a recent one (`auth.step_up_required`)
+         * @description Proves again who the caller is, by one proof, for what asks for a recent one
+         *     (`auth.step_up_required`). Whoever has a second factor shows that, everybody else the password.
+         *     The session gets another token; the one before is good for ten seconds more, for what was under
+         *     way, and is worth no more than it was. A second factor shown here makes a session whole that was
+         *     opened without.
+         */
+        post: operations["reauthenticate"];
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -2718,6 +2846,17 @@ export interface components {
          * @enum {string}
          */
         CertificateState: "CERTIFICATE_STATE_UNSPECIFIED" | "CERTIFICATE_STATE_VALID" | "CERTIFICATE_STATE_EXPIRED" | "CERTIFICATE_STATE_REVOKING" | "CERTIFICATE_STATE_REVOKED";
+        ChangePasswordResponse: {
+            /**
+             * Format: int32
+             * @description How many other sessions there were.
+             */
+            ended: number;
+            /** Format: date-time */
+            expires_at?: string;
+            /** @description Only for SESSION_DELIVERY_TOKEN: takes the place of the one before. */
+            session_token: string;
+        };
         ChannelEvent: {
             /** Format: date-time */
             at?: string;
@@ -3354,6 +3493,10 @@ export interface components {
         ListSchedulesResponse: {
             schedules: components["schemas"]["Schedule"][];
         };
+        ListSessionsResponse: {
+            next_page_token: string;
+            sessions: components["schemas"]["Session"][];
+        };
         ListSigningKeysResponse: {
             keys: components["schemas"]["SigningKey"][];
             next_page_token: string;
@@ -3781,6 +3924,12 @@ export interface components {
             /** @description Path prefix of the socket, on the host that answered this; "/app". */
             path: string;
         };
+        ReauthenticateResponse: {
+            /** Format: date-time */
+            expires_at?: string;
+            /** @description Only for SESSION_DELIVERY_TOKEN: takes the place of the one before. */
+            session_token: string;
+        };
         RemovePersonResponse: Record<string, never>;
         RenewCertificateResponse: {
             /** @description What the device checks the broker's certificate against. */
@@ -3800,6 +3949,7 @@ export interface components {
         RequestEmailVerificationResponse: Record<string, never>;
         RequestPasswordResetResponse: Record<string, never>;
         ResetPasswordResponse: Record<string, never>;
+        RevokeSessionResponse: Record<string, never>;
         Role: {
             /** @description It cannot be changed. */
             built_in: boolean;
@@ -3949,6 +4099,33 @@ export interface components {
             /** Format: date-time */
             to?: string;
         };
+        Session: {
+            /** @description How the person proved themselves (RFC 8176). */
+            amr: string[];
+            /** @description The application that it was granted to; empty for one that was opened by signing in. */
+            application: string;
+            /** @description What it was opened with, in a few words: "Firefox on Linux". Empty if that is not known. */
+            client: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description The session that asks. */
+            current: boolean;
+            /**
+             * Format: date-time
+             * @description Its end, used or not; unused it ends earlier.
+             */
+            expires_at?: string;
+            /**
+             * Format: date-time
+             * @description Exact to a minute.
+             */
+            last_used_at?: string;
+            /** @description The network it was opened from, coarse: "203.0.113.0/24". */
+            network: string;
+            session_id: string;
+            /** @description Empty for a session of a system administrator. */
+            tenant_slug: string;
+        };
         /**
          * @description How the session is handed to the client.
          *     - `SESSION_DELIVERY_COOKIE`: As a cookie (browsers). The default.
@@ -3956,6 +4133,13 @@ export interface components {
          * @enum {string}
          */
         SessionDelivery: "SESSION_DELIVERY_UNSPECIFIED" | "SESSION_DELIVERY_COOKIE" | "SESSION_DELIVERY_TOKEN";
+        SessionsEnded: {
+            /**
+             * Format: int32
+             * @description How many sessions there were.
+             */
+            ended: number;
+        };
         /**
          * @description Of events, and what a position answers for.
          * @enum {string}
@@ -8380,6 +8564,63 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    changePassword: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Proves that no form of another site sent this; refused without. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    current_password?: string;
+                    /** @description As the session was delivered at sign-in. */
+                    delivery?: components["schemas"]["SessionDelivery"];
+                    /** @description 12 characters to 1,024 bytes; neither the e-mail address nor the same again. */
+                    new_password?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChangePasswordResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     getProfile: {
         parameters: {
             query?: never;
@@ -8449,6 +8690,134 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listSessions: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSessionsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revokeSession: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                session_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RevokeSessionResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revokeOtherSessions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionsEnded"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             /** @description The body is larger than 1024 KiB. */
             413: {
                 headers: {
@@ -9334,6 +9703,59 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Person"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    revokeMemberSessions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                principal_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionsEnded"];
                 };
             };
             400: components["responses"]["Malformed"];
@@ -10372,6 +10794,65 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    reauthenticate: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Proves that no form of another site sent this; refused without. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description As the session was delivered at sign-in. */
+                    delivery?: components["schemas"]["SessionDelivery"];
+                    /** @description At most 1,024 bytes. */
+                    password?: string;
+                    recovery_code?: string;
+                    /** @description Six digits of the authenticator app. */
+                    totp_code?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReauthenticateResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
