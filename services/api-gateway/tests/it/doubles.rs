@@ -13,8 +13,9 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status};
 use yard_contracts::device::v1::device_service_server::DeviceService;
 use yard_contracts::device::v1::{
-    CreateDeviceRequest, Device, GetDeviceRequest, ListDevicesRequest, ListDevicesResponse,
-    ListQuarantineRequest, ListQuarantineResponse, UpdateDeviceRequest,
+    CreateDeviceRequest, Device, GetDeviceRequest, ImportDevicesRequest, ImportDevicesResponse,
+    ListDevicesRequest, ListDevicesResponse, ListQuarantineRequest, ListQuarantineResponse,
+    UpdateDeviceRequest,
 };
 use yard_contracts::guard::v1::guard_service_server::GuardService;
 use yard_contracts::guard::v1::maintenance_service_server::MaintenanceService;
@@ -24,8 +25,11 @@ use yard_contracts::guard::v1::{
 };
 use yard_contracts::identity::v1::session_service_server::SessionService;
 use yard_contracts::identity::v1::{
-    CompleteLoginRequest, ExchangeSessionRequest, ExchangeSessionResponse, GetMeRequest,
-    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, Me,
+    ChangePasswordRequest, ChangePasswordResponse, CompleteLoginRequest, ExchangeSessionRequest,
+    ExchangeSessionResponse, GetMeRequest, ListSessionsRequest, ListSessionsResponse, LoginRequest,
+    LoginResponse, LogoutRequest, LogoutResponse, Me, ReauthenticateRequest,
+    ReauthenticateResponse, RevokeMemberSessionsRequest, RevokeOtherSessionsRequest,
+    RevokeSessionRequest, RevokeSessionResponse, SessionsEnded,
 };
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeService;
 use yard_contracts::realtime::v1::{
@@ -168,6 +172,7 @@ scripted! { DeviceService {
     get_device: GetDeviceRequest => Device;
     list_devices: ListDevicesRequest => ListDevicesResponse;
     update_device: UpdateDeviceRequest => Device;
+    import_devices: ImportDevicesRequest => ImportDevicesResponse;
     list_quarantine: ListQuarantineRequest => ListQuarantineResponse;
 } }
 
@@ -176,6 +181,12 @@ scripted! { SessionService {
     complete_login: CompleteLoginRequest => LoginResponse;
     logout: LogoutRequest => LogoutResponse;
     get_me: GetMeRequest => Me;
+    list_sessions: ListSessionsRequest => ListSessionsResponse;
+    revoke_session: RevokeSessionRequest => RevokeSessionResponse;
+    revoke_other_sessions: RevokeOtherSessionsRequest => SessionsEnded;
+    revoke_member_sessions: RevokeMemberSessionsRequest => SessionsEnded;
+    reauthenticate: ReauthenticateRequest => ReauthenticateResponse;
+    change_password: ChangePasswordRequest => ChangePasswordResponse;
 }
     async fn exchange_session(
         &self,
