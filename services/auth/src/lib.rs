@@ -120,6 +120,11 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// One line that names the option, file or address that cannot be used.
 pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
+    // What a start holds meanwhile is large, and its caller may hold more.
+    Box::pin(start(config, runtime)).await
+}
+
+async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let grpc = runtime.bind("grpc", config.grpc.listen).await?;
     let http = runtime.bind("http", config.http.listen).await?;
     let Ground { verifier, ca, pg, redis, nats, sealer, desk, auditor, nudge, keys } =

@@ -67,7 +67,8 @@ impl Bench {
 
     async fn curl(&self, url: &str, args: &[&str]) -> Answer {
         let answer = self.try_curl(url, args).await;
-        answer.unwrap_or_else(|problem| panic!("curl {args:?}: {problem}"))
+        assert!(answer.is_ok(), "curl {args:?}: {answer:?}");
+        answer.unwrap()
     }
 
     async fn try_curl(&self, url: &str, args: &[&str]) -> Result<Answer, String> {

@@ -337,10 +337,9 @@ async fn of_two_changes_of_a_password_at_once_one_counts() {
         change(&auth, &second, PASSWORD, "the second new password"),
     );
     assert!(first.is_ok() != second.is_ok(), "{first:?} {second:?}");
-    let (password, kept, ended) = if first.is_ok() {
-        ("the first new password", first.unwrap(), two)
-    } else {
-        ("the second new password", second.unwrap(), one)
+    let (password, kept, ended) = match first {
+        Ok(kept) => ("the first new password", kept, two),
+        Err(_) => ("the second new password", second.unwrap(), one),
     };
     assert_eq!(state(&auth, &kept.into_inner().session_token).await, None);
     assert_eq!(state(&auth, &ended).await, Some(Code::AuthSessionExpired));
