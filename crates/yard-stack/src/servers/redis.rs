@@ -23,7 +23,7 @@ impl Redis {
         let password = random::hex(16)?;
         let config = format!(
             "bind 127.0.0.1\nport {}\ndir {}\nrequirepass {password}\nsave \"\"\n\
-             appendonly yes\nappendfsync everysec\ndatabases 1024\n",
+             appendonly yes\nappendfsync everysec\ndatabases 256\n",
             port.port(),
             dir.display()
         );
@@ -36,7 +36,7 @@ impl Redis {
         Ok(Self { process: Process::start(spec)?, port, password })
     }
 
-    /// The connection string for one of the 1024 numbered databases.
+    /// The connection string for one of the 256 numbered databases.
     #[must_use]
     pub fn url(&self, database: u16) -> String {
         format!("redis://default:{}@{}/{database}", self.password, self.port.addr())

@@ -70,7 +70,10 @@ impl Auth {
         let folder = std::env::temp_dir().join(format!("yard-auth-{}", RandomIds.uuid7()));
         make_keys(&folder);
         let clock = Arc::new(ManualClock::new(START));
-        Self::over(Engines { db, redis, nats, folder, clock }, change).await.unwrap()
+        let auth = Self::over(Engines { db, redis, nats, folder, clock }, change).await.unwrap();
+        // That the first people came in is a change of theirs: it voids tokens made before it is told.
+        auth.told().await;
+        auth
     }
 
     /// With a mail server that keeps what it gets.
