@@ -3,7 +3,7 @@
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `totp_secrets`,
 //! `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
 //! `revocation_list`, `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`,
-//! `oauth_families`, `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`,
+//! `oauth_families`, `identity_providers`, `identity_links`, `federated_sign_ins`, `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`,
 //! `assignments`, `overrides`, `break_glass` and the audit trail; nobody else writes them.
 //!
 //! It promises that
@@ -33,6 +33,7 @@ mod config;
 mod devices;
 mod est;
 mod factors;
+mod federation;
 mod feed;
 mod guard;
 mod http;
@@ -51,9 +52,9 @@ mod tokens;
 mod upkeep;
 
 pub use config::{
-    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig,
-    KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
-    ThrottleConfig,
+    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig,
+    FederationConfig, IssuerConfig, KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig,
+    SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -88,6 +89,7 @@ use devices::grpc::DevicesGrpc;
 use est::{Est, EstParts};
 use factors::Factors;
 use factors::grpc::FactorsGrpc;
+use federation::{Federation, FederationParts};
 use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
@@ -134,6 +136,17 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     };
     let lifetime = config.sessions.lifetime.try_into().context("sessions.lifetime")?;
     let opener = Opener { clock: runtime.clock(), ids: runtime.ids(), lifetime };
+    let parts = FederationParts {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        sealer: sealer.clone(),
+        nudge: nudge.clone(),
+        opener: opener.clone(),
+        nobody: passwords.nobodys(),
+        url: issuer_url.clone(),
+    };
+    let federation = Federation::start(parts, &config.federation, &runtime).await?;
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
@@ -207,6 +220,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     upkeep::start(&pg, &runtime);
     let routes = add_guard(routes, guarding);
     let routes = issuer.serve(routes);
+    let routes = federation.serve(routes);
     http::serve(&runtime, http, jwks, revocation, issuer.router());
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())

@@ -289,6 +289,7 @@ fn auth_over(places: &Places) -> String {
          audit.root_key_file = \"{pki}/audit-root.key\"\naudit.root_interval = \"1s\"\n\
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
          issuer.public_url = \"http://127.0.0.1:{}\"\n\
+         federation.allowed_networks = [\"127.0.0.0/8\"]\nfederation.plain_http = true\n\
          device_ca.cert_file = \"{pki}/device-ca.pem\"\ndevice_ca.key_file = \"{pki}/device-ca.key\"\n\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
          mqtt.host = \"localhost\"\nmqtt.port = {}\n\

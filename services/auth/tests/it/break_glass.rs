@@ -54,7 +54,8 @@ async fn administrator_has_in_the_tenant_what_was_stated_and_nothing_of_the_plat
     let mut tenants = TenantServiceClient::new(auth.channel());
     let listed = tenants.list_tenants(bearer(ListTenantsRequest::default(), &inside)).await;
     assert_eq!(code(listed), Some(Code::AuthForbidden));
-    let ask = wire::ExplainOwnDecisionRequest { permission: "people.read".into(), ..<_>::default() };
+    let ask =
+        wire::ExplainOwnDecisionRequest { permission: "people.read".into(), ..<_>::default() };
     let mut decisions = DecisionServiceClient::new(auth.channel());
     let decision = decisions.explain_own_decision(bearer(ask, &inside)).await.unwrap().into_inner();
     assert!(decision.allowed);

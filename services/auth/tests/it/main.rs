@@ -11,6 +11,7 @@ mod est;
 mod export;
 mod factor_support;
 mod factors;
+mod federation;
 mod feed;
 mod guard;
 mod invitations;
