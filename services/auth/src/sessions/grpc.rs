@@ -16,7 +16,7 @@ use yard_pg::{Actor, PlatformTx};
 use super::complete::Completion;
 use super::exchange::lacks_factor;
 use super::login::{Challenged, Credentials, Opened, Place, SignIn};
-use super::{Client, Exchange, Login, store};
+use super::{Client, Exchange, Login, SET_SESSION, store};
 use crate::challenges::ChallengeToken;
 use crate::factors::Proof;
 use crate::feed::Nudge;
@@ -24,9 +24,6 @@ use crate::oauth::Issuer;
 use crate::rights::{self, Held};
 use crate::telemetry;
 use crate::tokens::{TokenExchange, is_api_token};
-
-/// Response metadata that the gateway turns into a cookie: `<token>;<max-age in seconds>`.
-const SET_SESSION: &str = "yard-set-session";
 
 /// Serves `SessionService`.
 pub(crate) struct SessionsGrpc {

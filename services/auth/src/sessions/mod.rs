@@ -16,7 +16,7 @@ mod throttle;
 pub(crate) use client::Client;
 pub(crate) use exchange::{Exchange, lacks_factor};
 pub(crate) use login::{Login, LoginParts};
-pub(crate) use open::{Opener, Opening};
+pub(crate) use open::{NewlyOpened, Opener, Opening};
 pub(crate) use passwords::Passwords;
 pub(crate) use store::{end_others, mark};
 pub(crate) use throttle::Throttle;
@@ -27,6 +27,8 @@ use yard_fault::Fault;
 
 use crate::secrets;
 
+/// Response metadata that the gateway turns into a cookie: `<token>;<max-age in seconds>`.
+pub(crate) const SET_SESSION: &str = "yard-set-session";
 /// Response metadata that makes the gateway look at the session anew.
 pub(crate) const SESSION_CHANGED: &str = "yard-session-changed";
 

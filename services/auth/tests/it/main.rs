@@ -17,6 +17,7 @@ mod invitations;
 mod keys;
 mod limits;
 mod mail;
+mod memberships;
 mod oauth;
 mod overrides;
 mod people;
