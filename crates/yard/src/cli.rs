@@ -19,6 +19,7 @@ use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
 use crate::pki;
 use crate::rights::{self, BreakGlassCommand, RightsCommand, RolesCommand};
+use crate::session::list::{self, SessionsCommand};
 use crate::session::{self, LoginArgs, ProfileFile};
 use crate::simulate::{self, SimulateArgs};
 use crate::tenants::{self, TenantsCommand};
@@ -99,6 +100,11 @@ enum Command {
     /// The export of a tenant: take it, and check one without asking anyone.
     #[command(subcommand)]
     Tenants(TenantsCommand),
+    /// Where you are signed in.
+    Sessions {
+        #[command(subcommand)]
+        command: Option<SessionsCommand>,
+    },
     /// Your API tokens.
     Tokens {
         #[command(subcommand)]
@@ -203,6 +209,9 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         }
         Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
         Command::Tenants(command) => tenants::run(&command, &api()?, out).await,
+        Command::Sessions { command } => {
+            list::run(&command.unwrap_or(SessionsCommand::List), &api()?, out).await
+        }
         Command::Tokens { command } => {
             tokens::run(&command.unwrap_or(TokensCommand::List), &api()?, out).await
         }

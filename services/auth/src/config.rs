@@ -256,6 +256,9 @@ pub struct SessionsConfig {
     /// From sign-in to the end, used or not.
     #[serde(with = "humantime_serde")]
     pub lifetime: Duration,
+    /// From the last use to the end.
+    #[serde(with = "humantime_serde")]
+    pub idle: Duration,
     /// Password checks at the same time.
     pub hashing_threads: usize,
     /// Sign-ins that may wait for one.
@@ -354,6 +357,10 @@ impl ServiceConfig for Config {
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));
+        }
+        // Uses are noted once a minute.
+        if !(300..=lifetime.max(300)).contains(&self.sessions.idle.as_secs()) {
+            return Err(ConfigError::new("sessions.idle", "has to be 5 min to sessions.lifetime"));
         }
         if !(1..=64).contains(&self.sessions.hashing_threads) {
             return Err(ConfigError::new("sessions.hashing_threads", "has to be 1 to 64"));

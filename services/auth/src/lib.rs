@@ -99,7 +99,7 @@ use renewals::grpc::DeviceTrustGrpc;
 use renewals::{Renewals, Standing};
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
-use sessions::{Exchange, Login, LoginParts, Opener, Passwords, Throttle};
+use sessions::{Exchange, Login, LoginParts, Opener, OwnSessions, Passwords, Throttle};
 use tokens::TokenExchange;
 use tokens::grpc::TokensGrpc;
 
@@ -124,8 +124,16 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let passwords = Passwords::start(&config.sessions).await?;
     let revocation = RevocationList::start(&pg, &nats, &ca, &config.device_ca, &runtime);
 
-    let exchange =
-        Exchange { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), keys: keys.clone() };
+    let idle = config.sessions.idle.try_into().context("sessions.idle")?;
+    sessions::end_idle_sessions(&pg, idle, &nudge, &runtime);
+    let own = OwnSessions { pg: pg.clone(), clock: runtime.clock(), nudge: nudge.clone() };
+    let exchange = Exchange {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        keys: keys.clone(),
+        idle,
+    };
     let tokens = TokenExchange {
         pg: pg.clone(),
         clock: runtime.clock(),
@@ -174,6 +182,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let told = nudge.clone();
     let sessions = SessionServiceServer::new(SessionsGrpc {
         login,
+        own,
         exchange,
         tokens,
         issuer: issuer.clone(),

@@ -7,6 +7,11 @@ pub(crate) fn login(outcome: &'static str) {
     metrics::counter!("yard_auth_logins_total", "outcome" => outcome).increment(1);
 }
 
+/// Somebody in a session proved again who they are, or failed to.
+pub(crate) fn reauthentication(outcome: &'static str) {
+    metrics::counter!("yard_auth_reauthentications_total", "outcome" => outcome).increment(1);
+}
+
 /// Whether a second factor was taken.
 pub(crate) fn factor(kind: &'static str, outcome: &'static str) {
     metrics::counter!("yard_auth_factors_total", "kind" => kind, "outcome" => outcome).increment(1);

@@ -1,5 +1,6 @@
-//! `yard login`, `logout`, `whoami`.
+//! `yard login`, `logout`, `whoami`, `sessions`.
 
+pub mod list;
 mod profile;
 
 use std::io::Read as _;

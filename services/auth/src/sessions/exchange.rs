@@ -8,6 +8,7 @@ use yard_ids::{Clock, IdSource, SessionId, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
 
 use super::SessionToken;
+use super::own_store;
 use super::store::{self, Standing};
 use crate::factors::MULTI_FACTOR;
 use crate::keys::Keys;
@@ -15,6 +16,10 @@ use crate::rights::{self, BREAK_GLASS, Entered, Held};
 
 /// Seconds an access token lives.
 const LIFETIME: Duration = Duration::seconds(60);
+/// Uses closer together than this are noted as one.
+const SAMPLE: Duration = Duration::seconds(60);
+/// How long the token before is good, after a session got another.
+const ROTATION: Duration = Duration::seconds(10);
 /// Role of those who run the platform; they are in no tenant.
 pub(super) const SYSTEM_ADMINISTRATOR: &str = "system-administrator";
 
@@ -25,6 +30,8 @@ pub(crate) struct Exchange {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) keys: Keys,
+    /// A session that nobody uses ends after this; exact to a minute.
+    pub(crate) idle: Duration,
 }
 
 /// An access token and its end.
@@ -43,7 +50,14 @@ impl Exchange {
         let token = SessionToken::parse(token).ok_or_else(expired)?;
         let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
         let now = self.clock.now();
-        let standing = store::standing(&mut tx, &token.hash()).await?.ok_or_else(expired)?;
+        let standing = store::standing(&mut tx, &token.hash(), now - ROTATION).await?;
+        let standing = standing.ok_or_else(expired)?;
+        if now - standing.last_used_at >= self.idle {
+            return Err(expired());
+        }
+        if now - standing.last_used_at >= SAMPLE && standing.revoked_at.is_none() {
+            own_store::touch(&mut tx, standing.id, now).await?;
+        }
         // Read after the standing, so that its time is not later than what they say.
         let held = rights::held(&mut tx, standing.tenant_id, standing.principal_id, now).await?;
         let entered = match standing.tenant_id {
@@ -141,6 +155,7 @@ mod tests {
             auth_time: NOW - Duration::minutes(3),
             amr: vec!["pwd".to_owned()],
             second_factor_required: false,
+            last_used_at: NOW,
             read_ms: 1,
         }
     }

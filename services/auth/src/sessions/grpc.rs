@@ -1,22 +1,21 @@
 use time::Duration;
-use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, async_trait};
 use yard_authn::{Call, Caller, RpcResult as _};
+use yard_contracts::identity::v1 as wire;
 use yard_contracts::identity::v1::session_service_server::SessionService;
 use yard_contracts::identity::v1::{
     CompleteLoginRequest, ExchangeSessionRequest, ExchangeSessionResponse, GetMeRequest,
-    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, Me, SessionDelivery,
-    SignInChallenge,
+    LoginRequest, LoginResponse, LogoutRequest, LogoutResponse, Me,
 };
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
-use yard_ids::{PrincipalId, TenantId};
 use yard_pg::{Actor, PlatformTx};
 
+use super::answer::{asked, by_token, me_of, note_opened, note_person, renewed, set_session};
 use super::complete::Completion;
-use super::exchange::lacks_factor;
-use super::login::{Challenged, Credentials, Opened, Place, SignIn};
-use super::{Client, Exchange, Login, store};
+use super::login::{Credentials, Opened, Place, SignIn};
+use super::reauthenticate::Again;
+use super::{Client, Exchange, Login, OwnSessions, store};
 use crate::challenges::ChallengeToken;
 use crate::factors::Proof;
 use crate::feed::Nudge;
@@ -25,15 +24,13 @@ use crate::rights::{self, Held};
 use crate::telemetry;
 use crate::tokens::{TokenExchange, is_api_token};
 
-/// Response metadata that the gateway turns into a cookie: `<token>;<max-age in seconds>`.
-const SET_SESSION: &str = "yard-set-session";
-
 /// Serves `SessionService`.
 pub(crate) struct SessionsGrpc {
     pub(crate) login: Login,
     pub(crate) exchange: Exchange,
     pub(crate) tokens: TokenExchange,
     pub(crate) issuer: Issuer,
+    pub(crate) own: OwnSessions,
     pub(crate) lifetime: Duration,
     pub(crate) nudge: Nudge,
 }
@@ -67,6 +64,91 @@ impl SessionService for SessionsGrpc {
         let mut response = done.rpc(&call, "sign out")?;
         set_session(&mut response, ";0");
         Ok(response)
+    }
+
+    async fn list_sessions(
+        &self,
+        request: Request<wire::ListSessionsRequest>,
+    ) -> Result<Response<wire::ListSessionsResponse>, Status> {
+        let call = Call::of(&request);
+        self.own.list(&call.caller, request.get_ref()).await.rpc(&call, "list sessions")
+    }
+
+    async fn revoke_session(
+        &self,
+        request: Request<wire::RevokeSessionRequest>,
+    ) -> Result<Response<wire::RevokeSessionResponse>, Status> {
+        let call = Call::of(&request);
+        let done = self.own.revoke(&call.caller, &request.get_ref().session_id).await;
+        let own = done.rpc(&call, "end a session")?.into_inner();
+        let mut response = Response::new(wire::RevokeSessionResponse {});
+        if own {
+            set_session(&mut response, ";0");
+        }
+        Ok(response)
+    }
+
+    async fn revoke_other_sessions(
+        &self,
+        request: Request<wire::RevokeOtherSessionsRequest>,
+    ) -> Result<Response<wire::SessionsEnded>, Status> {
+        let call = Call::of(&request);
+        note_person(&call);
+        let done = self.own.revoke_others(&call.caller).await;
+        done.map(|ended| wire::SessionsEnded { ended }).rpc(&call, "end other sessions")
+    }
+
+    async fn revoke_member_sessions(
+        &self,
+        request: Request<wire::RevokeMemberSessionsRequest>,
+    ) -> Result<Response<wire::SessionsEnded>, Status> {
+        let call = Call::of(&request);
+        let member = &request.get_ref().principal_id;
+        let done = self.own.revoke_of_member(&call.caller, member).await;
+        done.map(|ended| wire::SessionsEnded { ended }).rpc(&call, "end a member's sessions")
+    }
+
+    async fn reauthenticate(
+        &self,
+        request: Request<wire::ReauthenticateRequest>,
+    ) -> Result<Response<wire::ReauthenticateResponse>, Status> {
+        let call = Call::of(&request);
+        note_person(&call);
+        call.note(|notes| notes.sign_in = true);
+        let wire::ReauthenticateRequest { password, totp_code, recovery_code, delivery } =
+            request.into_inner();
+        let done = async {
+            let by_token = by_token(delivery)?;
+            let again = Again::of(password, totp_code, recovery_code)?;
+            Ok((by_token, self.login.reauthenticate(&call.caller, again).await?))
+        };
+        let (by_token, done) = done.await.rpc(&call, "prove again who someone is")?.into_inner();
+        let expires_at = Some(timestamp(done.expires_at));
+        Ok(renewed(&done, by_token, self.exchange.clock.now(), |session_token| {
+            wire::ReauthenticateResponse { expires_at, session_token }
+        }))
+    }
+
+    async fn change_password(
+        &self,
+        request: Request<wire::ChangePasswordRequest>,
+    ) -> Result<Response<wire::ChangePasswordResponse>, Status> {
+        let call = Call::of(&request);
+        note_person(&call);
+        let wire::ChangePasswordRequest { current_password, new_password, delivery } =
+            request.into_inner();
+        let done = async {
+            let by_token = by_token(delivery)?;
+            let passwords = [current_password, new_password];
+            Ok((by_token, self.login.change_password(&call.caller, passwords).await?))
+        };
+        let (by_token, done) = done.await.rpc(&call, "change a password")?.into_inner();
+        self.own.nudge.now();
+        let expires_at = Some(timestamp(done.expires_at));
+        let ended = i32::try_from(done.ended).unwrap_or(i32::MAX);
+        Ok(renewed(&done, by_token, self.exchange.clock.now(), |session_token| {
+            wire::ChangePasswordResponse { ended, expires_at, session_token }
+        }))
     }
 
     async fn get_me(&self, request: Request<GetMeRequest>) -> Result<Response<Me>, Status> {
@@ -207,63 +289,4 @@ impl SessionsGrpc {
             second_factor_missing: caller.lacks_factor(),
         })
     }
-}
-
-fn by_token(delivery: i32) -> Result<bool, Fault> {
-    match SessionDelivery::try_from(delivery) {
-        Ok(SessionDelivery::Token) => Ok(true),
-        Ok(SessionDelivery::Cookie | SessionDelivery::Unspecified) => Ok(false),
-        Err(_unknown) => {
-            Err(Fault::invalid("delivery is not one of ours").with_pointer("/delivery"))
-        }
-    }
-}
-
-fn asked(challenged: &Challenged) -> LoginResponse {
-    let kinds = challenged.enrolled.kinds();
-    let challenge = SignInChallenge {
-        challenge_token: challenged.token.expose().to_owned(),
-        expires_at: Some(timestamp(challenged.expires_at)),
-        factors: kinds.into_iter().map(Into::into).collect(),
-    };
-    LoginResponse { challenge: Some(challenge), ..LoginResponse::default() }
-}
-
-/// Tells the audit trail who signed in, and where.
-fn note_opened(call: &Call, opened: &Opened) {
-    let person = PrincipalId::from_uuid(opened.account.principal_id);
-    call.note(|notes| {
-        notes.actor = Some(format!("person:{person}"));
-        notes.acting_as = Some(opened.place.role().to_owned());
-        notes.tenant = match &opened.place {
-            Place::Tenant(membership) => Some(TenantId::from_uuid(membership.tenant_id)),
-            Place::Platform => None,
-        };
-    });
-}
-
-fn me_of(opened: Opened, held: Held) -> Me {
-    let role = opened.place.role().to_owned();
-    let missing = lacks_factor(opened.place.requires_factor(), &opened.amr);
-    let permissions = if missing { Vec::new() } else { held.permissions };
-    let (tenant_id, tenant_slug, tenant_name) = match opened.place {
-        Place::Tenant(m) => (m.tenant_id.as_hyphenated().to_string(), m.slug, m.name),
-        Place::Platform => Default::default(),
-    };
-    Me {
-        principal_id: opened.account.principal_id.as_hyphenated().to_string(),
-        email: opened.account.email,
-        display_name: opened.account.display_name,
-        tenant_id,
-        tenant_slug,
-        tenant_name,
-        permissions,
-        role,
-        second_factor_missing: missing,
-    }
-}
-
-fn set_session<T>(response: &mut Response<T>, value: &str) {
-    let value = MetadataValue::try_from(value).expect("a token and a number are visible ASCII");
-    response.metadata_mut().insert(SET_SESSION, value);
 }

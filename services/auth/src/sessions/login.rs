@@ -159,6 +159,9 @@ impl Login {
         let account = account.ok_or_else(|| Fault::new(Code::AuthInvalidCredentials))?;
         let place = choose(account.system_administrator, memberships, tenant.as_deref())?;
         let mut tx = PlatformTx::begin(&self.0.pg, &Actor::person(account.principal_id)).await?;
+        if !store::password_stands(&mut tx, &account).await? {
+            return Err(Code::AuthInvalidCredentials.into());
+        }
         let enrolled = factors::enrolled(&mut tx, account.principal_id).await?;
         if enrolled.any() {
             // The password alone makes no address one of the owner's, nor its count new.

@@ -3,20 +3,27 @@
 //! The session token is opaque and lives with the client; only its hash is stored. It is good for
 //! one thing: to be exchanged, by the gateway, for an access token of a minute.
 
+mod answer;
 mod client;
 mod complete;
 mod exchange;
 pub(crate) mod grpc;
+mod idle;
 mod login;
 mod open;
+mod own;
+mod own_store;
 mod passwords;
+mod reauthenticate;
 mod store;
 mod throttle;
 
 pub(crate) use client::Client;
 pub(crate) use exchange::{Exchange, lacks_factor};
+pub(crate) use idle::start as end_idle_sessions;
 pub(crate) use login::{Login, LoginParts};
 pub(crate) use open::{Opener, Opening};
+pub(crate) use own::OwnSessions;
 pub(crate) use passwords::Passwords;
 pub(crate) use store::{end_others, mark};
 pub(crate) use throttle::Throttle;

@@ -95,7 +95,7 @@ mod tests {
 
     async fn passwords(hashing_threads: usize, hashing_queue: usize) -> Passwords {
         let lifetime = Duration::from_secs(60);
-        let config = SessionsConfig { lifetime, hashing_threads, hashing_queue };
+        let config = SessionsConfig { lifetime, idle: lifetime, hashing_threads, hashing_queue };
         Passwords::start(&config).await.unwrap()
     }
 

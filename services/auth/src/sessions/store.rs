@@ -42,6 +42,8 @@ pub(super) struct Standing {
     pub(super) auth_time: OffsetDateTime,
     pub(super) amr: Vec<String>,
     pub(super) second_factor_required: bool,
+    /// Its last use that was noted, or its beginning.
+    pub(super) last_used_at: OffsetDateTime,
     /// Not later than what is read here was true, by the database's clock.
     pub(super) read_ms: i64,
 }
@@ -100,6 +102,22 @@ pub(super) async fn account_of(
     Ok(row)
 }
 
+/// Whether the password that was checked is still the account's. Who changes it waits for the end
+/// of this transaction, and finds the session that it opens.
+pub(super) async fn password_stands(
+    tx: &mut PlatformTx,
+    account: &Account,
+) -> Result<bool, PgError> {
+    let stands = sqlx::query_scalar(
+        "select password_hash = $2 from platform.people where principal_id = $1 for share",
+    )
+    .bind(account.principal_id)
+    .bind(&account.password_hash)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(stands.unwrap_or(false))
+}
+
 /// By e-mail and not by id, so that an unknown e-mail costs the same queries.
 pub(super) async fn memberships(
     tx: &mut PlatformTx,
@@ -140,14 +158,20 @@ pub(super) async fn insert(tx: &mut PlatformTx, session: &NewSession<'_>) -> Res
     Ok(())
 }
 
+/// By a session's token, or by the one before if another took its place after `rotated_after`. That
+/// one is worth what it was worth then: whoever copied it has no part in what was proved since.
 pub(super) async fn standing(
     tx: &mut PlatformTx,
     token_hash: &[u8; 32],
+    rotated_after: OffsetDateTime,
 ) -> Result<Option<Standing>, PgError> {
     let row = sqlx::query_as(
         "select s.id, s.principal_id, s.tenant_id, s.expires_at, s.revoked_at, pr.disabled_at, \
            p.system_administrator, t.state as tenant_state, m.role, \
-           coalesce(s.auth_time, s.created_at) as auth_time, s.amr, \
+           case when s.token_hash = $1 then coalesce(s.auth_time, s.created_at) \
+             else s.previous_auth_time end as auth_time, \
+           case when s.token_hash = $1 then s.amr else s.previous_amr end as amr, \
+           coalesce(s.last_used_at, s.created_at) as last_used_at, \
            coalesce(t.second_factor_required, false) as second_factor_required, \
            floor(extract(epoch from statement_timestamp()) * 1000)::bigint as read_ms \
          from platform.sessions s \
@@ -156,9 +180,10 @@ pub(super) async fn standing(
          left join platform.tenants t on t.id = s.tenant_id \
          left join platform.memberships m \
            on m.tenant_id = s.tenant_id and m.principal_id = s.principal_id \
-         where s.token_hash = $1",
+         where s.token_hash = $1 or (s.previous_hash = $1 and s.rotated_at > $2)",
     )
     .bind(token_hash.as_slice())
+    .bind(rotated_after)
     .fetch_optional(&mut **tx)
     .await?;
     Ok(row)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fred::clients::Client;
 use fred::interfaces::KeysInterface as _;
 use fred::types::Expiration;
+use uuid::Uuid;
 use yard_fault::{Code, Fault};
 use yard_ids::Clock;
 use yard_limits::{Limit, Local, Redis, network};
@@ -80,6 +81,22 @@ impl Attempt {
     }
 }
 
+/// A proof within a session: what it is guessed with, and the session that asks.
+pub(super) struct Within {
+    key: String,
+    factor: bool,
+}
+
+impl Within {
+    pub(super) fn password(session: Uuid) -> Self {
+        Self { key: format!("yard:auth:again:{session}:password"), factor: false }
+    }
+
+    pub(super) fn factor(session: Uuid) -> Self {
+        Self { key: format!("yard:auth:again:{session}:factor"), factor: true }
+    }
+}
+
 impl Throttle {
     pub(crate) fn new(redis: Redis, config: &ThrottleConfig, clock: Arc<dyn Clock>) -> Self {
         Self {
@@ -134,6 +151,40 @@ impl Throttle {
             self.local.admit(&all.0.clone(), &[pair, all]).wait
         });
         wait.map_or(Ok(()), |wait| Err(throttled(wait)))
+    }
+
+    /// Counts a proof within a session. Sign-ins are not counted with it: whoever has no session
+    /// can use up nobody's tries here, and whoever copied one only those of that session, which
+    /// its owner ends.
+    ///
+    /// # Errors
+    /// `auth.throttled` with the seconds to wait.
+    pub(super) async fn admit_within(&self, within: &Within) -> Result<(), Fault> {
+        let limit = if within.factor { self.factor_pair } else { self.pair };
+        let limits = [(within.key.clone(), limit)];
+        let asked = match self.redis.connected() {
+            None => Err("not connected".to_owned()),
+            Some(redis) => {
+                let asked = yard_limits::admit(redis, &limits).await;
+                asked.map_err(|error| error.details().to_owned())
+            }
+        };
+        let verdict = asked.unwrap_or_else(|problem| {
+            unavailable(&problem);
+            self.local.admit(&within.key, &limits)
+        });
+        verdict.wait.map_or(Ok(()), |wait| Err(throttled(wait)))
+    }
+
+    /// The proof was right: forgets the failures of its kind in the session.
+    pub(super) async fn passed_within(&self, within: &Within) {
+        self.local.forget(&within.key, &within.key);
+        let Some(redis) = self.redis.connected() else {
+            return;
+        };
+        if let Err(error) = redis.del::<(), _>(within.key.as_str()).await {
+            unavailable(error.details());
+        }
     }
 
     async fn ask_factor(

@@ -24,7 +24,7 @@ async fn require(auth: &Auth, token: &str, required: bool) -> Option<Code> {
 }
 
 /// A session as it is once everybody has heard of what changed: until then its tokens are void.
-async fn settled(auth: &Auth, session: &str) -> (String, wire::Me) {
+pub(crate) async fn settled(auth: &Auth, session: &str) -> (String, wire::Me) {
     eventually(Duration::from_secs(20), async || {
         let token = auth.exchange(session).await?;
         let me = auth.sessions().get_me(bearer(wire::GetMeRequest {}, &token)).await?;

@@ -362,6 +362,7 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         mqtt: MqttConfig { host: "broker.test".to_owned(), port: 18_883 },
         sessions: SessionsConfig {
             lifetime: Duration::from_secs(3_600),
+            idle: Duration::from_secs(3_600),
             hashing_threads: 2,
             hashing_queue: 16,
         },

@@ -9,8 +9,9 @@ const NO_TENANT: &str = "0190a6f2-7c2a-7b52-9c11-0000000000ff";
 const NO_LINK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
-/// a device's key, a link of a mail, a proof of a second factor, a factor to make recovery codes for.
-const BY_CREDENTIAL: [&str; 11] = [
+/// a device's key, a link of a mail, a proof of who somebody is, a factor to make recovery codes for;
+/// and two that end sessions by an id, which it names unknown ones.
+const BY_CREDENTIAL: [&str; 15] = [
     "/EnrollDevice",
     "/RenewCertificate",
     "/CompleteLogin",
@@ -22,6 +23,10 @@ const BY_CREDENTIAL: [&str; 11] = [
     "/VerifyEmail",
     "/ConfirmEmailChange",
     "/ResetPassword",
+    "/Reauthenticate",
+    "/ChangePassword",
+    "/RevokeSession",
+    "/RevokeMemberSessions",
 ];
 
 /// Whether an RPC refuses whoever brings the wrong credential of its own, whoever it is.
@@ -62,7 +67,21 @@ fn identity(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
             "challenge_token": format!("ych_{}", "A".repeat(43)), "totp_code": "000000",
             "delivery": "SESSION_DELIVERY_TOKEN",
         }),
-        "SessionService/Logout" | "SessionService/GetMe" => json!({}),
+        "SessionService/Logout"
+        | "SessionService/GetMe"
+        | "SessionService/ListSessions"
+        | "SessionService/RevokeOtherSessions" => json!({}),
+        "SessionService/RevokeSession" => json!({"session_id": NO_TENANT}),
+        "SessionService/RevokeMemberSessions" => json!({"principal_id": NO_TENANT}),
+        "SessionService/Reauthenticate" => {
+            json!({"password": "not the password", "delivery": "SESSION_DELIVERY_TOKEN"})
+        }
+        "SessionService/ChangePassword" => {
+            json!({
+                "current_password": "not the password", "new_password": "another password",
+                "delivery": "SESSION_DELIVERY_TOKEN",
+            })
+        }
         "FactorService/GetFactors"
         | "FactorService/BeginTotpEnrollment"
         | "FactorService/RemoveTotp"

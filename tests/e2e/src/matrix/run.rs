@@ -59,8 +59,10 @@ pub async fn run(platform: &Platform, world: &World) -> anyhow::Result<Report> {
     let mut turn = 0;
     let mut methods: Vec<MethodDescriptor> =
         descriptors().services().flat_map(|s| s.methods().collect::<Vec<_>>()).collect();
-    // Leaving a tenant and signing out come last: they end what the caller is.
-    let last = |name: &str| ["LeaveTenant", "Logout"].iter().position(|last| *last == name);
+    // Leaving a tenant and ending sessions come last: they end what the callers are.
+    let last = |name: &str| {
+        ["LeaveTenant", "RevokeOtherSessions", "Logout"].iter().position(|last| *last == name)
+    };
     methods.sort_by_key(|m| (last(m.name()), m.full_name().to_owned()));
     channels::run(world, &mut report).await?;
     for method in &methods {
