@@ -10,12 +10,21 @@ export type QueryOf<K extends keyof operations> = operations[K] extends { parame
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+/** A wrong proof is answered 401 too; the session that showed it goes on. */
+const WRONG_PROOFS = new Set(['auth.invalid_credentials', 'auth.factor_invalid'])
+
 let whenSignedOut: () => void = () => {}
+let whenProofAsked: () => Promise<boolean> = async () => false
 let whenAnswered: (problem: Problem | null) => void = () => {}
 
 /** Called once a request was answered 401: the session is gone. */
 export function onSignedOut(handler: () => void): void {
   whenSignedOut = handler
+}
+
+/** Asks the person for a new proof of who they are; whether they gave one. */
+export function onProofAsked(handler: () => Promise<boolean>): void {
+  whenProofAsked = handler
 }
 
 /** Called with every answer: the problem, or null for a good one. */
@@ -41,13 +50,21 @@ const house: Middleware = {
     }
     const problem = await problemIn(response)
     whenAnswered(problem)
-    if (response.status === 401 && schemaPath !== '/api/v1/sessions') whenSignedOut()
+    if (response.status === 401 && schemaPath !== '/api/v1/sessions' && !WRONG_PROOFS.has(problem.code)) whenSignedOut()
     throw problem
   },
 }
 
-// `fetch` is looked up at call time, so that tests may replace it.
-export const client = createClient<paths>({ baseUrl: '/', fetch: (request) => globalThis.fetch(request) })
+/** Sends a call, and once more when it wanted a newer proof and got one. */
+async function send(request: Request): Promise<Response> {
+  const again = request.clone()
+  // `fetch` is looked up at call time, so that tests may replace it.
+  const response = await globalThis.fetch(request)
+  if (response.status !== 403 || (await problemIn(response)).code !== 'auth.step_up_required') return response
+  return (await whenProofAsked()) ? globalThis.fetch(again) : response
+}
+
+export const client = createClient<paths>({ baseUrl: '/', fetch: send })
 client.use(house)
 
 /** The body of a good answer; the middleware has thrown on any other. */

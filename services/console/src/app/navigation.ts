@@ -48,6 +48,14 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
   ]
 }
 
+const own: { label: string; entries: Entry[] } = {
+  label: 'You',
+  entries: [
+    [[], item('Sessions', '/account/sessions', 'g v')],
+    [[], item('Second factor', '/account/second-factor', 'g f')],
+  ],
+}
+
 const platform: { label: string; entries: Entry[] } = {
   label: 'Platform',
   entries: [
@@ -66,7 +74,7 @@ export function navigation(me: Me | null): NavigationGroup[] {
   if (!me) return []
   const may = (rights: string[]) => rights.length === 0 || rights.some((right) => me.permissions.includes(right))
   // Where there is nothing else, the rail's head says already what it is.
-  const groups = me.tenantSlug ? [...tenantGroups(me.tenantSlug), platform] : [{ ...platform, label: '' }]
+  const groups = me.tenantSlug ? [...tenantGroups(me.tenantSlug), platform, own] : [{ ...platform, label: '' }, own]
   return groups
     .map(({ label, entries }) => ({ label, items: entries.filter(([rights]) => may(rights)).map(([, one]) => one) }))
     .filter((group) => group.items.length > 0)

@@ -19,6 +19,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/', name: 'home', component: { render: () => null } },
   { path: '/sign-in', name: 'sign-in', component: () => import('@/features/session/SignIn.vue'), meta: { title: 'Sign in', bare: true } },
   { path: '/authorize', name: 'consent', component: () => import('@/features/consent/ConsentPage.vue'), meta: { title: 'Let an application in', alone: true } },
+  { path: '/account/sessions', name: 'sessions', component: () => import('@/features/account/SessionsPage.vue'), meta: { title: 'Your sessions' } },
+  { path: '/account/second-factor', name: 'second-factor', component: () => import('@/features/account/FactorsPage.vue'), meta: { title: 'Your second factor' } },
   {
     path: '/t/:tenant',
     component: () => import('./TenantGate.vue'),

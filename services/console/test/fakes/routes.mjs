@@ -1,6 +1,7 @@
 // The fake's addresses: method, path, needed permission ('' = signed in, null = anyone), answer.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { CODE, contracts, guarded, PASSWORD, people, RECOVERY_CODE, series, TENANT } from './data.mjs'
+import { accountRoutes } from './account.mjs'
 import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
 import { guardRoutes } from './guard.mjs'
@@ -152,7 +153,7 @@ const compile = ([method, path, permission, run]) => ({
 })
 
 export const makeRoutes = (world) => [
-  ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes(),
+  ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...accountRoutes(), ...authorizationRoutes(),
   ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(),
   // To be the people's own fake.
   ['GET', '/api/v1/people', 'people.read', () => ({ people: people.filter((one) => one.tenant_id), next_page_token: '' })],
