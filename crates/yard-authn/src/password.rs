@@ -91,17 +91,26 @@ impl CustomizedPasswordHasher<PasswordHash> for Hasher {
     }
 }
 
-/// Hashes with a fresh salt; takes tens of milliseconds and 19 MiB, so call it off the executor.
+/// Refuses what would not be hashed, at once.
 ///
 /// # Errors
 /// When the length is out of bounds.
-pub fn hash(password: &str) -> Result<String, PasswordError> {
+pub fn check(password: &str) -> Result<(), PasswordError> {
     if password.chars().count() < SHORTEST {
         return Err(PasswordError::TooShort);
     }
     if password.len() > LONGEST {
         return Err(PasswordError::TooLong);
     }
+    Ok(())
+}
+
+/// Hashes with a fresh salt; takes tens of milliseconds and 19 MiB, so call it off the executor.
+///
+/// # Errors
+/// When the length is out of bounds.
+pub fn hash(password: &str) -> Result<String, PasswordError> {
+    check(password)?;
     match Hasher::new().hash_password(password.as_bytes()) {
         Ok(hash) => Ok(hash.to_string()),
         Err(_error) => Err(PasswordError::Hashing),

@@ -4,8 +4,9 @@
 //! `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
 //! `device_authorities`, `factory_authorities`, `expected_devices`, `revocation_list`,
 //! `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`,
-//! `bans`, `guard`, `roles`, `departments`, `positions`, `position_roles`, `assignments`,
-//! `overrides`, `break_glass` and the audit trail; nobody else writes them.
+//! `invitations`, `person_links`, `email_changes`, `reset_wishes`, `mails`, `bans`, `guard`, `roles`,
+//! `departments`, `positions`, `position_roles`, `assignments`, `overrides`, `break_glass` and the
+//! audit trail; nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use yard_authn::IdentityConfig;
+pub use yard_limits::RedisConfig;
 use yard_messaging::NatsConfig;
-use yard_runtime::{ConfigError, RuntimeConfig, Secret, ServiceConfig};
+use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
@@ -36,37 +37,6 @@ pub struct Config {
 pub struct GrpcConfig {
     /// Address and port; port 0 takes any.
     pub listen: SocketAddr,
-}
-
-/// Where tickets are kept.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RedisConfig {
-    /// URL; or empty with `url_file` given.
-    pub url: Secret,
-    /// A file that holds the URL.
-    pub url_file: PathBuf,
-}
-
-impl RedisConfig {
-    /// The URL, from whichever of the two options has it.
-    ///
-    /// # Errors
-    /// When neither or both are given, or the file cannot be read.
-    pub fn resolve_url(&self) -> Result<Secret, ConfigError> {
-        let option = "redis.url";
-        let url = match (self.url.is_empty(), self.url_file.as_os_str().is_empty()) {
-            (false, true) => self.url.clone(),
-            (true, false) => Secret::from_file("redis.url_file", &self.url_file)?,
-            (true, true) => return Err(ConfigError::new(option, "give it, or redis.url_file")),
-            (false, false) => {
-                return Err(ConfigError::new(option, "give it or redis.url_file, not both"));
-            }
-        };
-        // The client would take any scheme and try its best.
-        let known = url.expose().starts_with("redis");
-        known.then_some(url).ok_or_else(|| ConfigError::new(option, "has to begin with redis"))
-    }
 }
 
 /// Where Pusher clients connect, and how much each may take.

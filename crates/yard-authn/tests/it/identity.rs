@@ -13,8 +13,10 @@ use yard_authn::{Identity, IdentityConfig, TokenError, Verifier};
 use yard_ids::{IdSource as _, ManualClock, RandomIds};
 use yard_runtime::Runtime;
 
-/// Longer than a service waits between two looks at its files.
-const A_LOOK: Duration = Duration::from_secs(6);
+/// Lets the service look at its files once. The tests' time is paused: this takes none.
+async fn a_look() {
+    tokio::time::sleep(Duration::from_secs(6)).await;
+}
 
 struct Key {
     pem: String,
@@ -99,11 +101,11 @@ async fn req_hot_20_key_of_a_service_changes_without_a_moment_in_which_it_is_ref
 
     // Its key first: nobody is sure to know it yet, so the old one goes on.
     files.write_key(&new);
-    tokio::time::sleep(A_LOOK).await;
+    a_look().await;
     assert!(only(&old).verify(&worker.token().unwrap()).is_ok());
 
     files.write_trust(&trust(&[&old, &new]));
-    tokio::time::sleep(A_LOOK).await;
+    a_look().await;
     let by_new = worker.token().unwrap();
     assert!(only(&new).verify(&by_new).is_ok());
     for token in [&by_old, &by_new] {
@@ -112,7 +114,7 @@ async fn req_hot_20_key_of_a_service_changes_without_a_moment_in_which_it_is_ref
     }
 
     files.write_trust(&trust(&[&new]));
-    tokio::time::sleep(A_LOOK).await;
+    a_look().await;
     let refused = worker.verifier().clone().verify(&by_old);
     assert!(matches!(refused, Err(TokenError::Unverified(_))), "{refused:?}");
     assert!(worker.verifier().verify(&by_new).is_ok());
@@ -127,7 +129,7 @@ async fn files_that_cannot_be_used_change_nothing() {
     let worker = Identity::load(&files.config(), &runtime).unwrap();
     for broken in ["", "{}", "{\"keys\": [{}]}", &trust(&[&key, &key, &key])] {
         files.write_trust(broken);
-        tokio::time::sleep(A_LOOK).await;
+        a_look().await;
         let token = worker.token().unwrap();
         assert!(worker.verifier().verify(&token).is_ok(), "{broken}");
     }

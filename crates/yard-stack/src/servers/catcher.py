@@ -1,7 +1,7 @@
 """Keeps every mail as a file of a Maildir, and refuses those that a test wants refused.
 
 An address that begins with `refused` is refused for good, one that begins with `later` twice for
-now and then taken.
+now and then taken, and with one that begins with `locked` the server does not take our sign-in once.
 """
 
 from collections import Counter
@@ -23,6 +23,8 @@ class Catcher(Mailbox):
         self.tries[address] += 1
         if address.startswith("later") and self.tries[address] <= 2:
             return "451 4.7.1 not now"
+        if address.startswith("locked") and self.tries[address] == 1:
+            return "535 5.7.8 the password is another one"
         envelope.rcpt_tos.append(address)
         envelope.rcpt_options.extend(options)
         return "250 OK"

@@ -32,7 +32,8 @@ pub enum DevicesCommand {
     },
     /// Registers a device and, with --claim-code, makes a code to enrol it with.
     Create(CreateArgs),
-    /// Registers an inventory from a file: all of it, or nothing when a line is refused.
+    /// Registers an inventory from a file: nothing when a line is refused. More than 1,000 rows go
+    /// in parts; what fails on the way leaves the parts before it, and the file can be sent again.
     Import(ImportArgs),
     /// Makes a one-time code with which a device may enrol.
     Claim {

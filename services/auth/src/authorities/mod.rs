@@ -10,14 +10,10 @@ use yard_contracts::identity::v1 as wire;
 use yard_contracts::values::timestamp;
 use yard_fault::Fault;
 use yard_ids::Clock;
-use yard_pg::{Actor, Pg, PgError, PlatformTx};
+use yard_pg::{Actor, Pg, PlatformTx};
 use yard_runtime::ConfigError;
 
 use crate::ca::DeviceCa;
-
-fn fault(error: PgError) -> Fault {
-    error.into()
-}
 
 /// The CAs as operators see them; cheap to clone.
 #[derive(Clone)]
@@ -33,21 +29,35 @@ impl Authorities {
     /// When a CA was taken away while certificates of it are in force: nobody could revoke those
     /// any more. The operator has to say that it is meant so.
     pub(crate) async fn settle(&self, ca: &DeviceCa, abandoned: &[String]) -> anyhow::Result<()> {
+        match self.write_down(ca, abandoned).await? {
+            None => Ok(()),
+            Some(left) => {
+                let option = "device_ca.previous_cert_file";
+                Err(ConfigError::new(option, left.problem()).into())
+            }
+        }
+    }
+
+    /// The CA that was left behind, if one was; nothing is written then.
+    async fn write_down(
+        &self,
+        ca: &DeviceCa,
+        abandoned: &[String],
+    ) -> Result<Option<store::LeftBehind>, Fault> {
         let now = self.clock.now();
-        let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await.map_err(fault)?;
-        store::lock(&mut tx).await.map_err(fault)?;
+        let mut tx = PlatformTx::begin(&self.pg, &Actor::service("auth")).await?;
+        store::lock(&mut tx).await?;
         for authority in ca.all() {
-            store::note(&mut tx, authority, now).await.map_err(fault)?;
+            store::note(&mut tx, authority, now).await?;
         }
-        store::adopt(&mut tx).await.map_err(fault)?;
+        store::adopt(&mut tx).await?;
         let known: Vec<String> = ca.all().map(|a| a.key_id_text.clone()).collect();
-        let left = store::left_behind(&mut tx, &known, abandoned, now).await.map_err(fault)?;
-        if let Some(left) = left {
-            return Err(ConfigError::new("device_ca.previous_cert_file", left.problem()).into());
+        let left = store::left_behind(&mut tx, &known, abandoned, now).await?;
+        if left.is_none() {
+            store::end_others(&mut tx, &known, abandoned, now).await?;
+            tx.commit().await?;
         }
-        store::end_others(&mut tx, &known, abandoned, now).await.map_err(fault)?;
-        tx.commit().await.map_err(fault)?;
-        Ok(())
+        Ok(left)
     }
 
     async fn rows(&self) -> Result<Vec<store::Row>, Fault> {
@@ -57,7 +67,7 @@ impl Authorities {
         Ok(rows)
     }
 
-    /// Newest state first.
+    /// The last to change first.
     pub(crate) async fn list(&self) -> Result<wire::ListDeviceAuthoritiesResponse, Fault> {
         let authorities = self.rows().await?.into_iter().map(|row| {
             let state = match row.state.as_str() {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use yard_authn::audit::{AuditNotes, Auditor, Origin};
 use yard_fault::{Classify as _, Code, Fault};
 use yard_ids::{Clock, DeviceId, TenantId};
-use yard_pg::{Actor, Pg, PgError, PlatformTx};
+use yard_pg::{Actor, Pg, PlatformTx};
 
 use super::claim::ClaimCode;
 use super::store;
@@ -63,7 +63,7 @@ impl Enrolment {
         let claimed = store::use_claim(&mut tx, &code.hash(), now).await?;
         let (tenant, device) = claimed.ok_or_else(unknown)?;
         let issued = self.ca.issue(&key, device, tenant, now)?;
-        if !insert_first_certificate(&mut tx, tenant, device, &key, &issued).await? {
+        if !store::insert_certificate(&mut tx, tenant, device, key.fingerprint(), &issued).await? {
             return Err(CsrError::KeyUsedBefore.into_fault());
         }
         renewals::end_by_claim(&mut tx, device, now).await?;
@@ -85,15 +85,4 @@ fn count(done: Result<Enrolled, Fault>) -> Result<Enrolled, Fault> {
         },
     });
     done
-}
-
-/// Stores a certificate that renews none; false when its key has one already, anybody's.
-pub(crate) async fn insert_first_certificate(
-    tx: &mut PlatformTx,
-    tenant: TenantId,
-    device: DeviceId,
-    key: &DeviceKey,
-    issued: &Issued,
-) -> Result<bool, PgError> {
-    store::insert_certificate(tx, tenant, device, key.fingerprint(), issued).await
 }

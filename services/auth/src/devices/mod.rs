@@ -5,4 +5,5 @@ mod enroll;
 pub(crate) mod grpc;
 mod store;
 
-pub(crate) use enroll::{Enrolment, insert_first_certificate};
+pub(crate) use enroll::Enrolment;
+pub(crate) use store::insert_certificate;

@@ -182,7 +182,7 @@ pub(super) async fn use_claim(
 }
 
 /// False when the key has a certificate already, anybody's, in force or not.
-pub(super) async fn insert_certificate(
+pub(crate) async fn insert_certificate(
     tx: &mut PlatformTx,
     tenant: TenantId,
     device: DeviceId,

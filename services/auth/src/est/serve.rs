@@ -11,11 +11,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use yard_runtime::{ConfigError, Runtime, TaskKind};
+use yard_runtime::{ConfigError, Runtime, TaskKind, follow_files};
 
 use super::caller::Connection;
 use super::http::Est;
-use super::tls::Shown;
+use super::tls::server_config;
 use crate::config::EstConfig;
 
 /// Connections at a time; the next wait to be taken.
@@ -24,8 +24,6 @@ const MOST_CONNECTIONS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// From the handshake to the end, whatever is asked meanwhile.
 const LONGEST: Duration = Duration::from_secs(60);
-/// How often the certificate's file is looked at.
-const LOOK: Duration = Duration::from_secs(60);
 /// After the listener failed to take a connection: mostly there are no file descriptors left.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -39,36 +37,16 @@ pub(crate) fn serve(
     config: &EstConfig,
     est: Est,
 ) -> Result<(), ConfigError> {
-    let (shown, server) = Shown::load(config)?;
-    let (publish, current) = watch::channel(server);
+    let (publish, current) = watch::channel(server_config(config)?);
+    let (files, config) = (vec![config.cert_file.clone(), config.key_file.clone()], config.clone());
+    follow_files(runtime, "est certificate", files, move || {
+        publish.send_replace(server_config(&config)?);
+        Ok(())
+    });
     let soft = runtime.shutdown().soft().clone();
-    let follow = follow(shown, publish, soft.clone());
-    runtime.tasks().spawn(TaskKind::Background, "est certificate", follow);
     let accept = Acceptor { listener, current, router: est.router(), runtime: runtime.clone() };
     runtime.tasks().spawn(TaskKind::Critical, "est", accept.run(soft));
     Ok(())
-}
-
-/// Shows a new certificate when there is one; with an unusable one the old stays.
-async fn follow(
-    mut shown: Shown,
-    publish: watch::Sender<Arc<ServerConfig>>,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            () = stop.cancelled() => return Ok(()),
-        }
-        match shown.renewed() {
-            Ok(None) => {}
-            Ok(Some(server)) => {
-                publish.send_replace(server);
-                tracing::info!("EST listener shows a new certificate");
-            }
-            Err(error) => tracing::warn!(error = %error, "EST listener keeps its certificate"),
-        }
-    }
 }
 
 struct Acceptor {

@@ -1,8 +1,6 @@
 //! The TLS side: what the listener shows, and what it takes of clients.
 
-use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
@@ -72,37 +70,8 @@ impl ClientCertVerifier for AnyCertificate {
     }
 }
 
-/// The listener's own certificate, read again when its file changes.
-pub(super) struct Shown {
-    config: EstConfig,
-    changed: Option<SystemTime>,
-}
-
-impl Shown {
-    /// Reads certificate and key.
-    pub(super) fn load(config: &EstConfig) -> Result<(Self, Arc<ServerConfig>), ConfigError> {
-        let server = server_config(config)?;
-        let shown = Self { config: config.clone(), changed: changed(&config.cert_file) };
-        Ok((shown, server))
-    }
-
-    /// A new configuration, if there are new files that can be used.
-    pub(super) fn renewed(&mut self) -> Result<Option<Arc<ServerConfig>>, ConfigError> {
-        let now = changed(&self.config.cert_file);
-        if now == self.changed {
-            return Ok(None);
-        }
-        let server = server_config(&self.config)?;
-        self.changed = now;
-        Ok(Some(server))
-    }
-}
-
-fn changed(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|file| file.modified()).ok()
-}
-
-fn server_config(config: &EstConfig) -> Result<Arc<ServerConfig>, ConfigError> {
+/// What the listener shows, from its files.
+pub(super) fn server_config(config: &EstConfig) -> Result<Arc<ServerConfig>, ConfigError> {
     let wrong = |option: &'static str, problem: String| ConfigError::new(option, problem);
     let chain: Result<Vec<_>, _> =
         CertificateDer::pem_file_iter(&config.cert_file).and_then(Iterator::collect);

@@ -8,7 +8,7 @@ use yard_pg::{Actor, Pg, PlatformTx};
 use super::birth::Birth;
 use super::store;
 use crate::ca::{CsrError, DeviceCa, DeviceKey, Issued};
-use crate::devices::insert_first_certificate;
+use crate::devices::insert_certificate;
 use crate::telemetry;
 
 const ENROLL: &str = "/yard.identity.v1.EnrollmentService/EnrollDevice";
@@ -82,7 +82,7 @@ impl FactoryEnrolment {
             return given.ok_or_else(|| not_expected(tenant));
         };
         let issued = self.ca.issue(key, device, tenant, now)?;
-        if !insert_first_certificate(tx, tenant, device, key, &issued).await? {
+        if !insert_certificate(tx, tenant, device, key.fingerprint(), &issued).await? {
             return Err(CsrError::KeyUsedBefore.into_fault());
         }
         telemetry::certificate_issued();

@@ -111,7 +111,7 @@ pub(super) async fn of_name(
         "select a.tenant_id, a.certificate from platform.factory_authorities a \
          join platform.tenants t on t.id = a.tenant_id \
          where a.issuer_name = $1 and a.withdrawn_at is null and a.not_after > $2 \
-           and t.state = 'ready' order by a.created_at limit 32",
+           and t.state = 'ready' order by a.created_at limit 1024",
     )
     .bind(name)
     .bind(now)

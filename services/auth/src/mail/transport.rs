@@ -73,7 +73,9 @@ impl Transport {
             Err(_elapsed) => return Delivery::Later("no answer in time".to_owned()),
         };
         let status = error.status().map(|code| code.to_string());
-        if error.is_permanent() {
+        // What the server says of our sign-in says nothing of the mail.
+        let ours = matches!(status.as_deref(), Some("530" | "534" | "535" | "538"));
+        if error.is_permanent() && !ours {
             return Delivery::Refused(status.unwrap_or_default());
         }
         let what = if error.is_timeout() {

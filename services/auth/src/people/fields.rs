@@ -1,6 +1,6 @@
 //! What people may call themselves.
 
-use yard_authn::password::{self, PasswordError};
+use yard_authn::password;
 use yard_fault::Fault;
 
 const LONGEST_NAME: usize = 120;
@@ -18,14 +18,8 @@ pub(super) fn display_name(text: &str) -> Result<String, Fault> {
 
 /// Refuses a password that would not be taken, before anything is done for it.
 pub(super) fn password(text: &str) -> Result<(), Fault> {
-    let problem = if text.chars().count() < password::SHORTEST {
-        PasswordError::TooShort
-    } else if text.len() > password::LONGEST {
-        PasswordError::TooLong
-    } else {
-        return Ok(());
-    };
-    Err(Fault::invalid(problem.to_string()).with_pointer("/password"))
+    password::check(text)
+        .map_err(|problem| Fault::invalid(problem.to_string()).with_pointer("/password"))
 }
 
 #[cfg(test)]

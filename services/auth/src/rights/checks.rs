@@ -102,18 +102,18 @@ pub(super) fn optional_id(text: &str, pointer: &'static str) -> Result<Option<Uu
 }
 
 /// The id of what a call is about; one that is none names nothing.
-pub(super) fn named(text: &str) -> Result<Uuid, Fault> {
+pub(crate) fn named(text: &str) -> Result<Uuid, Fault> {
     Uuid::try_parse(text).map_err(|_no_uuid| Code::ResourceNotFound.into())
 }
 
 /// The id that a page goes on from.
-pub(super) fn page_after(token: &str) -> Result<Option<Uuid>, Fault> {
+pub(crate) fn page_after(token: &str) -> Result<Option<Uuid>, Fault> {
     let Some([id]) = yard_pg::page::parts::<1>(token)? else { return Ok(None) };
     Uuid::try_parse(&id).map(Some).map_err(|_no_uuid| Code::PageTokenInvalid.into())
 }
 
 /// The token of the page after a full one.
-pub(super) fn page_next(ids: impl ExactSizeIterator<Item = Uuid>, most: i64) -> String {
+pub(crate) fn page_next(ids: impl ExactSizeIterator<Item = Uuid>, most: i64) -> String {
     let full = i64::try_from(ids.len()) == Ok(most);
     let last = ids.last().filter(|_| full);
     last.map(|id| yard_pg::page::token(&[&id.as_hyphenated().to_string()])).unwrap_or_default()

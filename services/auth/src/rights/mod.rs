@@ -23,6 +23,8 @@ mod set;
 mod store;
 
 pub(crate) use break_glass::{BREAK_GLASS, Entered, entered};
+pub(crate) use checks::{named, page_after, page_next};
+pub(crate) use store::role_in;
 
 use std::sync::Arc;
 

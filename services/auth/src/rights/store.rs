@@ -122,12 +122,22 @@ pub(super) async fn path(tx: &mut TenantTx, department: Uuid) -> Result<Vec<Uuid
 
 /// The role of a member.
 pub(super) async fn role_of(tx: &mut TenantTx, person: Uuid) -> Result<Option<String>, PgError> {
+    let tenant = tx.tenant().uuid();
+    role_in(tx, tenant, person).await
+}
+
+/// The role of a member of `tenant`; `None` for somebody who is none.
+pub(crate) async fn role_in(
+    connection: &mut PgConnection,
+    tenant: Uuid,
+    person: Uuid,
+) -> Result<Option<String>, PgError> {
     let role = sqlx::query_scalar(
         "select role from platform.memberships where tenant_id = $1 and principal_id = $2",
     )
-    .bind(tx.tenant().uuid())
+    .bind(tenant)
     .bind(person)
-    .fetch_optional(&mut **tx)
+    .fetch_optional(connection)
     .await?;
     Ok(role)
 }

@@ -24,6 +24,7 @@ pub(crate) use idle::start as end_idle_sessions;
 pub(crate) use login::{Login, LoginParts};
 pub(crate) use open::{Opener, Opening};
 pub(crate) use own::OwnSessions;
+pub(crate) use own_store::{lock_person, revoke_in_tenant};
 pub(crate) use passwords::Passwords;
 pub(crate) use store::{end_others, mark};
 pub(crate) use throttle::Throttle;

@@ -34,33 +34,28 @@ impl OwnSessions {
     ) -> Result<wire::ListSessionsResponse, Fault> {
         let person = caller.person()?.uuid();
         let most = page::size(request.page_size, USUAL_PAGE, LARGEST_PAGE)?;
-        let after = match page::parts::<1>(&request.page_token)? {
-            None => None,
-            Some([id]) => Some(Uuid::try_parse(&id).map_err(|_e| Code::PageTokenInvalid)?),
-        };
+        let after = rights::page_after(&request.page_token)?;
         let mut tx = self.begin(caller).await?;
         let rows = own_store::page(&mut tx, person, self.clock.now(), after, most).await?;
         tx.commit().await?;
-        let full = i64::try_from(rows.len()) == Ok(most);
-        let next = rows.last().filter(|_| full);
-        let next = next.map(|last| page::token(&[&last.id.as_hyphenated().to_string()]));
+        let next_page_token = rights::page_next(rows.iter().map(|row| row.id), most);
         let current = caller.session().map(SessionId::uuid);
         Ok(wire::ListSessionsResponse {
             sessions: rows.into_iter().map(|row| shown(row, current)).collect(),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token,
         })
     }
 
     /// Ends one session of the caller's; whether it was the one that asks.
     pub(super) async fn revoke(&self, caller: &Caller, session: &str) -> Result<bool, Fault> {
         let person = caller.person()?.uuid();
-        let unknown = || Fault::new(Code::ResourceNotFound);
-        let id = Uuid::try_parse(session).map_err(|_e| unknown())?;
+        let id = rights::named(session)?;
         let mut tx = self.begin(caller).await?;
         let known = own_store::revoke(&mut tx, person, id, self.clock.now()).await?;
         tx.commit().await?;
         self.nudge.now();
-        known.then_some(caller.session().map(SessionId::uuid) == Some(id)).ok_or_else(unknown)
+        let own = caller.session().map(SessionId::uuid) == Some(id);
+        known.then_some(own).ok_or_else(|| Code::ResourceNotFound.into())
     }
 
     pub(super) async fn revoke_others(&self, caller: &Caller) -> Result<i32, Fault> {
@@ -81,11 +76,10 @@ impl OwnSessions {
         member: &str,
     ) -> Result<i32, Fault> {
         let tenant = caller.tenant()?;
-        let unknown = || Fault::new(Code::ResourceNotFound);
-        let member = Uuid::try_parse(member).map_err(|_e| unknown())?;
+        let member = rights::named(member)?;
         let mut tx = self.begin(caller).await?;
-        let role = own_store::role_of(&mut tx, tenant.uuid(), member).await?;
-        let role = role.ok_or_else(unknown)?;
+        let role = rights::role_in(&mut tx, tenant.uuid(), member).await?;
+        let role = role.ok_or_else(|| Fault::new(Code::ResourceNotFound))?;
         let now = self.clock.now();
         rights::may_decide_about(&mut tx, tenant, caller, (member, &role), now).await?;
         own_store::lock_person(&mut tx, member).await?;

@@ -63,25 +63,9 @@ pub(super) async fn revoke(
     Ok(done.rows_affected() == 1)
 }
 
-/// `None` for somebody who is no member.
-pub(super) async fn role_of(
-    tx: &mut PlatformTx,
-    tenant: Uuid,
-    person: Uuid,
-) -> Result<Option<String>, PgError> {
-    let role = sqlx::query_scalar(
-        "select role from platform.memberships where tenant_id = $1 and principal_id = $2",
-    )
-    .bind(tenant)
-    .bind(person)
-    .fetch_optional(&mut **tx)
-    .await?;
-    Ok(role)
-}
-
 /// Whoever ends many sessions of a person waits here for whoever else does, so that they cannot
 /// wait for each other over single ones.
-pub(super) async fn lock_person(tx: &mut PlatformTx, person: Uuid) -> Result<(), PgError> {
+pub(crate) async fn lock_person(tx: &mut PlatformTx, person: Uuid) -> Result<(), PgError> {
     sqlx::query("select from platform.people where principal_id = $1 for no key update")
         .bind(person)
         .execute(&mut **tx)
@@ -89,7 +73,8 @@ pub(super) async fn lock_person(tx: &mut PlatformTx, person: Uuid) -> Result<(),
     Ok(())
 }
 
-pub(super) async fn revoke_in_tenant(
+/// Ends what a person has open in a tenant; how many there were.
+pub(crate) async fn revoke_in_tenant(
     tx: &mut PlatformTx,
     tenant: Uuid,
     person: Uuid,
@@ -107,19 +92,22 @@ pub(super) async fn revoke_in_tenant(
     Ok(done.rows_affected())
 }
 
-/// Gives a session that stands another token and notes the proof; when it ends, or `None` when it
-/// has ended. The token before keeps what it was worth.
+/// Gives a session that stands another token and notes what was shown; when it ends, or `None` when
+/// it has ended. Only what proves who it is (`proved`) makes the proof a new one. The token before
+/// keeps what it was worth.
 pub(super) async fn renew(
     tx: &mut PlatformTx,
     id: Uuid,
     token_hash: &[u8; 32],
     shown: &[&str],
+    proved: bool,
     now: OffsetDateTime,
 ) -> Result<Option<OffsetDateTime>, PgError> {
     let ends = sqlx::query_scalar(
         "update platform.sessions set previous_hash = token_hash, previous_amr = amr, \
            previous_auth_time = coalesce(auth_time, created_at), rotated_at = $4, \
-           token_hash = $2, auth_time = $4, \
+           token_hash = $2, \
+           auth_time = case when $5 then $4 else coalesce(auth_time, created_at) end, \
            amr = array(select distinct mark from unnest(amr || $3::text[]) as mark order by mark) \
          where id = $1 and revoked_at is null and expires_at > $4 returning expires_at",
     )
@@ -127,6 +115,7 @@ pub(super) async fn renew(
     .bind(token_hash.as_slice())
     .bind(shown)
     .bind(now)
+    .bind(proved)
     .fetch_optional(&mut **tx)
     .await?;
     Ok(ends)

@@ -82,7 +82,7 @@ impl Login {
                 if !store::password_stands(&mut tx, &account).await? {
                     return Err(wrong_password());
                 }
-                let renewed = self.renew(&mut tx, session, &["pwd"]).await?;
+                let renewed = self.renew(&mut tx, session, &["pwd"], true).await?;
                 tx.commit().await?;
                 self.0.throttle.passed_within(&within).await;
                 Ok(renewed)
@@ -94,7 +94,7 @@ impl Login {
                 }
                 let mut tx = self.begin(caller).await?;
                 let shown = self.0.factors.take(&mut tx, account.principal_id, &proof).await?;
-                let renewed = self.renew(&mut tx, session, shown).await?;
+                let renewed = self.renew(&mut tx, session, shown, true).await?;
                 tx.commit().await?;
                 self.0.throttle.passed_within(&within).await;
                 Ok(renewed)
@@ -132,7 +132,8 @@ impl Login {
         if !own_store::set_password(&mut tx, person, &account.password_hash, &hash).await? {
             return Err(Code::ResourceStale.into());
         }
-        let renewed = self.renew(&mut tx, session, &["pwd"]).await?;
+        // Whoever has a second factor proves nothing by the password alone.
+        let renewed = self.renew(&mut tx, session, &["pwd"], !enrolled.any()).await?;
         let ended = store::end_others(&mut tx, person, caller.session(), now).await?;
         tx.commit().await?;
         self.0.throttle.passed_within(&within).await;
@@ -144,9 +145,10 @@ impl Login {
         tx: &mut PlatformTx,
         session: Uuid,
         shown: &[&str],
+        proved: bool,
     ) -> Result<Renewed, Fault> {
         let (token, now) = (SessionToken::generate()?, self.0.clock.now());
-        let ends = own_store::renew(tx, session, &token.hash(), shown, now).await?;
+        let ends = own_store::renew(tx, session, &token.hash(), shown, proved, now).await?;
         let expires_at = ends.ok_or_else(|| Fault::new(Code::AuthSessionExpired))?;
         Ok(Renewed { token, expires_at, ended: 0 })
     }

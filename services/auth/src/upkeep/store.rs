@@ -13,15 +13,9 @@ pub(super) async fn sessions(
     before: OffsetDateTime,
     most: i64,
 ) -> Result<u64, PgError> {
-    let done = sqlx::query(
-        "delete from platform.sessions where id in (select id from platform.sessions \
-           where expires_at < $1 order by expires_at limit $2 for update skip locked)",
-    )
-    .bind(before)
-    .bind(most)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected())
+    let sql = "delete from platform.sessions where id in (select id from platform.sessions \
+           where expires_at < $1 order by expires_at limit $2 for update skip locked)";
+    take_out(tx, sql, before, most).await
 }
 
 pub(super) async fn claim_codes(
@@ -29,16 +23,10 @@ pub(super) async fn claim_codes(
     before: OffsetDateTime,
     most: i64,
 ) -> Result<u64, PgError> {
-    let done = sqlx::query(
-        "delete from platform.claim_codes where code_hash in \
+    let sql = "delete from platform.claim_codes where code_hash in \
            (select code_hash from platform.claim_codes \
-           where expires_at < $1 order by expires_at limit $2 for update skip locked)",
-    )
-    .bind(before)
-    .bind(most)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected())
+           where expires_at < $1 order by expires_at limit $2 for update skip locked)";
+    take_out(tx, sql, before, most).await
 }
 
 pub(super) async fn links(
@@ -46,16 +34,10 @@ pub(super) async fn links(
     before: OffsetDateTime,
     most: i64,
 ) -> Result<u64, PgError> {
-    let done = sqlx::query(
-        "delete from platform.person_links where token_hash in \
+    let sql = "delete from platform.person_links where token_hash in \
            (select token_hash from platform.person_links \
-           where expires_at < $1 order by expires_at limit $2 for update skip locked)",
-    )
-    .bind(before)
-    .bind(most)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected())
+           where expires_at < $1 order by expires_at limit $2 for update skip locked)";
+    take_out(tx, sql, before, most).await
 }
 
 /// One for a person at most, so there are never many.
@@ -64,16 +46,10 @@ pub(super) async fn email_changes(
     before: OffsetDateTime,
     most: i64,
 ) -> Result<u64, PgError> {
-    let done = sqlx::query(
-        "delete from platform.email_changes where principal_id in \
+    let sql = "delete from platform.email_changes where principal_id in \
            (select principal_id from platform.email_changes \
-           where expires_at < $1 limit $2 for update skip locked)",
-    )
-    .bind(before)
-    .bind(most)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected())
+           where expires_at < $1 limit $2 for update skip locked)";
+    take_out(tx, sql, before, most).await
 }
 
 pub(super) async fn mails(
@@ -81,16 +57,10 @@ pub(super) async fn mails(
     before: OffsetDateTime,
     most: i64,
 ) -> Result<u64, PgError> {
-    let done = sqlx::query(
-        "delete from platform.mails where id in (select id from platform.mails \
+    let sql = "delete from platform.mails where id in (select id from platform.mails \
            where sealed is null and ended_at < $1 order by ended_at limit $2 \
-           for update skip locked)",
-    )
-    .bind(before)
-    .bind(most)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected())
+           for update skip locked)";
+    take_out(tx, sql, before, most).await
 }
 
 pub(super) async fn invitations(
@@ -98,13 +68,18 @@ pub(super) async fn invitations(
     before: OffsetDateTime,
     most: i64,
 ) -> Result<u64, PgError> {
-    let done = sqlx::query(
-        "delete from platform.invitations where id in (select id from platform.invitations \
-           where expires_at < $1 order by expires_at limit $2 for update skip locked)",
-    )
-    .bind(before)
-    .bind(most)
-    .execute(&mut **tx)
-    .await?;
+    let sql = "delete from platform.invitations where id in (select id from platform.invitations \
+           where expires_at < $1 order by expires_at limit $2 for update skip locked)";
+    take_out(tx, sql, before, most).await
+}
+
+/// `sql` deletes at most `$2` rows that were over before `$1`; how many there were.
+async fn take_out(
+    tx: &mut PlatformTx,
+    sql: &'static str,
+    before: OffsetDateTime,
+    most: i64,
+) -> Result<u64, PgError> {
+    let done = sqlx::query(sql).bind(before).bind(most).execute(&mut **tx).await?;
     Ok(done.rows_affected())
 }

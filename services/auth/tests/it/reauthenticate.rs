@@ -318,7 +318,10 @@ async fn password_is_changed_with_the_second_factor_shown_lately() {
     auth.clock.advance(Duration::seconds(600));
     let token = auth.exchange(&renewed.session_token).await.unwrap();
     let waiting = owner.challenge(&auth, "").await;
-    assert!(change(&auth, &token, PASSWORD, NEW).await.is_ok());
+    let kept = change(&auth, &token, PASSWORD, NEW).await.unwrap().into_inner();
+    let kept = auth.exchange(&kept.session_token).await.unwrap();
+    let proved = |token: &str| auth.claims(token).auth_time;
+    assert_eq!(proved(&kept), proved(&token), "the password alone is no new proof");
     // A sign-in that was begun with the old password leads nowhere.
     let late = complete(&auth, &waiting, &owner.code(&auth), "").await;
     assert_eq!(code(late), Some(Code::AuthChallengeExpired));

@@ -3300,7 +3300,7 @@ export interface components {
             /** Format: date-time */
             expires_at?: string;
             invitation_id: string;
-            /** @description Display name of who invited, as it is now; empty when they are not there any more. */
+            /** @description Display name of who invited, as it is now. */
             invited_by: string;
             /**
              * Format: date-time

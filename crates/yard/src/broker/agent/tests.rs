@@ -1,3 +1,6 @@
+use std::cell::Cell;
+use std::io::{BufRead as _, BufReader};
+use std::sync::mpsc;
 use std::time::Duration as StdDuration;
 
 use rcgen::{
@@ -143,41 +146,44 @@ fn parsed(pem: &str) -> Vec<u8> {
     x509_parser::pem::parse_x509_pem(pem.as_bytes()).unwrap().1.contents
 }
 
+/// How long the process may take to say something.
+const PATIENCE: StdDuration = StdDuration::from_secs(10);
+
 /// A process that says when it is hung up on, under the broker's name.
 struct Broker {
     child: std::process::Child,
-    told: PathBuf,
+    says: mpsc::Receiver<String>,
+    told: Cell<usize>,
 }
 
 impl Broker {
     fn start(dir: &TempDir) -> Self {
-        let told = dir.path().join("told");
         // `comm` is the name of the program's file, so a shell under that name passes for one.
         let program = dir.path().join("mosquitto");
         fs::copy("/bin/sh", &program).unwrap();
-        let script = format!(
-            "trap 'echo x >> {}' HUP; echo ready > {}.up; while :; do sleep 0.05; done",
-            told.display(),
-            told.display()
-        );
-        let child = std::process::Command::new(&program).args(["-c", &script]).spawn().unwrap();
-        let up = told.with_extension("up");
-        while !up.exists() {
-            std::thread::sleep(StdDuration::from_millis(10));
-        }
+        let script = "trap 'echo told' HUP; echo ready; while :; do sleep 0.05; done";
+        let mut child = std::process::Command::new(&program)
+            .args(["-c", script])
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (say, says) = mpsc::channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
+        assert_eq!(says.recv_timeout(PATIENCE).as_deref(), Ok("ready"));
         fs::write(dir.path().join("pid"), child.id().to_string()).unwrap();
-        Self { child, told }
+        Self { child, says, told: Cell::new(0) }
     }
 
     fn signals(&self) -> usize {
-        fs::read_to_string(&self.told).map_or(0, |text| text.lines().count())
+        self.told.set(self.told.get() + self.says.try_iter().count());
+        self.told.get()
     }
 
     fn await_signals(&self, count: usize) {
-        let begun = Instant::now();
         while self.signals() < count {
-            assert!(begun.elapsed() < StdDuration::from_secs(10), "{} signals", self.signals());
-            std::thread::sleep(StdDuration::from_millis(10));
+            assert!(self.says.recv_timeout(PATIENCE).is_ok(), "{} signals", self.told.get());
+            self.told.set(self.told.get() + 1);
         }
     }
 }

@@ -141,7 +141,8 @@ fn tell(summary: &Summary, dry_run: bool, out: Output) -> Outcome {
             table.lines().iter().for_each(|line| out.line(line));
         }
         let Summary { created, existing, .. } = summary;
-        let verb = if summary.committed { "made" } else { "to be made" };
+        let tried = dry_run || !summary.refused.is_empty();
+        let verb = if summary.committed || !tried { "made" } else { "to be made" };
         out.line(&format!("{created} {verb}, {existing} there already"));
     });
     match summary.refused.len() {

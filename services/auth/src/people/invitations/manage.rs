@@ -83,19 +83,14 @@ impl InvitationsGrpc {
     ) -> Result<wire::ListInvitationsResponse, Fault> {
         let tenant = caller.tenant()?;
         let most = page::size(request.page_size, USUAL_PAGE, LARGEST_PAGE)?;
-        let after = page::parts::<1>(&request.page_token)?;
-        let after = after.as_ref().map(|[id]| Uuid::try_parse(id)).transpose();
-        let after = after.map_err(|_not_an_id| Fault::new(Code::PageTokenInvalid))?;
+        let after = rights::page_after(&request.page_token)?;
         let now = self.parts.clock.now();
         let mut tx = self.parts.begin(caller).await?;
         let rows = store::list(&mut tx, tenant, now - LISTED_FOR, after, most).await?;
         tx.commit().await?;
-        let full = i64::try_from(rows.len()) == Ok(most);
-        let next = rows.last().filter(|_| full);
-        let next = next.map(|last| page::token(&[&last.id.as_hyphenated().to_string()]));
         Ok(wire::ListInvitationsResponse {
+            next_page_token: rights::page_next(rows.iter().map(|row| row.id), most),
             invitations: rows.into_iter().map(|row| wired(row, now)).collect(),
-            next_page_token: next.unwrap_or_default(),
         })
     }
 
@@ -109,14 +104,15 @@ impl InvitationsGrpc {
         let now = self.parts.clock.now();
         let mut tx = self.parts.begin(caller).await?;
         lock_tenant(&mut tx, tenant.uuid()).await?;
-        let row = existing(&mut tx, tenant, known(id)?).await?;
+        let row = existing(&mut tx, tenant, rights::named(id)?).await?;
         if row.withdrawn_at.is_some() {
             return Err(Code::ResourceNotFound.into());
         }
         // Whoever sends it stands for the role, also when another chose it.
         rights::may_hand_on(&mut tx, tenant, caller, &row.role).await?;
         // One that is open counts itself.
-        hold_back(&mut tx, tenant, &row.email, now, MOST_OPEN + 1).await?;
+        let most_open = MOST_OPEN + i64::from(row.expires_at > now);
+        hold_back(&mut tx, tenant, &row.email, now, most_open).await?;
         let token = LinkToken::generate()?;
         let expires_at = now + GOOD_FOR;
         store::renew(&mut tx, row.id, &token.hash(), now, expires_at).await?;
@@ -138,7 +134,7 @@ impl InvitationsGrpc {
         let tenant = caller.tenant()?;
         let now = self.parts.clock.now();
         let mut tx = self.parts.begin(caller).await?;
-        let row = existing(&mut tx, tenant, known(id)?).await?;
+        let row = existing(&mut tx, tenant, rights::named(id)?).await?;
         store::withdraw(&mut tx, row.id, now).await?;
         // Somebody may have accepted it meanwhile: then it is not there any more.
         let withdrawn = existing(&mut tx, tenant, row.id).await?;
@@ -195,10 +191,6 @@ async fn hold_back(
 async fn existing(tx: &mut PlatformTx, tenant: TenantId, id: Uuid) -> Result<Row, Fault> {
     let row = store::get(tx, tenant, id).await?;
     row.ok_or_else(|| Fault::new(Code::ResourceNotFound))
-}
-
-fn known(id: &str) -> Result<Uuid, Fault> {
-    Uuid::try_parse(id).map_err(|_not_an_id| Fault::new(Code::ResourceNotFound))
 }
 
 fn wired(row: Row, now: OffsetDateTime) -> wire::Invitation {

@@ -291,7 +291,8 @@ pub(super) async fn consume(
     let done = sqlx::query(
         "update platform.invitations set accepted_at = $3, accepted_by = $2 \
          where token_hash = $1 and accepted_at is null and withdrawn_at is null \
-           and expires_at > $3",
+           and expires_at > $3 and exists (select from platform.tenants t \
+             where t.id = invitations.tenant_id and t.state = 'ready')",
     )
     .bind(token_hash.as_slice())
     .bind(by)

@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 use tonic::{Request, Response, Status, async_trait};
-use uuid::Uuid;
 use yard_authn::{Call, Caller, RpcResult as _};
 use yard_contracts::identity::v1::people_service_server::PeopleService;
 use yard_contracts::identity::v1::{
@@ -129,10 +128,10 @@ async fn within_reach(
     now: OffsetDateTime,
 ) -> Result<Member, Fault> {
     let tenant = caller.tenant()?;
-    let unknown = || Fault::new(Code::ResourceNotFound);
-    let principal = Uuid::try_parse(principal).map_err(|_not_an_id| unknown())?;
+    let principal = rights::named(principal)?;
     lock_tenant(tx, tenant.uuid()).await?;
-    let member = store::member(tx, tenant, principal).await?.ok_or_else(unknown)?;
+    let member = store::member(tx, tenant, principal).await?;
+    let member = member.ok_or_else(|| Fault::new(Code::ResourceNotFound))?;
     // Everybody may step back.
     if caller.person()?.uuid() != principal {
         let about = (principal, member.role.as_str());

@@ -4,6 +4,8 @@ use uuid::Uuid;
 use yard_ids::TenantId;
 use yard_pg::{PgError, PlatformTx};
 
+use crate::sessions;
+
 /// A member of a tenant.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct Member {
@@ -108,20 +110,13 @@ pub(super) async fn remove(
     principal: Uuid,
     now: OffsetDateTime,
 ) -> Result<(), PgError> {
+    sessions::lock_person(tx, principal).await?;
     sqlx::query("delete from platform.memberships where tenant_id = $1 and principal_id = $2")
         .bind(tenant.uuid())
         .bind(principal)
         .execute(&mut **tx)
         .await?;
-    sqlx::query(
-        "update platform.sessions set revoked_at = $3 \
-         where tenant_id = $1 and principal_id = $2 and revoked_at is null",
-    )
-    .bind(tenant.uuid())
-    .bind(principal)
-    .bind(now)
-    .execute(&mut **tx)
-    .await?;
+    sessions::revoke_in_tenant(tx, tenant.uuid(), principal, now).await?;
     sqlx::query(
         "update platform.api_tokens set revoked_at = $3 \
          where tenant_id = $1 and principal_id = $2 and revoked_at is null",

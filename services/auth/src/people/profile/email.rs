@@ -33,7 +33,8 @@ impl ProfileGrpc {
         let link = NewLink { kind, principal: person, email: &email, hash: token.hash(), at: now };
         recovery::insert_link(&mut tx, &link, expires_at).await?;
         let letter = Letter::email_verification(token.link(Page::EmailVerification), expires_at);
-        let to = Recipient { address: &email, locale: links.locale.as_deref(), tenant: None };
+        let locale = recovery::locale_of(&mut tx, person).await?;
+        let to = Recipient { address: &email, locale: locale.as_deref(), tenant: None };
         self.parts.post.write(&mut tx, to, &letter, expires_at).await?;
         tx.commit().await?;
         self.parts.post.wake();

@@ -7,7 +7,7 @@ use yard_pg::{Actor, PlatformTx};
 use yard_runtime::{Runtime, TaskKind};
 
 use super::store::{self, Account};
-use super::{LinkKind, MOST_RESETS, NewLink, RESET_FOR, insert_link, lock_links};
+use super::{LinkKind, MOST_RESETS, NewLink, RESET_FOR, insert_link, locale_of, lock_links};
 use crate::mail::{Address, Letter, Page, Recipient};
 use crate::people::PeopleParts;
 use crate::people::links::LinkToken;
@@ -89,6 +89,7 @@ impl Clerk {
         if links.alive >= MOST_RESETS || (links.alive > 0 && too_soon) {
             return Ok(());
         }
+        let locale = locale_of(tx, principal).await?;
         let token = LinkToken::generate()?;
         let expires_at = now + RESET_FOR;
         let email = Address::stored(account.email.clone());
@@ -96,7 +97,7 @@ impl Clerk {
         insert_link(tx, &link, expires_at).await?;
         let link = token.link(Page::PasswordReset);
         let letter = Letter::password_reset(link, RESET_FOR.whole_minutes());
-        let to = Recipient { address: &email, locale: links.locale.as_deref(), tenant: None };
+        let to = Recipient { address: &email, locale: locale.as_deref(), tenant: None };
         self.parts.post.write(tx, to, &letter, expires_at).await
     }
 }

@@ -15,6 +15,7 @@ use super::store::{self, LinkRow};
 use crate::mail::{Address, Letter, Recipient};
 use crate::people::links::LinkToken;
 use crate::people::{PeopleParts, accounts, fields, profile};
+use crate::sessions;
 
 /// Serves `RecoveryService`.
 pub(crate) struct RecoveryGrpc {
@@ -92,7 +93,7 @@ impl RecoveryGrpc {
         let now = self.parts.clock.now();
         let mut tx = self.parts.begin(&call.caller).await?;
         // Two links of one person wait for each other here, and the second finds itself used.
-        store::lock_person(&mut tx, link.principal_id).await?;
+        sessions::lock_person(&mut tx, link.principal_id).await?;
         if !store::consume(&mut tx, &hash, kind, now).await? {
             return Err(Code::LinkInvalid.into());
         }

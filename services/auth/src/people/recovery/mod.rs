@@ -12,6 +12,7 @@ use uuid::Uuid;
 use yard_pg::{PgError, PlatformTx};
 
 use crate::mail::Address;
+use crate::sessions;
 
 pub(super) use store::Links;
 
@@ -53,7 +54,7 @@ pub(super) async fn lock_links(
     kind: LinkKind,
     now: OffsetDateTime,
 ) -> Result<Links, PgError> {
-    store::lock_person(tx, principal).await?;
+    sessions::lock_person(tx, principal).await?;
     store::links(tx, principal, kind, now).await
 }
 

@@ -4,6 +4,7 @@ use uuid::Uuid;
 use yard_pg::{PgError, PlatformTx};
 
 use super::{LinkKind, NewLink};
+use crate::sessions;
 
 /// Links of one kind that a person has.
 #[derive(Debug, Clone, FromRow)]
@@ -12,7 +13,6 @@ pub(in crate::people) struct Links {
     pub(in crate::people) alive: i64,
     /// When the last one was made, good or not.
     pub(in crate::people) newest: Option<OffsetDateTime>,
-    pub(in crate::people) locale: Option<String>,
 }
 
 /// A link with its person, whatever has become of it.
@@ -85,14 +85,6 @@ pub(super) async fn account(tx: &mut PlatformTx, email: &str) -> Result<Option<A
     Ok(row)
 }
 
-pub(super) async fn lock_person(tx: &mut PlatformTx, principal: Uuid) -> Result<(), PgError> {
-    sqlx::query("select from platform.people where principal_id = $1 for no key update")
-        .bind(principal)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
-}
-
 pub(super) async fn links(
     tx: &mut PlatformTx,
     principal: Uuid,
@@ -101,11 +93,7 @@ pub(super) async fn links(
 ) -> Result<Links, PgError> {
     let row = sqlx::query_as(
         "select count(*) filter (where used_at is null and expires_at > $3) as alive, \
-           max(created_at) as newest, \
-           (select coalesce(p.locale, (select t.locale from platform.memberships m \
-              join platform.tenants t on t.id = m.tenant_id \
-              where m.principal_id = $1 order by m.created_at limit 1)) \
-            from platform.people p where p.principal_id = $1) as locale \
+           max(created_at) as newest \
          from platform.person_links where principal_id = $1 and kind = $2",
     )
     .bind(principal)
@@ -231,14 +219,7 @@ pub(super) async fn set_password(
     .bind(now)
     .execute(&mut **tx)
     .await?;
-    sqlx::query(
-        "update platform.sessions set revoked_at = $2 \
-         where principal_id = $1 and revoked_at is null",
-    )
-    .bind(principal)
-    .bind(now)
-    .execute(&mut **tx)
-    .await?;
+    sessions::end_others(tx, principal, None, now).await?;
     Ok(())
 }
 
