@@ -49,6 +49,26 @@ test('only what is ticked is asked for', async ({ page }) => {
   await expect(page).toHaveURL(/\/ops\/break-glass/)
 })
 
+test('right to close is enough to take the export before', async ({ page, watch }) => {
+  // Devices, where one arrives, are closed to who holds nothing else.
+  watch.allow('403')
+  await signIn(page, 'admin@switchyard.example')
+  await page.goto('/ops/break-glass')
+  await page.getByRole('button', { name: 'Enter a tenant…' }).click()
+  const dialog = page.getByRole('dialog', { name: 'Enter a tenant' })
+  await dialog.getByLabel('Tenant', { exact: true }).selectOption({ label: 'Aqua Valley Water · aqua' })
+  await dialog.getByLabel('Why').fill('They have no owner any more')
+  await dialog.getByLabel('only what is ticked').check()
+  await dialog.getByLabel('tenant.manage').check()
+  await dialog.getByRole('button', { name: 'Enter' }).click()
+  await page.getByRole('link', { name: 'Settings' }).click()
+  await expect(page.getByRole('navigation', { name: 'Settings' }).getByRole('link')).toHaveText(['Export and closing'])
+  await page.getByRole('button', { name: 'Take an export' }).click()
+  await expect(page.getByText('Whole and checked:')).toBeVisible()
+  await page.getByRole('button', { name: 'Leave now' }).click()
+  await expect(page).toHaveURL(/\/ops\/break-glass/)
+})
+
 test('owner sees who is inside and puts them out, and they are told', async ({ page, browser, gateway }) => {
   await signIn(page, 'admin@switchyard.example')
   await page.goto('/ops/break-glass')

@@ -68,6 +68,8 @@ test('who may not manage people sees them and nothing more', async ({ page }) =>
   await expect(page.getByRole('row', { name: /Idris Bello/ })).toContainText('you')
   await expect(page.getByRole('link', { name: 'Invitations' })).toHaveCount(0)
   await expect(page.getByRole('button', { name: /^Remove/ })).toHaveCount(0)
+  await page.goto('/t/aqua/people/invitations')
+  await expect(page.getByRole('row', { name: /Idris Bello/ })).toBeVisible()
 })
 
 test('fault of the list can be tried again', async ({ page, gateway, watch }) => {

@@ -97,6 +97,8 @@ test('export that is stopped leaves nothing, and can be taken anew', async ({ pa
   gateway.control.releaseExport()
   await expect(takeButton(page)).toBeVisible()
   await expect(page.getByRole('alert')).toHaveCount(0)
+  await takeButton(page).click()
+  await expect(page.getByText('Whole and checked:')).toBeVisible()
 })
 
 test('export that is not whole is not offered', async ({ page, gateway }) => {

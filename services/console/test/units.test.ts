@@ -105,6 +105,7 @@ describe('wire', () => {
     expect([problem.code, problem.incident, problem.status]).toEqual(['dependency.unavailable', 'inc_1', 503])
     expect(problemFrom(502, '<html>').code).toBe('http.502')
     expect(problemOf(new TypeError('Failed to fetch')).offline).toBe(true)
+    expect(problemFrom(403, { code: 'auth.step_up_required' }).needsProof).toBe(true)
   })
 })
 
@@ -129,5 +130,8 @@ describe('navigation', () => {
     expect(labels(['devices.enroll'])).toEqual([['', 'Devices', 'Connect a device', 'Returned devices'], ['Organisation', 'API tokens']])
     expect(labels(['ops.read', 'keys.manage'], '')).toEqual([['', 'Queues', 'Jobs', 'Schedules', 'Protection', 'Signing keys', 'Platform audit']])
     expect(navigation(null)).toEqual([])
+  })
+  it('any one of the rights of an entry is enough', () => {
+    for (const right of ['people.read', 'tenant.manage']) expect(labels([right]).flat(), right).toContain('Settings')
   })
 })

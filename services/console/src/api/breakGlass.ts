@@ -2,7 +2,6 @@
 import { body, client, type Schemas } from './client'
 
 export type BreakGlass = Schemas['BreakGlass']
-export type Tenant = Schemas['Tenant']
 
 const paged = (token: string) => ({ page_size: 50, ...(token ? { page_token: token } : {}) })
 
@@ -23,14 +22,3 @@ export const endEntry = (break_glass_id: string): Promise<BreakGlass> =>
   body(client.DELETE('/api/v1/break-glass/{break_glass_id}', { params: { path: { break_glass_id } } }))
 
 export const leaveTenant = (): Promise<BreakGlass> => body(client.DELETE('/api/v1/me/break-glass'))
-
-export async function listTenants(): Promise<Tenant[]> {
-  const rows: Tenant[] = []
-  let token = ''
-  do {
-    const answer = await body(client.GET('/api/v1/tenants', { params: { query: { page_size: 200, ...(token ? { page_token: token } : {}) } } }))
-    rows.push(...answer.tenants)
-    token = answer.next_page_token
-  } while (token)
-  return rows
-}

@@ -23,6 +23,10 @@ export class Problem extends Error {
   get forbidden(): boolean {
     return this.code === 'auth.forbidden'
   }
+  /** Asks for a newer proof of who one is than this session has. */
+  get needsProof(): boolean {
+    return this.code === 'auth.step_up_required'
+  }
   get missing(): boolean {
     return this.status === 404
   }

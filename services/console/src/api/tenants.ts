@@ -6,9 +6,23 @@ export type Tenant = Schemas['Tenant']
 export type TenantClosure = Schemas['TenantClosure']
 export type Plan = Schemas['Plan']
 
-export async function listTenantPage(token = ''): Promise<{ rows: Tenant[]; nextToken: string }> {
-  const answer = await body(client.GET('/api/v1/tenants', { params: { query: { page_size: 50, ...(token ? { page_token: token } : {}) } } }))
+async function tenantPage(page_size: number, token: string): Promise<{ rows: Tenant[]; nextToken: string }> {
+  const answer = await body(client.GET('/api/v1/tenants', { params: { query: { page_size, ...(token ? { page_token: token } : {}) } } }))
   return { rows: answer.tenants, nextToken: answer.next_page_token }
+}
+
+export const listTenantPage = (token = '') => tenantPage(50, token)
+
+/** All of them, to choose one. */
+export async function listTenants(): Promise<Tenant[]> {
+  const all: Tenant[] = []
+  let token = ''
+  do {
+    const { rows, nextToken } = await tenantPage(200, token)
+    all.push(...rows)
+    token = nextToken
+  } while (token)
+  return all
 }
 
 export const listPlans = async (): Promise<Plan[]> => (await body(client.GET('/api/v1/plans'))).plans

@@ -16,10 +16,14 @@ export interface Keyset<T> {
   busy: Ref<boolean>
   hasMore: ComputedRef<boolean>
   reload: () => Promise<void>
+  refresh: () => Promise<void>
   more: () => Promise<void>
 }
 
-/** Loads the first page now, on `reload` and when `key` changes; `more` adds the next one. */
+/**
+ * Loads the first page now, on `reload` and when `key` changes; `more` adds the next one.
+ * `refresh` is for polling: it reads again what is one page, unless something is being read.
+ */
 export function useKeyset<T>(load: (token: string) => Promise<Slice<T>>, key?: () => unknown): Keyset<T> {
   const rows = shallowRef<T[] | null>(null)
   const problem = shallowRef<Problem | null>(null)
@@ -27,6 +31,7 @@ export function useKeyset<T>(load: (token: string) => Promise<Slice<T>>, key?: (
   const busy = ref(false)
   const next = ref('')
   let turn = 0
+  let isLong = false
 
   async function fetchPage(token: string): Promise<void> {
     const mine = ++turn
@@ -37,6 +42,7 @@ export function useKeyset<T>(load: (token: string) => Promise<Slice<T>>, key?: (
       if (mine !== turn) return
       rows.value = token && rows.value ? [...rows.value, ...slice.rows] : slice.rows
       next.value = slice.nextToken
+      isLong = token !== ''
       problem.value = null
     } catch (thrown) {
       if (mine === turn) problem.value = problemOf(thrown)
@@ -46,6 +52,8 @@ export function useKeyset<T>(load: (token: string) => Promise<Slice<T>>, key?: (
     }
   }
   const reload = () => fetchPage('')
+  // A longer list is not thrown back to its first page.
+  const refresh = async () => void (rows.value && !isLong && !busy.value && (await reload()))
   const more = async () => void (next.value && !busy.value && (await fetchPage(next.value)))
 
   watch(
@@ -57,5 +65,5 @@ export function useKeyset<T>(load: (token: string) => Promise<Slice<T>>, key?: (
   )
   onScopeDispose(() => (turn += 1))
   void reload()
-  return { rows, problem, waiting, busy, hasMore: computed(() => next.value !== ''), reload, more }
+  return { rows, problem, waiting, busy, hasMore: computed(() => next.value !== ''), reload, refresh, more }
 }

@@ -38,7 +38,7 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
     {
       label: 'Organisation',
       entries: [
-        [['people.read'], item('Settings', `${at}/settings`, 'g i')],
+        [['people.read', 'tenant.manage'], item('Settings', `${at}/settings`, 'g i')],
         [['people.read'], item('People', `${at}/people`, 'g p')],
         [['rights.read'], item('Rights', `${at}/rights`, 'g r')],
         [['tenant.manage'], item('Applications', `${at}/applications`, 'g n')],

@@ -1,7 +1,7 @@
-// Languages and time zones to choose from, as the browser knows them.
+// Languages of mails and time zones to choose from.
 
-/** Languages that mails and formats are offered in; any other BCP 47 tag can stand beside them. */
-const LOCALES = ['en', 'en-GB', 'en-US', 'de', 'de-AT', 'de-CH', 'fr', 'es', 'it', 'nl', 'pt', 'pl', 'ar', 'ar-EG', 'tr', 'zh', 'ja']
+/** Languages that mails are written in; a BCP 47 tag that is set already can stand beside them. */
+const LOCALES = ['en', 'de']
 
 const names = new Intl.DisplayNames(['en'], { type: 'language' })
 
@@ -15,6 +15,6 @@ export function localeName(tag: string): string {
 
 const withOwn = (all: string[], own: string) => (own && !all.includes(own) ? [own, ...all] : all)
 
-/** Always with the one that is set now, so that a form never changes it unasked. */
+/** Always with the one that is set now, if any, so that a form never changes it unasked. */
 export const localeChoices = (own: string): string[] => withOwn(LOCALES, own)
 export const zoneChoices = (own: string): string[] => withOwn(['UTC', ...Intl.supportedValuesOf('timeZone').filter((zone) => zone !== 'UTC')], own)

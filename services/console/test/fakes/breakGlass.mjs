@@ -1,4 +1,4 @@
-// Tenants as the platform sees them, and administrators who enter one.
+// Administrators who enter a tenant, as the platform and the tenant's owners see them.
 import { randomUUID } from 'node:crypto'
 import { people, ROLES, TENANT } from './data.mjs'
 import { iso } from './world.mjs'

@@ -19,7 +19,7 @@ export function peopleStore() {
     members,
     invitations: [invitation('lena.fischer@aqua.example', 'operator', 2, 'OPEN'), invitation('old.hand@aqua.example', 'viewer', 9, 'EXPIRED')],
     profiles: new Map(),
-    /** The secrets of links that are good: `new`, `known`, `reset`, `verify`, `change`. */
+    /** The secrets of links that were used. */
     used: new Set(),
   }
 }

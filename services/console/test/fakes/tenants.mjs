@@ -11,7 +11,7 @@ const tenant = (slug, name, state, over = {}) => ({ tenant_id: randomUUID(), slu
 export function tenantStore() {
   return {
     all: [tenant('aqua', 'Aqua Valley Water', 'READY', { tenant_id: TENANT }), tenant('mill', 'Mill Street Dairy', 'CLOSED', { schema: undefined, state_reason: 'asked for it' }), tenant('orchard', 'Orchard Homes', 'SUSPENDED', { state_reason: 'unpaid' })],
-    /** The digest that the last export of each has; any that begins so is taken. */
+    /** The digest that the last export of each has. */
     digest: 'a'.repeat(64),
     /** What is being made or deleted, while a test holds it. */
     held: null,

@@ -1,8 +1,9 @@
 // Checks an export line by line while it comes, as `yard tenants verify` does with the file: the
 // format is that of the crate yard-export.
 import { sha256 } from '@noble/hashes/sha2.js'
+import { bytesToHex } from '@noble/hashes/utils.js'
 
-export const FORMAT = 'switchyard-tenant-export/1'
+const FORMAT = 'switchyard-tenant-export/1'
 
 export interface ExportHeader {
   slug: string
@@ -26,14 +27,13 @@ export class ExportFault extends Error {}
 
 const encoder = new TextEncoder()
 const bytes = (line: string) => encoder.encode(`${line}\n`)
-const hex = (digest: Uint8Array) => Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
-const NOTHING = hex(sha256(new Uint8Array()))
+const NOTHING = bytesToHex(sha256(new Uint8Array()))
 
 function wholeDigest(header: string, manifest: Manifest): string {
   const hash = sha256.create().update(bytes(header))
   for (const part of manifest.relations) hash.update(bytes(`${part.relation}\t${part.rows}\t${part.sha256}`))
   for (const one of manifest.left_out) hash.update(bytes(`-\t${one.relation}`))
-  return hex(hash.digest())
+  return bytesToHex(hash.digest())
 }
 
 interface Line {
@@ -93,7 +93,7 @@ export class ExportCheck {
 
   private close(): void {
     const part = this.parts.at(-1)
-    if (part && part.sha256 === '') part.sha256 = hex(this.hash.digest())
+    if (part && part.sha256 === '') part.sha256 = bytesToHex(this.hash.digest())
   }
 
   /** After the last line: what it says of itself, if all of it agrees. */
