@@ -18,7 +18,7 @@ pub mod tools;
 
 pub use error::{Result, StackError};
 pub use servers::{
-    Durability, Letter, Mail, MailTls, Mosquitto, Nats, Postgres, PostgresAdmin, Redis, Replica,
-    ServerHome, Stack,
+    Durability, Letter, Mail, MailTls, Mosquitto, Nats, Pooler, Postgres, PostgresAdmin, Redis,
+    Replica, ServerHome, Stack,
 };
 pub use tools::Tools;

@@ -4,7 +4,7 @@ use anyhow::Result;
 use yard_ids::TenantId;
 use yard_migrations::{NewTenant, SERVICE_ROLES};
 use yard_pg::{Pg, PostgresConfig};
-use yard_stack::PostgresAdmin;
+use yard_stack::{Pooler, PostgresAdmin, ServerHome};
 
 use crate::replica::TestReplica;
 use crate::stack::{OwnPostgres, TestStack};
@@ -15,6 +15,8 @@ pub struct TestDb {
     postgres: PostgresAdmin,
     role_password: String,
     name: String,
+    // Before what they stand on.
+    pooler: Option<(Pooler, ServerHome)>,
     own: Option<OwnPostgres>,
 }
 
@@ -43,10 +45,42 @@ impl TestDb {
         made.await.expect("the starting thread ends").expect("PostgreSQL starts")
     }
 
+    /// The same behind a PgBouncer in transaction mode: services get there through it, and each role
+    /// has `connections` to the server at most. The superuser's way stays direct.
+    ///
+    /// # Panics
+    /// When one of them refuses, or PgBouncer cannot be had.
+    pub async fn behind_pooler(connections: u16) -> Self {
+        let made = tokio::task::spawn_blocking(move || {
+            let stack = TestStack::shared();
+            let mut db = Self::copy(stack)?;
+            let home = ServerHome::throwaway()?;
+            let people = (&SERVICE_ROLES[..], db.role_password.as_str());
+            let pooler = Pooler::start(&stack.pooler()?, &home, &db.postgres, people, connections)?;
+            db.pooler = Some((pooler, home));
+            anyhow::Ok(db)
+        });
+        made.await.expect("the starting thread ends").expect("PgBouncer starts")
+    }
+
     /// A service role's connection string, for example of `yard_ingest`.
     #[must_use]
     pub fn url(&self, role: &str) -> String {
-        self.postgres.role_url(role, &self.role_password, &self.name)
+        let direct = || self.postgres.role_url(role, &self.role_password, &self.name);
+        self.pooler.as_ref().map_or_else(direct, |(pooler, _home)| {
+            let (password, name) = (&self.role_password, &self.name);
+            format!("postgres://{role}:{password}@127.0.0.1:{}/{name}", pooler.port())
+        })
+    }
+
+    /// `kill -9` for its pooler, which comes back on the same port.
+    ///
+    /// # Panics
+    /// When there is none, or it does not come back.
+    pub fn kill_pooler(&mut self) {
+        let (pooler, _home) = self.pooler.as_mut().expect("a database behind a pooler");
+        pooler.process().kill().expect("our own child can be killed");
+        pooler.process().start_again().expect("PgBouncer starts again");
     }
 
     /// The superuser's connection string. Row level security does not bind it.
@@ -119,12 +153,13 @@ impl TestDb {
             .collect();
         postgres.sql("postgres", &settings)?;
         let (postgres, role_password) = (postgres.clone(), role_password.to_owned());
-        Ok(Self { postgres, role_password, name, own: None })
+        Ok(Self { postgres, role_password, name, pooler: None, own: None })
     }
 }
 
 impl Drop for TestDb {
     fn drop(&mut self) {
+        self.pooler = None;
         if self.own.is_some() {
             return; // The whole server goes.
         }

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use yard_stack::tools::broker_plugin;
+use yard_stack::tools::{PoolerProgram, broker_plugin};
 use yard_stack::{Durability, Postgres, PostgresAdmin, Redis, ServerHome, Tools, random};
 
 const FACTS_VARIABLE: &str = "YARD_TEST_STACK";
@@ -92,6 +92,11 @@ impl TestStack {
         &self.broker_plugin
     }
 
+    /// PgBouncer, which only tests of what stands behind it want: fetched by the first of them.
+    pub(crate) fn pooler(&self) -> Result<PoolerProgram> {
+        Ok(PoolerProgram::find_or_install(&tool_cache(), &mut |_line| {})?)
+    }
+
     fn of_the_run(path: &PathBuf) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         let facts: Value = serde_json::from_str(&text)?;
@@ -111,9 +116,7 @@ impl TestStack {
     }
 
     fn own() -> Result<Self> {
-        let workspace = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let target = workspace.join("target");
-        let tools = Tools::find_or_install(&target.join("switchyard-tools"), &mut |_line| {})?;
+        let tools = Tools::find_or_install(&tool_cache(), &mut |_line| {})?;
         let home = ServerHome::throwaway()?;
         let postgres = OwnPostgres::start(&tools)?;
         let redis = Redis::start(&tools, &home)?;
@@ -123,10 +126,19 @@ impl TestStack {
             template: postgres.template.to_owned(),
             role_password: postgres.role_password.clone(),
             redis_url: redis.url(0),
-            broker_plugin: broker_plugin(&workspace, &target)?,
+            broker_plugin: broker_plugin(&workspace(), &workspace().join("target"))?,
             _own: Some(Own { _redis: redis, _postgres: postgres, _home: home }),
         })
     }
+}
+
+fn workspace() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The same folder as xtask's.
+fn tool_cache() -> PathBuf {
+    workspace().join("target/switchyard-tools")
 }
 
 fn migrate_template(admin: &PostgresAdmin, role_password: &str) -> Result<()> {

@@ -58,7 +58,16 @@ impl Platform {
     /// # Errors
     /// At the first thing that does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_with(false).await
+        Self::start_with(TestDb::create().await, false).await
+    }
+
+    /// As [`Platform::start`], with every service's database behind a PgBouncer in transaction mode
+    /// that opens `connections` for each role.
+    ///
+    /// # Errors
+    /// At the first thing that does not start.
+    pub async fn start_behind_pooler(connections: u16) -> anyhow::Result<Self> {
+        Self::start_with(TestDb::behind_pooler(connections).await, false).await
     }
 
     /// As [`Platform::start`], while another device CA takes over: `device-ca-next` signs, that of
@@ -67,10 +76,10 @@ impl Platform {
     /// # Errors
     /// At the first thing that does not start.
     pub async fn start_with_two_authorities() -> anyhow::Result<Self> {
-        Self::start_with(true).await
+        Self::start_with(TestDb::create().await, true).await
     }
 
-    async fn start_with(rotating: bool) -> anyhow::Result<Self> {
+    async fn start_with(db: TestDb, rotating: bool) -> anyhow::Result<Self> {
         let folder = Arc::new(tempfile::tempdir()?);
         let pki = folder.path().join("pki");
         yard::pki::generate("localhost", &SystemClock)?.write(&pki, false)?;
@@ -78,7 +87,7 @@ impl Platform {
             begin_rotation(&pki)?;
         }
         let places = Places {
-            db: TestDb::create().await,
+            db,
             nats: TestNats::start().await,
             redis: TestRedis::create().await,
             broker: TestBroker::start(&pki).await,

@@ -67,6 +67,12 @@ impl PostgresAdmin {
         format!("postgres://{role}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// The port on 127.0.0.1.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     /// The facts as JSON, for another process.
     #[must_use]
     pub fn to_json(&self) -> Value {

@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::error::{Doing, Result, best_effort};
+use crate::error::{Doing, Result, StackError, best_effort};
 use crate::process::RunAs;
 use crate::random;
 
@@ -77,6 +77,29 @@ impl ServerHome {
         fs::copy(program, &copy).doing(|| format!("copy {}", program.display()))?;
         self.own(&copy)?;
         Ok(copy)
+    }
+
+    /// A folder of programs and libraries that the servers' account can read: `folder`, or a copy
+    /// when that is out of reach.
+    pub fn reachable_folder(&self, folder: &Path) -> Result<PathBuf> {
+        if self.run_as.is_none() || others_can_reach(folder) {
+            return Ok(folder.to_owned());
+        }
+        let copy = self.dir.join(folder.file_name().unwrap_or_default());
+        let output = Command::new("cp")
+            .arg("--recursive")
+            .arg("--no-dereference")
+            .arg("--preserve=mode")
+            .arg(folder)
+            .arg(&copy)
+            .stdin(Stdio::null())
+            .output()
+            .doing(|| "run cp".into())?;
+        if output.status.success() {
+            return Ok(copy);
+        }
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        Err(StackError::Command { command: format!("cp {}", folder.display()), output: text })
     }
 
     fn open(wanted: &Path) -> Result<Self> {

@@ -38,8 +38,14 @@ pub(super) fn provide(packages: &[Package], progress: &mut dyn FnMut(&str)) -> R
 }
 
 fn apt_get(args: &[&str]) -> Result<()> {
+    apt_get_in(Path::new("/"), args)
+}
+
+/// Runs apt-get in a folder, which is where it downloads to.
+pub(super) fn apt_get_in(folder: &Path, args: &[&str]) -> Result<()> {
     let output = Command::new("apt-get")
         .args(args)
+        .current_dir(folder)
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
         .output()
@@ -50,6 +56,26 @@ fn apt_get(args: &[&str]) -> Result<()> {
     let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&output.stderr));
     Err(StackError::Command { command: format!("apt-get {}", args.join(" ")), output: text })
+}
+
+/// Where this machine has its Debian packages from.
+pub(super) fn debian_mirror() -> Result<String> {
+    let output = Command::new("apt-get")
+        .args([
+            "indextargets",
+            "--format",
+            "$(ORIGIN) $(LABEL) $(REPO_URI)",
+            "Created-By: Packages",
+        ])
+        .stdin(Stdio::null())
+        .output()
+        .doing(|| "run apt-get".into())?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let mirror = text.lines().find_map(|line| line.strip_prefix("Debian Debian "));
+    mirror.map(str::to_owned).ok_or_else(|| StackError::Missing {
+        tool: "a mirror of Debian",
+        remedy: "apt-get knows of none: type apt-get update".to_owned(),
+    })
 }
 
 /// Debian asks this file whether a freshly installed service may start. Ours says no and goes away

@@ -5,6 +5,7 @@ mod mail;
 mod nats;
 mod node;
 mod plugin;
+mod pooler;
 mod search;
 
 use std::fs::{self, File};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 pub use apt::Package;
 pub use node::{Node, chromium};
 pub use plugin::broker_plugin;
+pub use pooler::PoolerProgram;
 
 use crate::error::{Doing, Result, StackError};
 use search::on_path;
