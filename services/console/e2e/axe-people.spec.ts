@@ -20,6 +20,13 @@ for (const theme of ['light', 'dark'] as const) {
       await page.goto('/account')
       await expect(page.getByRole('heading', { name: 'Who you are' })).toBeVisible()
       await clean(page, 'profile')
+      await page.goto('/account/sessions')
+      await expect(page.getByRole('row', { name: /this one/ })).toBeVisible()
+      await clean(page, 'sessions')
+      await page.getByRole('link', { name: 'Second factor' }).click()
+      await page.getByRole('button', { name: 'Set up an app' }).click()
+      await expect(page.getByRole('img', { name: /^QR code/ })).toBeVisible()
+      await clean(page, 'enrolment')
     })
 
     test('links of mails', async ({ page }) => {

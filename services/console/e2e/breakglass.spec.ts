@@ -1,4 +1,4 @@
-import { clean, expect, live, signIn, test } from './fixtures'
+import { clean, expect, live, PASSWORD, signIn, test } from './fixtures'
 
 test('administrator enters a tenant, is told so on every page, and leaves', async ({ page }) => {
   await signIn(page, 'admin@switchyard.example')
@@ -49,7 +49,7 @@ test('only what is ticked is asked for', async ({ page }) => {
   await expect(page).toHaveURL(/\/ops\/break-glass/)
 })
 
-test('right to close is enough to take the export before', async ({ page, watch }) => {
+test('right to close is enough to take the export before, and a newer proof leaves one inside', async ({ page, gateway, watch }) => {
   // Devices, where one arrives, are closed to who holds nothing else.
   watch.allow('403')
   await signIn(page, 'admin@switchyard.example')
@@ -63,7 +63,10 @@ test('right to close is enough to take the export before', async ({ page, watch 
   await dialog.getByRole('button', { name: 'Enter' }).click()
   await page.getByRole('link', { name: 'Settings' }).click()
   await expect(page.getByRole('navigation', { name: 'Settings' }).getByRole('link')).toHaveText(['Export and closing'])
+  gateway.control.break('/api/v1/organization/export', 403, 'auth.step_up_required')
   await page.getByRole('button', { name: 'Take an export' }).click()
+  await page.getByRole('dialog', { name: 'Is it still you?' }).getByLabel('Password').fill(PASSWORD)
+  await page.keyboard.press('Enter')
   await expect(page.getByText('Whole and checked:')).toBeVisible()
   await page.getByRole('button', { name: 'Leave now' }).click()
   await expect(page).toHaveURL(/\/ops\/break-glass/)

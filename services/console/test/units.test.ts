@@ -123,13 +123,14 @@ describe('grid keys', () => {
 })
 
 describe('navigation', () => {
-  const base = { principalId: 'p', email: '', displayName: '', tenantId: 't', tenantSlug: 'aqua', tenantName: '', role: '' }
+  const base = { principalId: 'p', email: '', displayName: '', tenantId: 't', tenantSlug: 'aqua', tenantName: '', role: '', secondFactorMissing: false }
   const labels = (permissions: string[], tenantSlug = 'aqua') => navigation({ ...base, tenantSlug, permissions }).map((g) => [g.label, ...g.items.map((i) => i.label)])
   it('offers only what the person may use, and no empty group', () => {
     expect(labels(['devices.read'])).toEqual([['', 'Devices'], ['Organisation', 'API tokens']])
     expect(labels(['devices.enroll'])).toEqual([['', 'Devices', 'Connect a device', 'Returned devices'], ['Organisation', 'API tokens']])
     expect(labels(['ops.read', 'keys.manage'], '')).toEqual([['', 'Queues', 'Jobs', 'Schedules', 'Protection', 'Signing keys', 'Platform audit']])
     expect(navigation(null)).toEqual([])
+    expect(navigation({ ...base, permissions: [], secondFactorMissing: true })).toEqual([])
   })
   it('any one of the rights of an entry is enough', () => {
     for (const right of ['people.read', 'tenant.manage']) expect(labels([right]).flat(), right).toContain('Settings')

@@ -10,12 +10,21 @@ export type QueryOf<K extends keyof operations> = operations[K] extends { parame
 
 const SAFE = new Set(['GET', 'HEAD', 'OPTIONS'])
 
+/** A wrong proof is answered 401 too; only these say that there is no session (any more). */
+const ENDED = new Set(['auth.required', 'auth.session_expired', 'auth.token_invalid', 'auth.token_revoked', 'http.401'])
+
 let whenSignedOut: () => void = () => {}
+let whenProofAsked: () => Promise<boolean> = async () => false
 let whenAnswered: (problem: Problem | null) => void = () => {}
 
-/** Called once a request was answered 401: the session is gone. */
+/** Called once an answer said that the session is gone. */
 export function onSignedOut(handler: () => void): void {
   whenSignedOut = handler
+}
+
+/** Asks the person for a new proof of who they are; whether they gave one. */
+export function onProofAsked(handler: () => Promise<boolean>): void {
+  whenProofAsked = handler
 }
 
 /** Called with every answer: the problem, or null for a good one. */
@@ -34,20 +43,30 @@ const house: Middleware = {
     if (!SAFE.has(request.method)) request.headers.set('X-Yard-Csrf', '1')
     return request
   },
-  async onResponse({ response, schemaPath }) {
+  async onResponse({ response }) {
     if (response.ok) {
       whenAnswered(null)
       return undefined
     }
     const problem = await problemIn(response)
     whenAnswered(problem)
-    if (response.status === 401 && schemaPath !== '/api/v1/sessions') whenSignedOut()
+    if (response.status === 401 && ENDED.has(problem.code)) whenSignedOut()
     throw problem
   },
 }
 
-// `fetch` is looked up at call time, so that tests may replace it.
-export const client = createClient<paths>({ baseUrl: '/', fetch: (request) => globalThis.fetch(request) })
+/** Sends a call, and once more when it wanted a newer proof and got one. */
+async function send(request: Request): Promise<Response> {
+  // Read out, not cloned: a clone's body is a stream, which a browser sends in pieces.
+  const text = SAFE.has(request.method) ? '' : await request.text()
+  // `fetch` is looked up at call time, so that tests may replace it.
+  const once = () => globalThis.fetch(new Request(request, text ? { body: text } : {}))
+  const response = await once()
+  if (response.status !== 403 || !(await problemIn(response)).needsProof) return response
+  return (await whenProofAsked()) ? once() : response
+}
+
+export const client = createClient<paths>({ baseUrl: '/', fetch: send })
 client.use(house)
 
 /** The body of a good answer; the middleware has thrown on any other. */

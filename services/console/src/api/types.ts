@@ -19,6 +19,8 @@ export interface Me {
   tenantName: string
   role: string
   permissions: string[]
+  /** The tenant requires a second factor and this session was opened without: nothing else is open. */
+  secondFactorMissing: boolean
 }
 
 export function me(wire: Wire['Me']): Me {
@@ -31,6 +33,7 @@ export function me(wire: Wire['Me']): Me {
     tenantName: text(wire.tenant_name),
     role: text(wire.role),
     permissions: wire.permissions ?? [],
+    secondFactorMissing: wire.second_factor_missing ?? false,
   }
 }
 

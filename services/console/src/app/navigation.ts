@@ -66,7 +66,7 @@ const platform: { label: string; entries: Entry[] } = {
 
 /** What this person can go to. Pages they may not use are not offered, nor are empty groups. */
 export function navigation(me: Me | null): NavigationGroup[] {
-  if (!me) return []
+  if (!me || me.secondFactorMissing) return []
   const may = (rights: string[]) => rights.length === 0 || rights.some((right) => me.permissions.includes(right))
   // Where there is nothing else, the rail's head says already what it is.
   const groups = me.tenantSlug ? [...tenantGroups(me.tenantSlug), platform] : [{ ...platform, label: '' }]

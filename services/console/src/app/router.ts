@@ -1,6 +1,6 @@
 import { createRouter, createWebHistory, type RouteLocationNormalized, type Router, type RouteRecordRaw } from 'vue-router'
 import { problemOf } from '@/api/problem'
-import { useSession } from '@/features/session/store'
+import { ADD_FACTOR, useSession } from '@/features/session/store'
 import { startFault } from './fault'
 
 declare module 'vue-router' {
@@ -25,7 +25,7 @@ const routes: RouteRecordRaw[] = [
   { path: '/password-reset', name: 'password-reset', component: () => import('@/features/public/ResetPage.vue'), meta: { title: 'New password', bare: true } },
   { path: '/email-verification', name: 'email-verification', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Your address', bare: true } },
   { path: '/email-change', name: 'email-change', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Change of address', bare: true }, props: { change: true } },
-  { path: '/account/:tab(profile)?', name: 'account', component: () => import('@/features/account/AccountPage.vue'), meta: { title: 'Your account' } },
+  { path: '/account/:tab(profile|sessions|second-factor)?', name: 'account', component: () => import('@/features/account/AccountPage.vue'), meta: { title: 'Your account' } },
   {
     path: '/t/:tenant',
     component: () => import('./TenantGate.vue'),
@@ -80,6 +80,8 @@ async function guard(to: RouteLocationNormalized) {
     return to.meta.bare ? true : { name: 'sign-in', query: to.path === '/' ? {} : { next: to.fullPath } }
   }
   if (to.name === 'home' || to.name === 'sign-in') return session.home
+  // Nothing else is open to such a session.
+  if (session.me.secondFactorMissing && !to.meta.bare && to.path !== ADD_FACTOR) return ADD_FACTOR
   return true
 }
 
@@ -92,11 +94,11 @@ export function setTitle(title: string): void {
   document.title = `${title} · Switchyard`
 }
 
-/** A chunk of an older build may be gone after an update: load the page again, once. */
+/** A chunk of an older build may be gone after an update: load the page again, once; not without a network. */
 function reloadOnMissingChunk(): void {
   addEventListener('vite:preloadError', (event) => {
     const mark = 'yard.reloaded'
-    if (history.state?.[mark]) return
+    if (history.state?.[mark] || !navigator.onLine) return
     event.preventDefault()
     history.replaceState({ ...history.state, [mark]: true }, '')
     location.reload()

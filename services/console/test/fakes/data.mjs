@@ -32,6 +32,8 @@ export const guarded = [
 ]
 /** Manages people and holds little else. */
 export const clerk = person(7, 'clerk@aqua.example', 'Petra Vogel', 'front-desk', [...VIEW, 'devices.control', 'people.manage'])
+/** Is asked for a second factor and has none yet. */
+export const newcomer = { ...person(6, 'newcomer@aqua.example', 'Leo Brandt', 'viewer', []), second_factor_missing: true }
 export const CODE = '246810'
 export const RECOVERY_CODE = 'ABCD-EFGH-JKMN-PQRS'
 

@@ -17,10 +17,14 @@ async function readBody(request) {
   return text ? JSON.parse(text) : {}
 }
 
+/** Open to a session that lacks the second factor its tenant requires. */
+const BEFORE_FACTOR = /^\/api\/v1\/(me|me\/factors|me\/factors\/totp|me\/factors\/totp\/confirm|sessions\/current|sessions\/current\/reauthenticate)$/
+
 function authorize(route, request, me) {
   if (request.method !== 'GET' && request.headers['x-yard-csrf'] !== '1') throw new Refusal(403, 'auth.csrf_failed', 'The request did not come from the console')
   if (route.permission === null) return
   if (!me) throw new Refusal(401, 'auth.required', 'Sign in first')
+  if (me.second_factor_missing && !BEFORE_FACTOR.test(new URL(request.url, 'http://fake').pathname)) throw new Refusal(403, 'auth.second_factor_required', 'A second factor is required')
   if (route.permission && !me.permissions.includes(route.permission)) throw new Refusal(403, 'auth.forbidden', 'Not allowed', `Needs ${route.permission}.`)
 }
 

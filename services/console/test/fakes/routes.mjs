@@ -1,6 +1,7 @@
 // The fake's addresses: method, path, needed permission ('' = signed in, null = anyone), answer.
 import { randomBytes, randomUUID } from 'node:crypto'
-import { clerk, CODE, contracts, guarded, PASSWORD, people, RECOVERY_CODE, series, TENANT } from './data.mjs'
+import { clerk, CODE, contracts, guarded, newcomer, PASSWORD, people, RECOVERY_CODE, series, TENANT } from './data.mjs'
+import { accountRoutes } from './account.mjs'
 import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
 import { guardRoutes } from './guard.mjs'
@@ -31,7 +32,7 @@ function opened(sessions, me, response) {
 
 const session = ({ sessions, challenges = new Map() }) => [
   ['POST', '/api/v1/sessions', null, ({ body, response }) => {
-    const me = [...people, ...guarded, clerk].find((one) => one.email === body.email?.toLowerCase())
+    const me = [...people, ...guarded, clerk, newcomer].find((one) => one.email === body.email?.toLowerCase())
     if (!me || body.password !== PASSWORD || (body.tenant && body.tenant !== me.tenant_slug)) throw new Refusal(401, 'auth.invalid_credentials', 'Sign-in refused')
     if (!guarded.includes(me)) return opened(sessions, me, response)
     const token = randomBytes(16).toString('base64url')
@@ -155,6 +156,6 @@ const compile = ([method, path, permission, run]) => ({
 })
 
 export const makeRoutes = (world) => [
-  ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...authorizationRoutes(),
+  ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...accountRoutes(world), ...authorizationRoutes(),
   ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world),
 ].map(compile)

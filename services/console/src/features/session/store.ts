@@ -4,6 +4,9 @@ import * as calls from '@/api/calls'
 import { Problem } from '@/api/problem'
 import type { Me } from '@/api/types'
 
+/** Where a second factor is set up. */
+export const ADD_FACTOR = '/account/second-factor'
+
 /** Who is signed in. The session itself is a cookie that no script can read. */
 export const useSession = defineStore('session', () => {
   const me = ref<Me | null>(null)
@@ -12,6 +15,7 @@ export const useSession = defineStore('session', () => {
   const isOps = computed(() => me.value?.role === 'system-administrator')
   const home = computed(() => {
     if (!me.value) return '/sign-in'
+    if (me.value.secondFactorMissing) return ADD_FACTOR
     return me.value.tenantSlug ? `/t/${me.value.tenantSlug}/devices` : '/ops/queues'
   })
 
