@@ -7,6 +7,8 @@ import json
 import subprocess
 import sys
 import tempfile
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV31SpecValidator
@@ -88,6 +90,18 @@ def tally(value, statuses):
             tally(inner, statuses)
 
 
+def lasts(url, token):
+    """Whether the session is still one: if a call has ended it, the rest saw only the way in."""
+    request = urllib.request.Request(
+        f"{url}/api/v1/me", headers={"Authorization": f"Bearer {token}"})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status == 200
+    except urllib.error.HTTPError as refused:
+        # Whoever is asked to come later is known.
+        return refused.code == 429
+
+
 def main():
     path, url, token_file, seconds = sys.argv[1:5]
     path = str(Path(path).resolve())
@@ -97,6 +111,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         done, report, skipped = drive(document, path, url, token, int(seconds), folder)
         statuses = count(report) if report.is_file() else {}
+    lasted = lasts(url, token)
     total = sum(1 for _ in operations(document))
     answered = sum(statuses.values())
     tail = done.stdout.splitlines()[-120:] + done.stderr.splitlines()[-20:]
@@ -108,6 +123,7 @@ def main():
         "answers": answered,
         "statuses": statuses,
         "server_errors": sum(n for status, n in statuses.items() if status.startswith("5")),
+        "session_lasted": lasted,
         "held": done.returncode == 0,
         "tail": [] if done.returncode == 0 else tail,
     }))

@@ -91,6 +91,9 @@ fn judge(figures: &Value) -> Result<Count> {
     if number("invalid") != Some(0) {
         bail!("the OpenAPI document is not valid");
     }
+    if figures.get("session_lasted").and_then(Value::as_bool) != Some(true) {
+        bail!("a call has ended the session that drives the API: leave it out in drive_api.py");
+    }
     let held = figures.get("held").and_then(Value::as_bool) == Some(true);
     // Fewer answers than operations would mean that little was tried.
     if !held || number("server_errors") != Some(0) || number("answers") < number("operations") {
