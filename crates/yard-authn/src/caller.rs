@@ -88,6 +88,12 @@ impl Caller {
         self.0.as_ref().and_then(|c| c.break_glass)
     }
 
+    /// When the token was made, Unix seconds; `None` for nobody.
+    #[must_use]
+    pub fn issued_at(&self) -> Option<i64> {
+        self.0.as_ref().map(|c| c.iat)
+    }
+
     /// When the token ends, Unix seconds; `None` for nobody.
     #[must_use]
     pub fn expires_at(&self) -> Option<i64> {

@@ -18,6 +18,7 @@ use crate::federation::{self, ClientsCommand};
 use crate::keys::{self, KeysCommand};
 use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
+use crate::people::{self, InvitationsCommand, OrganizationsCommand, PeopleCommand};
 use crate::pki;
 use crate::rights::{self, BreakGlassCommand, RightsCommand, RolesCommand};
 use crate::session::list::{self, SessionsCommand};
@@ -115,6 +116,21 @@ enum Command {
     Tokens {
         #[command(subcommand)]
         command: Option<TokensCommand>,
+    },
+    /// Members of your tenant.
+    People {
+        #[command(subcommand)]
+        command: Option<PeopleCommand>,
+    },
+    /// Invitations into your tenant.
+    Invitations {
+        #[command(subcommand)]
+        command: Option<InvitationsCommand>,
+    },
+    /// Tenants that you are in, and the way from one to another.
+    Organizations {
+        #[command(subcommand)]
+        command: Option<OrganizationsCommand>,
     },
     /// Roles of your tenant.
     Roles {
@@ -223,6 +239,17 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         }
         Command::Tokens { command } => {
             tokens::run(&command.unwrap_or(TokensCommand::List), &api()?, out).await
+        }
+        Command::People { command } => {
+            people::run_people(&command.unwrap_or(PeopleCommand::List), &api()?, out).await
+        }
+        Command::Invitations { command } => {
+            let command = command.unwrap_or(InvitationsCommand::List);
+            people::run_invitations(&command, &api()?, out).await
+        }
+        Command::Organizations { command } => {
+            let command = command.unwrap_or(OrganizationsCommand::List);
+            people::run_organizations(&command, &profile()?, out).await
         }
         Command::Roles { command } => {
             rights::run_roles(&command.unwrap_or(RolesCommand::List), &api()?, out).await

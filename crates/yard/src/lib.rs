@@ -17,6 +17,7 @@ pub mod keys;
 pub mod ledger;
 pub mod operations;
 pub mod output;
+pub mod people;
 pub mod pki;
 pub mod replay;
 pub mod rights;

@@ -154,7 +154,8 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         passwords: passwords.clone(),
         throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
         factors: factors.clone(),
-        opener,
+        opener: opener.clone(),
+        post: post.clone(),
     });
     let own_factors = FactorsGrpc {
         pg: pg.clone(),
@@ -218,7 +219,7 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let routes = add_devices(routes, devices, &runtime).await?;
     let routes = tenancy::serve(routes, &pg, &runtime);
     let routes = rights::serve(routes, &pg, &told, &runtime);
-    let routes = people::serve(routes, people, &runtime);
+    let routes = people::serve(routes, people, opener, &runtime);
     upkeep::start(&pg, &runtime);
     let routes = add_guard(routes, guarding);
     let routes = issuer.serve(routes);

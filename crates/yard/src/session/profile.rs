@@ -51,7 +51,7 @@ impl ProfileFile {
         Api::signed_in(&profile.url, &profile.session_token)
     }
 
-    pub(super) fn write(&self, profile: &Profile) -> Outcome {
+    pub(crate) fn write(&self, profile: &Profile) -> Outcome {
         let text = toml::to_string(profile).map_err(|error| Failure::other(error.to_string()))?;
         pki::write_private(&self.0, &text)
     }

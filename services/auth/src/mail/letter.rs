@@ -72,6 +72,10 @@ impl Letter {
         Self::new("password-changed", None, &[("at", &moment(at))])
     }
 
+    pub(crate) fn password_changed_in_session(at: OffsetDateTime) -> Self {
+        Self::new("password-changed-in-session", None, &[("at", &moment(at))])
+    }
+
     pub(crate) fn email_verification(link: Link, until: OffsetDateTime) -> Self {
         Self::new("email-verification", Some(link), &[("until", &moment(until))])
     }
@@ -110,10 +114,11 @@ macro_rules! templates {
     };
 }
 
-const FILES: [(&str, &str); 24] = templates![
+const FILES: [(&str, &str); 28] = templates![
     "invitation",
     "password-reset",
     "password-changed",
+    "password-changed-in-session",
     "email-verification",
     "email-change-old",
     "email-change-new",
@@ -187,6 +192,7 @@ mod tests {
             Letter::invitation(link(Page::Invitation), [text, text, text], AT),
             Letter::password_reset(link(Page::PasswordReset), 30),
             Letter::password_changed(AT),
+            Letter::password_changed_in_session(AT),
             Letter::email_verification(link(Page::EmailVerification), AT),
             Letter::email_change_old(link(Page::EmailChange), text, AT),
             Letter::email_change_new(link(Page::EmailChange), AT),

@@ -1,11 +1,13 @@
-//! People: members of a tenant, how they come in, what they know of themselves, and how they get in
-//! again without their password.
+//! People: members of a tenant, how they come in, what they know of themselves, how they go from one
+//! tenant to another, and how they get in again without their password.
 
 mod accounts;
 mod fields;
 mod invitations;
 mod links;
 mod members;
+mod memberships;
+mod notices;
 mod profile;
 mod recovery;
 mod store;
@@ -16,6 +18,7 @@ use tonic::service::Routes;
 use yard_authn::Caller;
 use yard_authn::seal::Sealer;
 use yard_contracts::identity::v1::invitation_service_server::InvitationServiceServer;
+use yard_contracts::identity::v1::membership_service_server::MembershipServiceServer;
 use yard_contracts::identity::v1::people_service_server::PeopleServiceServer;
 use yard_contracts::identity::v1::profile_service_server::ProfileServiceServer;
 use yard_contracts::identity::v1::recovery_service_server::RecoveryServiceServer;
@@ -27,9 +30,11 @@ use yard_runtime::Runtime;
 use crate::LARGEST_REQUEST;
 use crate::feed::Nudge;
 use crate::mail::Post;
-use crate::sessions::Passwords;
+use crate::sessions::{Opener, Passwords};
 use invitations::grpc::InvitationsGrpc;
 use members::grpc::PeopleGrpc;
+use memberships::grpc::MembershipsGrpc;
+pub(crate) use notices::{NewPassword, tell_new_password};
 use profile::grpc::ProfileGrpc;
 use recovery::clerk::Clerk;
 use recovery::grpc::RecoveryGrpc;
@@ -68,17 +73,25 @@ impl PeopleParts {
 }
 
 /// Adds the services of this domain, and begins to look after who asked for a new password.
-pub(crate) fn serve(routes: Routes, parts: PeopleParts, runtime: &Runtime) -> Routes {
+pub(crate) fn serve(
+    routes: Routes,
+    parts: PeopleParts,
+    opener: Opener,
+    runtime: &Runtime,
+) -> Routes {
     let parts = Arc::new(parts);
     let clerk = Clerk::start(&parts, runtime);
     let most = LARGEST_REQUEST;
     let people = PeopleServiceServer::new(PeopleGrpc { parts: Arc::clone(&parts) });
     let invitations = InvitationServiceServer::new(InvitationsGrpc { parts: Arc::clone(&parts) });
     let profile = ProfileServiceServer::new(ProfileGrpc { parts: Arc::clone(&parts) });
+    let memberships = MembershipsGrpc { parts: Arc::clone(&parts), opener };
+    let memberships = MembershipServiceServer::new(memberships);
     let recovery = RecoveryServiceServer::new(RecoveryGrpc { parts, clerk });
     routes
         .add_service(people.max_decoding_message_size(most))
         .add_service(invitations.max_decoding_message_size(most))
+        .add_service(memberships.max_decoding_message_size(most))
         .add_service(profile.max_decoding_message_size(most))
         .add_service(recovery.max_decoding_message_size(most))
 }

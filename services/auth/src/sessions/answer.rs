@@ -9,16 +9,17 @@ use yard_contracts::values::timestamp;
 use yard_fault::Fault;
 use yard_ids::{PrincipalId, TenantId};
 
-use super::SESSION_CHANGED;
 use super::exchange::lacks_factor;
 use super::login::{Challenged, Opened, Place};
 use super::reauthenticate::Renewed;
+use super::{SESSION_CHANGED, SET_SESSION};
 use crate::rights::Held;
 
-/// Response metadata that the gateway turns into a cookie: `<token>;<max-age in seconds>`.
-const SET_SESSION: &str = "yard-set-session";
-
-pub(super) fn by_token(delivery: i32) -> Result<bool, Fault> {
+/// Whether the client wants its token in the answer, and not in a cookie.
+///
+/// # Errors
+/// `request.invalid` for another wish.
+pub(crate) fn by_token(delivery: i32) -> Result<bool, Fault> {
     match SessionDelivery::try_from(delivery) {
         Ok(SessionDelivery::Token) => Ok(true),
         Ok(SessionDelivery::Cookie | SessionDelivery::Unspecified) => Ok(false),
@@ -98,7 +99,8 @@ pub(super) fn renewed<T>(
     response
 }
 
-pub(super) fn set_session<T>(response: &mut Response<T>, value: &str) {
+/// Has the gateway set the session's cookie.
+pub(crate) fn set_session<T>(response: &mut Response<T>, value: &str) {
     let value = MetadataValue::try_from(value).expect("a token and a number are visible ASCII");
     response.metadata_mut().insert(SET_SESSION, value);
 }

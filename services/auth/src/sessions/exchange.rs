@@ -20,9 +20,9 @@ const LIFETIME: Duration = Duration::seconds(60);
 /// Uses closer together than this are noted as one.
 const SAMPLE: Duration = Duration::seconds(60);
 /// How long the token before is good, after a session got another.
-const ROTATION: Duration = Duration::seconds(10);
+pub(crate) const ROTATION: Duration = Duration::seconds(10);
 /// Role of those who run the platform; they are in no tenant.
-pub(super) const SYSTEM_ADMINISTRATOR: &str = "system-administrator";
+pub(crate) const SYSTEM_ADMINISTRATOR: &str = "system-administrator";
 
 /// Makes access tokens from sessions.
 #[derive(Clone)]

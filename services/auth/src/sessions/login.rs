@@ -13,7 +13,7 @@ use super::throttle::Attempt;
 use super::{Client, Opener, Opening, Passwords, SessionToken, Throttle};
 use crate::challenges::{self, Begun, ChallengeToken, Purpose};
 use crate::factors::{self, Enrolled, Factors};
-use crate::mail::Address;
+use crate::mail::{Address, Post};
 use crate::telemetry;
 
 const LONGEST_EMAIL: usize = 254;
@@ -31,6 +31,7 @@ pub(crate) struct LoginParts {
     pub(crate) throttle: Throttle,
     pub(crate) factors: Factors,
     pub(crate) opener: Opener,
+    pub(crate) post: Post,
 }
 
 /// What someone offers to sign in with, checked for form only.

@@ -18,11 +18,12 @@ mod reauthenticate;
 mod store;
 mod throttle;
 
+pub(crate) use answer::{by_token, set_session};
 pub(crate) use client::Client;
-pub(crate) use exchange::{Exchange, lacks_factor};
+pub(crate) use exchange::{Exchange, ROTATION, SYSTEM_ADMINISTRATOR, lacks_factor};
 pub(crate) use idle::start as end_idle_sessions;
 pub(crate) use login::{Login, LoginParts};
-pub(crate) use open::{Opener, Opening};
+pub(crate) use open::{NewlyOpened, Opener, Opening};
 pub(crate) use own::OwnSessions;
 pub(crate) use own_store::{lock_person, revoke_in_tenant};
 pub(crate) use passwords::Passwords;
@@ -35,6 +36,8 @@ use yard_fault::Fault;
 
 use crate::secrets;
 
+/// Response metadata that the gateway turns into a cookie: `<token>;<max-age in seconds>`.
+const SET_SESSION: &str = "yard-set-session";
 /// Response metadata that makes the gateway look at the session anew.
 pub(crate) const SESSION_CHANGED: &str = "yard-session-changed";
 

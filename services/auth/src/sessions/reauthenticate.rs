@@ -12,6 +12,7 @@ use super::store::{self, Account};
 use super::throttle::Within;
 use super::{SessionToken, own_store};
 use crate::factors::{self, Enrolled, Proof};
+use crate::people::{self, NewPassword};
 use crate::telemetry;
 
 /// How old the last proof may be when somebody with a second factor changes the password.
@@ -135,7 +136,10 @@ impl Login {
         // Whoever has a second factor proves nothing by the password alone.
         let renewed = self.renew(&mut tx, session, &["pwd"], !enrolled.any()).await?;
         let ended = store::end_others(&mut tx, person, caller.session(), now).await?;
+        let whom = (person, account.email.as_str());
+        people::tell_new_password(&mut tx, &self.0.post, whom, NewPassword::InSession, now).await?;
         tx.commit().await?;
+        self.0.post.wake();
         self.0.throttle.passed_within(&within).await;
         Ok(Renewed { ended, ..renewed })
     }

@@ -19,6 +19,7 @@ mod invitations;
 mod keys;
 mod limits;
 mod mail;
+mod memberships;
 mod oauth;
 mod overrides;
 mod own_sessions;

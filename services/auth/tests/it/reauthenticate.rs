@@ -378,3 +378,27 @@ async fn sign_in_by_a_password_that_changes_meanwhile_opens_nothing() {
     assert_eq!(sessions.trim(), "0");
     auth.finish().await;
 }
+
+#[tokio::test]
+async fn owner_is_told_by_mail_that_the_password_was_changed_and_only_then() {
+    let _log = logs::capture();
+    let (auth, mail) = Auth::start_with_mail().await;
+    auth.db
+        .sql("update platform.people set locale = 'de' where email = 'viewer@example.org'")
+        .await;
+    let written = async || auth.db.sql("select count(*) from platform.mails").await;
+    for (turn, email, words) in
+        [(0, "viewer@example.org", "angemeldet"), (1, "owner@example.org", "signed in")]
+    {
+        let token = auth.access(email, "").await;
+        assert_eq!(code(change(&auth, &token, "wrong horse", NEW).await), INVALID);
+        assert_eq!(written().await.trim(), turn.to_string());
+        change(&auth, &token, PASSWORD, NEW).await.unwrap();
+        let text = mail.await_to(email, 1).await[0].text();
+        assert!(text.contains(words), "{text}");
+        // Nothing in it lets anybody in.
+        let links = text.replace("&#x2f;", "/").contains("yard.test/");
+        assert!(!links && !text.contains(NEW), "{text}");
+    }
+    auth.finish().await;
+}

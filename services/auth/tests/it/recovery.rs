@@ -23,7 +23,7 @@ fn client(auth: &Auth) -> RecoveryServiceClient<Channel> {
     RecoveryServiceClient::new(auth.channel())
 }
 
-async fn ask(
+pub(crate) async fn ask(
     auth: &Auth,
     email: &str,
 ) -> Result<Response<wire::RequestPasswordResetResponse>, Status> {
@@ -31,7 +31,7 @@ async fn ask(
     client(auth).request_password_reset(Request::new(request)).await
 }
 
-async fn reset(
+pub(crate) async fn reset(
     auth: &Auth,
     token: &str,
     password: &str,
@@ -51,6 +51,17 @@ async fn settled(auth: &Auth) {
 
 async fn tokens(mail: &TestMail, email: &str, count: usize) -> Vec<String> {
     mail.await_to(email, count).await.iter().map(link_token).collect()
+}
+
+/// The link of the nth mail for a new password, counted from 0.
+pub(crate) async fn reset_link(mail: &TestMail, email: &str, nth: usize) -> String {
+    eventually(SOON, || async {
+        let mut letters = mail.to(email);
+        letters.retain(|letter| letter.text().contains("/password-reset"));
+        letters.sort_by_key(|letter| letter.header("Message-ID"));
+        letters.get(nth).map(link_token)
+    })
+    .await
 }
 
 /// Sets a new password as somebody does who has forgotten theirs.

@@ -11,7 +11,7 @@ const NO_LINK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
 /// a device's key, a link of a mail, a proof of who somebody is, a factor to make recovery codes for;
 /// and two that end sessions by an id, which it names unknown ones.
-const BY_CREDENTIAL: [&str; 15] = [
+const BY_CREDENTIAL: [&str; 16] = [
     "/EnrollDevice",
     "/RenewCertificate",
     "/CompleteLogin",
@@ -27,6 +27,8 @@ const BY_CREDENTIAL: [&str; 15] = [
     "/ChangePassword",
     "/RevokeSession",
     "/RevokeMemberSessions",
+    // Of a tenant that nobody is in: the callers' own sessions must stay where they are.
+    "/SwitchTenant",
 ];
 
 /// Whether an RPC refuses whoever brings the wrong credential of its own, whoever it is.
@@ -243,6 +245,8 @@ fn people(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
             json!({"principal_id": tenant.viewer_id, "role": "viewer"})
         }
         "PeopleService/RemovePerson" => json!({"principal_id": tenant.dispensable_id}),
+        "MembershipService/ListMemberships" => json!({"page_size": 50}),
+        "MembershipService/SwitchTenant" => json!({"tenant": "nobody-is-there"}),
         "InvitationService/CreateInvitation" => {
             json!({"email": format!("matrix-{turn}@example.org"), "role": "viewer"})
         }

@@ -12,9 +12,9 @@ use yard_pg::PlatformTx;
 use super::LinkKind;
 use super::clerk::{Clerk, PURPOSE};
 use super::store::{self, LinkRow};
-use crate::mail::{Address, Letter, Recipient};
+use crate::mail::Address;
 use crate::people::links::LinkToken;
-use crate::people::{PeopleParts, accounts, fields, profile};
+use crate::people::{NewPassword, PeopleParts, accounts, fields, tell_new_password};
 use crate::sessions;
 
 /// Serves `RecoveryService`.
@@ -98,11 +98,9 @@ impl RecoveryGrpc {
             return Err(Code::LinkInvalid.into());
         }
         store::set_password(&mut tx, link.principal_id, &password_hash, now).await?;
-        let locale = store::locale(&mut tx, link.principal_id).await?;
-        let address = Address::stored(link.email);
-        let to = Recipient { address: &address, locale: locale.as_deref(), tenant: None };
-        let until = now + profile::PROOF_FOR;
-        self.parts.post.write(&mut tx, to, &Letter::password_changed(now), until).await?;
+        let whom = (link.principal_id, link.email.as_str());
+        let how = NewPassword::ByLink;
+        tell_new_password(&mut tx, &self.parts.post, whom, how, now).await?;
         tx.commit().await?;
         self.parts.nudge.now();
         self.parts.post.wake();
