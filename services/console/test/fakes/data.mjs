@@ -1,6 +1,7 @@
 // What the fake gateway knows. The same on every start, except for the clock.
 
 export const TENANT = '0197a3c2-5c1e-7d44-9b1f-3a5d2e8c0001'
+export const OTHER_TENANT = '0197a3c2-5c1e-7d44-9b1f-3a5d2e8c0002'
 export const PASSWORD = 'correct horse battery staple'
 
 const VIEW = ['devices.read', 'telemetry.read', 'people.read', 'rights.read']

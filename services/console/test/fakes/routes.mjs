@@ -5,6 +5,7 @@ import { accountRoutes } from './account.mjs'
 import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
 import { guardRoutes } from './guard.mjs'
+import { membershipRoutes } from './memberships.mjs'
 import { oauthRoutes } from './oauth.mjs'
 import { organizationRoutes } from './organization.mjs'
 import { peopleRoutes } from './people.mjs'
@@ -54,14 +55,15 @@ const session = ({ sessions, challenges = new Map() }) => [
   }],
   ['GET', '/api/v1/me', '', ({ me }) => ({ ...me, inside: undefined })],
   ['GET', '/api/v1/realtime', '', () => ({ app_key: APP_KEY, path: '/app', activity_timeout_seconds: 30 })],
-  ['POST', '/broadcasting/auth', 'telemetry.read', ({ body }) => {
-    if (!body.channel_name.startsWith(`private-organization.${TENANT}`)) throw new Refusal(403, 'channel.forbidden', 'Channel refused')
+  ['POST', '/broadcasting/auth', 'telemetry.read', ({ body, me }) => {
+    if (!body.channel_name.startsWith(`private-organization.${me.tenant_id}`)) throw new Refusal(403, 'channel.forbidden', 'Channel refused')
     return { auth: sign(body.socket_id, body.channel_name) }
   }],
 ]
 
 const registry = ({ devices, byId, silent, certificates, quarantine, find, counts, certificatesOf, quarantineOf }) => [
-  ['GET', '/api/v1/devices', 'devices.read', ({ query }) => {
+  ['GET', '/api/v1/devices', 'devices.read', ({ query, me }) => {
+    if (me.tenant_id !== TENANT) return { devices: [], total_size: 0, presence_counts: {} }
     const prefix = (query.get('name_prefix') ?? '').toLowerCase()
     const presence = query.get('presence')
     const match = devices.filter((d) => d.name.toLowerCase().startsWith(prefix) && (!presence || d.presence === presence))
@@ -157,5 +159,5 @@ const compile = ([method, path, permission, run]) => ({
 
 export const makeRoutes = (world) => [
   ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...accountRoutes(world), ...authorizationRoutes(),
-  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world),
+  ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world), ...membershipRoutes(world),
 ].map(compile)

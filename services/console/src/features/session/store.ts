@@ -3,6 +3,7 @@ import { computed, ref } from 'vue'
 import * as calls from '@/api/calls'
 import { Problem } from '@/api/problem'
 import type { Me } from '@/api/types'
+import { tellTabs } from '@/app/tabs'
 
 /** Where a second factor is set up. */
 export const ADD_FACTOR = '/account/second-factor'
@@ -42,6 +43,7 @@ export const useSession = defineStore('session', () => {
   function enter(person: Me): void {
     me.value = person
     asked = Promise.resolve()
+    tellTabs(person)
   }
 
   /** Null when that was all; else the challenge for `completeSignIn`. */
