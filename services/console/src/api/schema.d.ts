@@ -1542,6 +1542,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/memberships": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Tenants that the caller is a member of, by slug
+         * @description Tenants that the caller is a member of, by slug. Suspended ones are listed and cannot be entered.
+         */
+        get: operations["listMemberships"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/password": {
         parameters: {
             query?: never;
@@ -1554,7 +1574,7 @@ export interface paths {
         /**
          * Changes the caller's password and ends all other sessions of theirs
          * @description Changes the caller's password and ends all other sessions of theirs. The own one gets another
-         *     token. Whoever has a second factor must have shown it within ten minutes.
+         *     token, and a mail tells the owner. Whoever has a second factor must have shown it within ten minutes.
          */
         post: operations["changePassword"];
         delete?: never;
@@ -2350,6 +2370,30 @@ export interface paths {
          *     opened without.
          */
         post: operations["reauthenticate"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/current/tenant": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends the caller's session and opens one in another tenant of theirs
+         * @description Ends the caller's session and opens one in another tenant of theirs. It ends when the one before
+         *     would have, and counts as proved when and as that one was: a tenant that requires a second factor
+         *     requires it of a session that comes from elsewhere (`second_factor_missing`). A tenant that the
+         *     caller is no member of is not there (`resource.not_found`). Answered without a challenge. A token that
+         *     the session had before a proof or a new password goes nowhere (`auth.step_up_required`).
+         */
+        post: operations["switchTenant"];
         delete?: never;
         options?: never;
         head?: never;
@@ -3449,6 +3493,10 @@ export interface components {
             jobs: components["schemas"]["Job"][];
             next_page_token: string;
         };
+        ListMembershipsResponse: {
+            memberships: components["schemas"]["Membership"][];
+            next_page_token: string;
+        };
         ListOauthClientsResponse: {
             clients: components["schemas"]["OauthClient"][];
             next_page_token: string;
@@ -3551,6 +3599,17 @@ export interface components {
              */
             second_factor_missing: boolean;
             /** @description Empty for a system administrator. */
+            tenant_id: string;
+            tenant_name: string;
+            tenant_slug: string;
+        };
+        Membership: {
+            /** @description Whether the caller's session is there. */
+            current: boolean;
+            role: string;
+            /** @description Whether the tenant requires a second factor of its members. */
+            second_factor_required: boolean;
+            suspended: boolean;
             tenant_id: string;
             tenant_name: string;
             tenant_slug: string;
@@ -8564,6 +8623,43 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    listMemberships: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListMembershipsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     changePassword: {
         parameters: {
             query?: never;
@@ -10845,6 +10941,61 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    switchTenant: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Proves that no form of another site sent this; refused without. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    delivery?: components["schemas"]["SessionDelivery"];
+                    /** @description Slug of the tenant; empty is the platform, for system administrators. */
+                    tenant?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
             413: {
                 headers: {
                     [name: string]: unknown;
