@@ -106,6 +106,12 @@ impl Caller {
         self.0.as_ref().and_then(|c| c.client)
     }
 
+    /// The tenant's identity provider that said who the caller is, if one did.
+    #[must_use]
+    pub fn identity_provider(&self) -> Option<Uuid> {
+        self.0.as_ref().and_then(|c| c.provider)
+    }
+
     /// When the caller last proved who they are, Unix seconds; `None` for services.
     #[must_use]
     pub fn auth_time(&self) -> Option<i64> {
@@ -140,7 +146,7 @@ impl Caller {
     ///
     /// # Errors
     /// `auth.required`, `auth.tenant_required`, `auth.session_required`,
-    /// `auth.second_factor_required` or `auth.forbidden`.
+    /// `auth.own_sign_in_required`, `auth.second_factor_required` or `auth.forbidden`.
     pub fn admit(&self, policy: &Policy) -> Result<(), Fault> {
         if policy.scope() == Scope::Public {
             return Ok(());
@@ -162,6 +168,9 @@ impl Caller {
             {
                 return Err(Code::AuthSessionRequired.into());
             }
+            Scope::Self_ if !policy.provider_sessions && claims.provider.is_some() => {
+                return Err(Code::AuthOwnSignInRequired.into());
+            }
             Scope::Self_ => service.is_none(),
             Scope::Internal => service.is_some_and(|name| policy.callers.iter().any(|c| c == name)),
             Scope::Public | Scope::Unspecified => false,
@@ -170,14 +179,18 @@ impl Caller {
     }
 
     /// Whether the caller proved who they are recently enough for a policy. A time that is not
-    /// known is not recent, nor is one that is still to come.
+    /// known is not recent, nor is one that is still to come. What a tenant's identity provider
+    /// says of it counts for what is done in the tenant.
     ///
     /// # Errors
-    /// `auth.step_up_required` with the age that is asked for.
+    /// `auth.step_up_required` with the age that is asked for, `auth.own_sign_in_required`.
     pub fn admit_age(&self, policy: &Policy, now: OffsetDateTime) -> Result<(), Fault> {
         let most = policy.max_auth_age_seconds;
         if most == 0 {
             return Ok(());
+        }
+        if self.identity_provider().is_some() && policy.scope() != Scope::Tenant {
+            return Err(Code::AuthOwnSignInRequired.into());
         }
         let age = self.auth_time().and_then(|time| now.unix_timestamp().checked_sub(time));
         if age.is_some_and(|age| (-CLOCKS_APART..=i64::from(most)).contains(&age)) {

@@ -60,6 +60,10 @@ pub struct Claims {
     /// The OAuth client that acts for the person, if one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Uuid>,
+    /// The tenant's identity provider by whose word the session was opened, if one did: it says who
+    /// somebody is in its tenant, and nothing about their own account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Uuid>,
     /// When what it says was looked up: milliseconds since 1970, by the database's clock, which
     /// revocations are timed by too. 0 when that was not told.
     #[serde(default)]

@@ -60,12 +60,16 @@ codes! {
     AuthTenantRequired = "auth.tenant_required", Forbidden, "This needs a session in a tenant.";
     AuthStepUpRequired = "auth.step_up_required", Forbidden, "Prove again who you are; the last time is too long ago for this.";
     AuthSecondFactorRequired = "auth.second_factor_required", Forbidden, "The organization requires a second factor; enrol or show one first.";
+    AuthOwnSignInRequired = "auth.own_sign_in_required", Forbidden, "This is about your own account; sign in to it without the organization's identity provider.";
     AuthCsrfFailed = "auth.csrf_failed", Forbidden, "The request did not come from this site's own pages.";
     AccessBanned = "access.banned", Forbidden, "Access from here is blocked for a while.";
     BanOwn = "ban.own", Invalid, "The ban would keep you out yourself.";
     TenantUnknown = "tenant.unknown", NotFound, "There is no such tenant.";
     TenantStateConflict = "tenant.state_conflict", Conflict, "The tenant's state does not allow this.";
     TenantSuspended = "tenant.suspended", Forbidden, "The tenant is suspended.";
+    FederationRefused = "federation.refused", Unauthenticated, "The sign-in by the identity provider was not accepted; begin again.";
+    FederationNotLinked = "federation.not_linked", Forbidden, "No account here is linked to this identity.";
+    FederationProviderFailed = "federation.provider_failed", Unavailable, "The identity provider does not do its part.";
     RightsBeyondOwn = "rights.beyond_own", Forbidden, "Nobody hands on what they do not hold, nor approves it for themselves.";
     RightsInUse = "rights.in_use", Conflict, "It is still held, or something still stands in it.";
     TenantExportMissing = "tenant.export_missing", Conflict, "Closing a tenant needs a finished export of it that is not older than a day.";

@@ -9,6 +9,7 @@ use yard_messaging::NatsConfig;
 use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
+pub use crate::federation::FederationConfig;
 use crate::keys::Rules;
 pub use crate::mail::MailConfig;
 
@@ -55,6 +56,8 @@ pub struct Config {
     pub factors: FactorsConfig,
     /// `[mail]`
     pub mail: MailConfig,
+    /// `[federation]`
+    pub federation: FederationConfig,
 }
 
 /// A listener.
@@ -364,6 +367,7 @@ impl ServiceConfig for Config {
         self.device_ca.validate()?;
         self.est.validate()?;
         self.mail.validate()?;
+        self.federation.validate(&self.runtime.environment)?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));
@@ -444,6 +448,12 @@ mod tests {
         assert!(short.contains("audit.retention"), "{short}");
         let colon = refused(&complete().replace("\"Switchyard\"", "\"a:b\""));
         assert!(colon.contains("factors.issuer"), "{colon}");
+        let nets = "allowed_networks = [\"10.0.0.0/33\"]";
+        let network = refused(&complete().replace("allowed_networks = []", nets));
+        assert!(network.contains("federation.allowed_networks"), "{network}");
+        let open = complete().replace("plain_http = false", "plain_http = true");
+        let plain = refused(&open.replace("\"development\"\n", "\"production\"\n"));
+        assert!(plain.contains("federation.plain_http"), "{plain}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));
         assert!(unknown.contains("life"), "{unknown}");
     }

@@ -4,9 +4,10 @@
 //! `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
 //! `device_authorities`, `factory_authorities`, `expected_devices`, `revocation_list`,
 //! `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`,
-//! `invitations`, `person_links`, `email_changes`, `reset_wishes`, `mails`, `bans`, `guard`, `roles`,
-//! `departments`, `positions`, `position_roles`, `assignments`, `overrides`, `break_glass` and the
-//! audit trail; nobody else writes them.
+//! `identity_providers`, `identity_links`, `federated_sign_ins`, `invitations`, `person_links`,
+//! `email_changes`, `reset_wishes`, `mails`, `bans`, `guard`, `roles`, `departments`, `positions`,
+//! `position_roles`, `assignments`, `overrides`, `break_glass` and the audit trail; nobody else
+//! writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -37,6 +38,7 @@ mod devices;
 mod est;
 mod factors;
 mod factory;
+mod federation;
 mod feed;
 mod guard;
 mod http;
@@ -55,9 +57,9 @@ mod tokens;
 mod upkeep;
 
 pub use config::{
-    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig,
-    KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
-    ThrottleConfig,
+    AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig,
+    FederationConfig, IssuerConfig, KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig,
+    SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -95,6 +97,7 @@ use factors::Factors;
 use factors::grpc::FactorsGrpc;
 use factory::FactoryEnrolment;
 use factory::grpc::Factories;
+use federation::{Federation, FederationParts};
 use feed::{Nudge, Publisher};
 use guard::Guarding;
 use keys::grpc::KeysGrpc;
@@ -148,6 +151,8 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     };
     let lifetime = config.sessions.lifetime.try_into().context("sessions.lifetime")?;
     let opener = Opener { clock: runtime.clock(), ids: runtime.ids(), lifetime };
+    let parts = FederationParts::over(&runtime, &pg, &sealer, &nudge, &opener, &passwords);
+    let federation = Federation::start(parts, &config, &runtime).await?;
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
@@ -221,8 +226,7 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let routes = rights::serve(routes, &pg, &told, &runtime);
     let routes = people::serve(routes, people, opener, &runtime);
     upkeep::start(&pg, &runtime);
-    let routes = add_guard(routes, guarding);
-    let routes = issuer.serve(routes);
+    let routes = federation.serve(issuer.serve(add_guard(routes, guarding)));
     http::serve(&runtime, http, jwks, revocation, issuer.router());
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())

@@ -7,6 +7,11 @@ pub(crate) fn login(outcome: &'static str) {
     metrics::counter!("yard_auth_logins_total", "outcome" => outcome).increment(1);
 }
 
+/// How a sign-in by a tenant's identity provider ended.
+pub(crate) fn federated(outcome: &'static str) {
+    metrics::counter!("yard_auth_federated_sign_ins_total", "outcome" => outcome).increment(1);
+}
+
 /// Somebody in a session proved again who they are, or failed to.
 pub(crate) fn reauthentication(outcome: &'static str) {
     metrics::counter!("yard_auth_reauthentications_total", "outcome" => outcome).increment(1);

@@ -52,6 +52,12 @@ impl Client {
         Ok(client)
     }
 
+    /// The same caller in a session that was opened otherwise.
+    #[must_use]
+    pub fn with_session(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
     /// The same caller, as part of a trace (a W3C `traceparent`).
     #[must_use]
     pub fn in_trace(&self, traceparent: &str) -> Self {

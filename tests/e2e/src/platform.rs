@@ -98,7 +98,8 @@ impl Platform {
             rotating,
         };
         bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
-        let mut runtimes = start_services(&places).await?;
+        // The configurations that a start holds meanwhile are large.
+        let mut runtimes = Box::pin(start_services(&places)).await?;
         runtimes.push(("broker-agent", start_agent(&places, &runtimes)?));
         let Places { db, nats, redis, broker, mail, folder, pki, .. } = places;
         let platform =
@@ -316,6 +317,7 @@ fn auth_over(places: &Places) -> String {
          audit.root_key_file = \"{pki}/audit-root.key\"\naudit.root_interval = \"1s\"\n\
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
          issuer.public_url = \"http://127.0.0.1:{}\"\n\
+         federation.allowed_networks = [\"127.0.0.0/8\"]\nfederation.plain_http = true\n\
          {}\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
          mqtt.host = \"localhost\"\nmqtt.port = {}\n\

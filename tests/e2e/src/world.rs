@@ -16,6 +16,8 @@ use crate::rights::{self, Rights};
 /// One tenant's people and things.
 #[derive(Debug)]
 pub struct Tenant {
+    /// Its short name.
+    pub slug: String,
     /// UUID.
     pub tenant_id: String,
     /// Holds every permission.
@@ -58,6 +60,10 @@ pub struct Tenant {
     pub invitation_id: String,
     /// A member whom nobody needs any more.
     pub dispensable_id: String,
+    /// An identity provider, to which the owner is linked.
+    pub identity_provider_id: String,
+    /// Another; taking it away twice is taking it away once.
+    pub spare_provider_id: String,
     /// The device's private channel.
     pub channel: String,
     /// Texts that only this tenant may be shown.
@@ -156,7 +162,20 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     let age = "update platform.invitations set mailed_at = mailed_at - interval '1 hour'";
     platform.db().sql(age).await;
     let works = factory(&owner, &tenant_id, &canary).await?;
+    let identity_provider_id = identity_provider(&owner, &base, &canary).await?;
+    let spare_provider_id = identity_provider(&owner, &base, &canary).await?;
+    let link = format!(
+        "insert into platform.identity_links \
+           (tenant_id, issuer, subject, provider_id, principal_id, linked_at) \
+         select tenant_id, issuer, '{canary}', id, '{}', now() \
+         from platform.identity_providers where id = '{identity_provider_id}'",
+        text(&me, "principal_id")?,
+    );
+    platform.db().sql(&link).await;
     Ok(Tenant {
+        slug: slug.to_owned(),
+        identity_provider_id,
+        spare_provider_id,
         oauth_client_id,
         authorization_query,
         channel: format!("private-organization.{tenant_id}.device.{device_id}"),
@@ -212,6 +231,16 @@ pub async fn oauth_client(owner: &Client, name: &str) -> anyhow::Result<String> 
         "name": name, "redirect_uris": ["http://127.0.0.1/cb"], "abilities": ["devices.read"],
     });
     text(&owner.expect("POST", "/api/v1/oauth-clients", Some(&wish)).await?, "client_id")
+}
+
+/// Sets an identity provider up: this platform, whose issuer is one like any other.
+async fn identity_provider(owner: &Client, base: &str, canary: &str) -> anyhow::Result<String> {
+    let wish = json!({
+        "name": "Of the world", "issuer": base, "client_id": "of-the-world",
+        "groups_claim": "groups", "role_rules": [{"group": canary, "role": "viewer"}],
+    });
+    let made = owner.expect("POST", "/api/v1/identity-providers", Some(&wish)).await?;
+    text(&made, "provider_id")
 }
 
 /// With the challenge of RFC 7636 appendix B.

@@ -20,9 +20,9 @@ pub(super) fn run(workspace: &Workspace) -> Result<Count> {
     // A test of comms-websocket runs the unmodified client in Node.
     let pusher = workspace.join("services/comms-websocket/tests/pusher-js");
     console::packages(&pusher, "installing pusher-js (npm)")?;
-    // And the platform meets a client of OpenID Connect.
+    // And the platform meets a client and a provider of OpenID Connect.
     let openid = workspace.join("tests/e2e/openid");
-    console::packages(&openid, "installing openid-client (npm)")?;
+    console::packages(&openid, "installing openid-client and oidc-provider (npm)")?;
     say::step("building", || {
         command::cargo(root).args(["build", "--workspace", "--bins", "--quiet"]).run()
     })?;

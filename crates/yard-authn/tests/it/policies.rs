@@ -105,3 +105,45 @@ fn policy_with_an_age_admits_whom_it_has_seen_recently() {
     }
     assert!(Caller::anonymous().admit_age(&fresh, at(1_000)).is_err());
 }
+
+#[test]
+fn session_of_a_provider_is_for_its_tenant_and_not_for_the_persons_own() {
+    let by_provider = Claims {
+        provider: Some(Uuid::from_u128(9)),
+        auth_time: Some(1_000),
+        ..claims("person:a", Some(1), "owner")
+    };
+    let caller = Caller::verified(by_provider);
+    let own = policy(Scope::Self_, "", &[]);
+    let tenant = policy(Scope::Tenant, "tenant.manage", &[]);
+    let code = |policy: &Policy| caller.admit(policy).err().map(|fault| fault.code());
+    assert_eq!(code(&own), Some(Code::AuthOwnSignInRequired));
+    assert_eq!(code(&Policy { provider_sessions: true, ..own.clone() }), None);
+    assert_eq!(code(&tenant), None);
+    // However fresh it is: step-up of the account is not the provider's to give.
+    let now = OffsetDateTime::from_unix_timestamp(1_001).unwrap();
+    let age = |policy: &Policy| {
+        let policy = Policy { max_auth_age_seconds: 600, ..policy.clone() };
+        caller.admit_age(&policy, now).err().map(|fault| fault.code())
+    };
+    let open = Policy { provider_sessions: true, ..own };
+    assert_eq!(age(&open), Some(Code::AuthOwnSignInRequired));
+    assert_eq!(age(&tenant), None);
+}
+
+#[test]
+fn what_a_tenants_provider_opens_of_the_persons_own_is_this_and_no_more() {
+    let open = yard_contracts::policy::methods().values().filter(|m| m.policy.provider_sessions);
+    let mut open: Vec<_> = open.filter_map(|m| m.path.rsplit('/').next()).collect();
+    open.sort_unstable();
+    let expected = [
+        "CreateSocketTicket",
+        "ExplainOwnDecision",
+        "GetMe",
+        "GetProfile",
+        "GetRealtimeSettings",
+        "ListLinkedIdentities",
+        "Logout",
+    ];
+    assert_eq!(open, expected);
+}

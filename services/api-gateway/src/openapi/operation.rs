@@ -85,6 +85,9 @@ fn access(route: &Route) -> Value {
     if policy.before_second_factor {
         access["before_second_factor"] = json!(true);
     }
+    if policy.provider_sessions {
+        access["provider_sessions"] = json!(true);
+    }
     access
 }
 

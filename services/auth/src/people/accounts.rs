@@ -1,12 +1,13 @@
-//! Accounts, as invitations make them.
+//! Accounts, as invitations and identity providers make them.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
+use yard_ids::TenantId;
 use yard_pg::{PgError, PlatformTx};
 
 use super::store;
 
-/// An account whose address is proved, because whoever makes it held a link that was sent there.
+/// An account that is to be.
 pub(crate) struct NewAccount<'a> {
     pub(crate) id: Uuid,
     pub(crate) email: &'a str,
@@ -14,6 +15,8 @@ pub(crate) struct NewAccount<'a> {
     pub(crate) password_hash: &'a str,
     pub(crate) locale: Option<&'a str>,
     pub(crate) at: OffsetDateTime,
+    /// Whether whoever makes it held a link that was sent to the address.
+    pub(crate) proved: bool,
 }
 
 /// Makes the account, or takes one up again that is in no tenant: its owner has proved the address,
@@ -30,6 +33,17 @@ pub(crate) async fn make(
         }
         Some(principal) => store::take_up(tx, principal, account).await,
     }
+}
+
+/// Makes somebody a member of a tenant.
+pub(crate) async fn join(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    principal: Uuid,
+    role: &str,
+    now: OffsetDateTime,
+) -> Result<(), PgError> {
+    store::add_member(tx, tenant.uuid(), principal, role, now).await
 }
 
 /// Somebody followed a link that was sent to a person's address.

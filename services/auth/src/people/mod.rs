@@ -1,11 +1,11 @@
 //! People: members of a tenant, how they come in, what they know of themselves, how they go from one
 //! tenant to another, and how they get in again without their password.
 
-mod accounts;
+pub(crate) mod accounts;
 mod fields;
 mod invitations;
 mod links;
-mod members;
+pub(crate) mod members;
 mod memberships;
 mod notices;
 mod profile;
@@ -38,7 +38,7 @@ pub(crate) use notices::{NewPassword, tell_new_password};
 use profile::grpc::ProfileGrpc;
 use recovery::clerk::Clerk;
 use recovery::grpc::RecoveryGrpc;
-use store::lock_tenant;
+pub(crate) use store::lock_tenant;
 
 /// Without one of these nobody could let anybody in.
 const OWNER: &str = "owner";

@@ -6,7 +6,7 @@ use super::accounts::NewAccount;
 
 /// Changes of a tenant's members and invitations wait for each other here, so that what is counted
 /// stays true until the end of the transaction. New rows that point at the tenant do not wait.
-pub(super) async fn lock_tenant(tx: &mut PlatformTx, tenant: Uuid) -> Result<(), PgError> {
+pub(crate) async fn lock_tenant(tx: &mut PlatformTx, tenant: Uuid) -> Result<(), PgError> {
     sqlx::query("select from platform.tenants where id = $1 for no key update")
         .bind(tenant)
         .execute(&mut **tx)
@@ -42,7 +42,7 @@ pub(super) async fn insert_person(
     .bind(account.id)
     .bind(account.email)
     .bind(account.password_hash)
-    .bind(account.at)
+    .bind(account.proved.then_some(account.at))
     .bind(account.locale)
     .execute(&mut **tx)
     .await?;
@@ -92,6 +92,26 @@ pub(super) async fn note_verified(
          where principal_id = $1 and email_verified_at is null",
     )
     .bind(principal)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn add_member(
+    tx: &mut PlatformTx,
+    tenant: Uuid,
+    principal: Uuid,
+    role: &str,
+    now: OffsetDateTime,
+) -> Result<(), PgError> {
+    sqlx::query(
+        "insert into platform.memberships (tenant_id, principal_id, role, created_at) \
+         values ($1, $2, $3, $4)",
+    )
+    .bind(tenant)
+    .bind(principal)
+    .bind(role)
     .bind(now)
     .execute(&mut **tx)
     .await?;

@@ -76,6 +76,7 @@ pub(super) fn me_of(opened: Opened, held: Held) -> Me {
         permissions,
         role,
         second_factor_missing: missing,
+        identity_provider_id: String::new(),
     }
 }
 

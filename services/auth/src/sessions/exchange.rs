@@ -117,6 +117,7 @@ fn claims(
         issued_ms: standing.read_ms,
         auth_time: Some(standing.auth_time.unix_timestamp()),
         amr: standing.amr.clone(),
+        provider: standing.identity_provider_id,
         lacks_factor,
         ends: Some(standing.expires_at.unix_timestamp()),
         ..Claims::default()
@@ -158,6 +159,7 @@ mod tests {
             system_administrator: false,
             tenant_state: Some("ready".to_owned()),
             role: Some("operator".to_owned()),
+            identity_provider_id: None,
             auth_time: NOW - Duration::minutes(3),
             amr: vec!["pwd".to_owned()],
             second_factor_required: false,

@@ -287,6 +287,10 @@ impl SessionsGrpc {
             role: caller.role().to_owned(),
             permissions: caller.permissions().to_vec(),
             second_factor_missing: caller.lacks_factor(),
+            identity_provider_id: caller
+                .identity_provider()
+                .map(|id| id.as_hyphenated().to_string())
+                .unwrap_or_default(),
         })
     }
 }

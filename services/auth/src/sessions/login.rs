@@ -217,6 +217,7 @@ impl Login {
             amr: &amr,
             ends: None,
             client,
+            provider: None,
         };
         let opened = self.0.opener.open(tx, &opening).await?;
         Ok(Opened { token: opened.token, expires_at: opened.expires_at, account, place, amr })

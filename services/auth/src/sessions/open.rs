@@ -30,6 +30,8 @@ pub(crate) struct Opening<'a> {
     /// An earlier end than the usual one: that of the session it comes from.
     pub(crate) ends: Option<OffsetDateTime>,
     pub(crate) client: &'a Client,
+    /// By whose word, if by a provider's of the tenant.
+    pub(crate) provider: Option<Uuid>,
 }
 
 /// A new session. The token is shown to the client and to nobody else.
@@ -64,6 +66,7 @@ impl Opener {
             amr: opening.amr,
             client: opening.client.agent(),
             network: &opening.client.network(),
+            provider: opening.provider,
         };
         store::insert(tx, &session).await?;
         Ok(NewlyOpened { token, expires_at })

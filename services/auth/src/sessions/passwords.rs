@@ -34,6 +34,11 @@ impl Passwords {
         })
     }
 
+    /// A hash for an account whose owner never chose a password: nobody has the one it is of.
+    pub(crate) fn nobodys(&self) -> Arc<str> {
+        Arc::clone(&self.decoy)
+    }
+
     /// Whether the password is the account's; always `false`, after the same work, without one.
     ///
     /// # Errors

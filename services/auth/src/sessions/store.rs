@@ -38,6 +38,8 @@ pub(super) struct Standing {
     pub(super) system_administrator: bool,
     pub(super) tenant_state: Option<String>,
     pub(super) role: Option<String>,
+    /// By whose word it was opened, if by a provider's of the tenant.
+    pub(super) identity_provider_id: Option<Uuid>,
     /// When its person last proved who they are, and how.
     pub(super) auth_time: OffsetDateTime,
     pub(super) amr: Vec<String>,
@@ -61,6 +63,7 @@ pub(super) struct NewSession<'a> {
     pub(super) amr: &'a [String],
     pub(super) client: &'a str,
     pub(super) network: &'a str,
+    pub(super) provider: Option<Uuid>,
 }
 
 /// Name and e-mail of a person and their tenant, for display.
@@ -140,8 +143,8 @@ pub(super) async fn insert(tx: &mut PlatformTx, session: &NewSession<'_>) -> Res
     sqlx::query(
         "insert into platform.sessions \
            (id, token_hash, principal_id, tenant_id, created_at, expires_at, auth_time, amr, \
-            client, network) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+            client, network, identity_provider_id) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(session.id)
     .bind(session.token_hash.as_slice())
@@ -153,6 +156,7 @@ pub(super) async fn insert(tx: &mut PlatformTx, session: &NewSession<'_>) -> Res
     .bind(session.amr)
     .bind(session.client)
     .bind(session.network)
+    .bind(session.provider)
     .execute(&mut **tx)
     .await?;
     Ok(())
@@ -167,7 +171,7 @@ pub(super) async fn standing(
 ) -> Result<Option<Standing>, PgError> {
     let row = sqlx::query_as(
         "select s.id, s.principal_id, s.tenant_id, s.expires_at, s.revoked_at, pr.disabled_at, \
-           p.system_administrator, t.state as tenant_state, m.role, \
+           p.system_administrator, t.state as tenant_state, m.role, s.identity_provider_id, \
            case when s.token_hash = $1 then coalesce(s.auth_time, s.created_at) \
              else s.previous_auth_time end as auth_time, \
            case when s.token_hash = $1 then s.amr else s.previous_amr end as amr, \

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::{
-    AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig, KeysConfig,
-    ListenConfig, MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
+    AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, FederationConfig, IssuerConfig,
+    KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
     ThrottleConfig,
 };
 use base64::Engine as _;
@@ -402,6 +402,7 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         },
         throttle: throttle(),
         factors: FactorsConfig { issuer: "Test".to_owned() },
+        federation: FederationConfig::default(),
         mail: mail(),
     }
 }

@@ -11,12 +11,14 @@ const NO_LINK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
 /// a device's key, a link of a mail, a proof of who somebody is, a factor to make recovery codes for;
 /// and two that end sessions by an id, which it names unknown ones.
-const BY_CREDENTIAL: [&str; 16] = [
+const BY_CREDENTIAL: [&str; 18] = [
     "/EnrollDevice",
     "/RenewCertificate",
     "/CompleteLogin",
     "/ConfirmTotpEnrollment",
     "/RegenerateRecoveryCodes",
+    "/CompleteFederatedSignIn",
+    "/CompleteIdentityLink",
     "/AcceptInvitation",
     "/ShowInvitation",
     "/JoinTenant",
@@ -44,6 +46,7 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     identity(service, tenant, turn)
         .or_else(|| federation(service, tenant))
         .or_else(|| people(service, tenant, turn))
+        .or_else(|| providers(service, tenant))
         .or_else(|| platform(service, tenant, turn))
         .or_else(|| rights(service, tenant, turn))
         .or_else(|| work(service, tenant, turn))
@@ -274,6 +277,35 @@ fn people(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         "ProfileService/RequestEmailChange" => {
             json!({"email": format!("matrix-{turn}@example.net")})
         }
+        _ => return None,
+    })
+}
+
+/// Identity providers of tenants.
+fn providers(service: &str, tenant: &Tenant) -> Option<Value> {
+    let provider = &tenant.identity_provider_id;
+    // Nobody has the answer that this would be.
+    let answer = json!({
+        "provider_id": provider, "state": "A", "code": "A", "binding": "A",
+    });
+    Some(match service {
+        "IdentityProviderService/CreateIdentityProvider" => json!({"identity_provider": {
+            "name": "matrix", "issuer": "https://idp.example", "client_id": "x",
+            "default_role": "viewer",
+        }}),
+        "IdentityProviderService/ListIdentityProviders"
+        | "FederatedSignInService/ListLinkedIdentities" => json!({}),
+        "IdentityProviderService/DeleteIdentityProvider" => {
+            json!({"provider_id": tenant.spare_provider_id})
+        }
+        "FederatedSignInService/ListSignInProviders" => json!({"tenant": tenant.slug}),
+        "FederatedSignInService/BeginFederatedSignIn"
+        | "FederatedSignInService/BeginIdentityLink"
+        | "FederatedSignInService/DeleteLinkedIdentity" => json!({"provider_id": provider}),
+        "FederatedSignInService/CompleteFederatedSignIn" => {
+            json!({"answer": answer, "delivery": "SESSION_DELIVERY_TOKEN"})
+        }
+        "FederatedSignInService/CompleteIdentityLink" => json!({"answer": answer}),
         _ => return None,
     })
 }

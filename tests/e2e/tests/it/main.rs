@@ -8,4 +8,5 @@ mod certificates;
 mod idempotency;
 mod matrix;
 mod openid;
+mod provider;
 mod traces;

@@ -19,7 +19,7 @@ fn folder() -> PathBuf {
 }
 
 /// Whether npm's packages are there; says so past the harness if not.
-fn installed(package: &str) -> bool {
+pub(crate) fn installed(package: &str) -> bool {
     let there = folder().join("node_modules").join(package).is_dir();
     if !there {
         let told = format!("\nSKIPPED {package}: run `npm ci` in tests/e2e/openid\n");
@@ -29,14 +29,14 @@ fn installed(package: &str) -> bool {
 }
 
 /// A script that is told things and tells things, one a line.
-struct Script {
+pub(crate) struct Script {
     _child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Script {
-    fn start(name: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start(name: &str, arguments: &[&str]) -> Self {
         let mut child = Command::new("node")
             .arg(name)
             .args(arguments)
@@ -51,11 +51,11 @@ impl Script {
         Self { _child: child, input, output }
     }
 
-    async fn tell(&mut self, line: &str) {
+    pub(crate) async fn tell(&mut self, line: &str) {
         self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    async fn says(&mut self, what: &str) -> Value {
+    pub(crate) async fn says(&mut self, what: &str) -> Value {
         let line = timeout(PATIENCE, self.output.next_line()).await.expect("in time").unwrap();
         let said: Value = serde_json::from_str(&line.expect("the script goes on")).unwrap();
         assert_eq!(said["what"], what, "{said}");

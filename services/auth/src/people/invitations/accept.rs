@@ -62,6 +62,7 @@ impl InvitationsGrpc {
             password_hash: &password_hash,
             locale: offer.locale.as_deref(),
             at: self.parts.clock.now(),
+            proved: true,
         };
         let mut tx = self.parts.begin(&call.caller).await?;
         match accounts::make(&mut tx, &account, taken_up).await {
@@ -124,7 +125,7 @@ impl InvitationsGrpc {
             return Err(Code::LinkInvalid.into());
         }
         limit::hold(tx, tenant, Limit::People, now).await?;
-        store::add_member(tx, offer.tenant_id, principal, &offer.role, now).await?;
+        accounts::join(tx, tenant, principal, &offer.role, now).await?;
         Ok(())
     }
 }

@@ -13,14 +13,13 @@ use yard_fault::{Code, Fault};
 use yard_ids::TenantId;
 use yard_pg::{PlatformTx, page};
 
+use super::put;
 use super::store::{self, Member};
 use crate::people::{OWNER, PeopleParts, lock_tenant};
 use crate::rights;
 
 const USUAL_PAGE: u16 = 50;
 const LARGEST_PAGE: u16 = 200;
-/// What inviting asks for.
-const INVITES: &str = "people.manage";
 
 /// Serves `PeopleService`.
 pub(crate) struct PeopleGrpc {
@@ -91,11 +90,7 @@ impl PeopleGrpc {
             return Ok(person(member));
         }
         keep_an_owner(&mut tx, tenant, &member).await?;
-        store::set_role(&mut tx, tenant, member.principal_id, role).await?;
-        let held = rights::held(&mut tx, Some(tenant.uuid()), member.principal_id, now).await?;
-        if !held.permissions.iter().any(|held| held == INVITES) {
-            store::withdraw_invitations_of(&mut tx, tenant, member.principal_id, now).await?;
-        }
+        put(&mut tx, tenant, member.principal_id, role, now).await?;
         tx.commit().await?;
         self.parts.nudge.now();
         Ok(person(Member { role: role.to_owned(), ..member }))

@@ -114,6 +114,7 @@ impl MembershipsGrpc {
             amr: &left.amr,
             ends: Some(left.expires_at),
             client,
+            provider: None,
         };
         let opened = self.opener.open(&mut tx, &opening).await?;
         let held = rights::held(&mut tx, tenant, person.uuid(), now).await?;
@@ -211,5 +212,6 @@ fn me_of(
         role,
         permissions: if missing { Vec::new() } else { permissions },
         second_factor_missing: missing,
+        identity_provider_id: String::new(),
     }
 }

@@ -89,7 +89,8 @@ pub(super) async fn keep_account(
     Ok(row)
 }
 
-/// Ends a session that goes on elsewhere. None when it has ended, or is a grant to an OAuth client.
+/// Ends a session that goes on elsewhere. None when it has ended, is a grant to an OAuth client, or
+/// stands by the word of a tenant's identity provider.
 pub(super) async fn leave(
     tx: &mut PlatformTx,
     session: Uuid,
@@ -99,6 +100,7 @@ pub(super) async fn leave(
     let row = sqlx::query_as(
         "update platform.sessions s set revoked_at = $3 \
          where s.id = $1 and s.principal_id = $2 and s.revoked_at is null and s.expires_at > $3 \
+           and s.identity_provider_id is null \
            and not exists (select from platform.oauth_families f where f.session_id = s.id) \
          returning coalesce(s.auth_time, s.created_at) as auth_time, s.amr, s.expires_at, \
            s.rotated_at, s.previous_auth_time",

@@ -67,7 +67,10 @@ impl ProfileGrpc {
         let mut tx = self.parts.begin(caller).await?;
         let found = self.own(&mut tx, caller).await?;
         tx.commit().await?;
-        Ok(wired(found))
+        let profile = wired(found);
+        // Where else somebody takes their account is not what a tenant's provider is for.
+        let own = caller.identity_provider().is_none();
+        Ok(wire::Profile { email_change: profile.email_change.filter(|_| own), ..profile })
     }
 
     async fn update(

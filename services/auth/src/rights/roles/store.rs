@@ -93,11 +93,13 @@ pub(super) async fn update(tx: &mut TenantTx, row: &Row) -> Result<(), PgError> 
     Ok(())
 }
 
-/// Whether a member or a position has it.
+/// Whether a member or a position has it, or an identity provider gives it.
 pub(super) async fn is_used(tx: &mut TenantTx, role: &str) -> Result<bool, PgError> {
     let used = sqlx::query_scalar(
         "select exists (select from platform.memberships where tenant_id = $1 and role = $2) \
-           or exists (select from platform.position_roles where tenant_id = $1 and role = $2)",
+           or exists (select from platform.position_roles where tenant_id = $1 and role = $2) \
+           or exists (select from platform.identity_providers where tenant_id = $1 \
+             and deleted_at is null and ($2 = any(rule_roles) or default_role = $2))",
     )
     .bind(tx.tenant().uuid())
     .bind(role)

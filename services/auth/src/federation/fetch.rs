@@ -1,0 +1,99 @@
+//! Asks identity providers: without redirects, for a short time, and reading little.
+
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
+use serde::de::DeserializeOwned;
+use yard_fault::{Code, Fault};
+
+use super::address::Guard;
+
+const PATIENCE: Duration = Duration::from_secs(5);
+const CONNECT: Duration = Duration::from_secs(3);
+const LARGEST: usize = 256 * 1024;
+
+/// Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Fetcher {
+    http: Client,
+    guard: Guard,
+}
+
+impl Fetcher {
+    /// Trusts `roots` beside the system's.
+    pub(super) fn new(guard: Guard, roots: Vec<Certificate>) -> anyhow::Result<Self> {
+        let http = Client::builder()
+            .tls_certs_merge(roots)
+            .dns_resolver(guard.clone())
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .timeout(PATIENCE)
+            .connect_timeout(CONNECT)
+            .build()?;
+        Ok(Self { http, guard })
+    }
+
+    /// A URL that may be asked, or that a browser may be sent to.
+    ///
+    /// # Errors
+    /// `federation.provider_failed`.
+    pub(super) fn url(&self, text: &str) -> Result<Url, Fault> {
+        self.guard.url(text).ok_or_else(|| failed("names an address that is not asked"))
+    }
+
+    /// A document of a provider.
+    ///
+    /// # Errors
+    /// `federation.provider_failed`.
+    pub(super) async fn get<T: DeserializeOwned>(&self, url: &str) -> Result<T, Fault> {
+        let url = self.url(url)?;
+        let answer = send(self.http.get(url)).await?;
+        if !answer.status().is_success() {
+            return Err(failed("does not give its documents"));
+        }
+        read(answer).await
+    }
+
+    /// A form that is answered by a document, also if it is refused; says whether it was not.
+    ///
+    /// # Errors
+    /// `federation.provider_failed`.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        url: &str,
+        form: &[(&str, &str)],
+        basic: Option<(&str, &str)>,
+    ) -> Result<(bool, T), Fault> {
+        let request = self.http.post(self.url(url)?).form(form);
+        let request = match basic {
+            Some((name, secret)) => request.basic_auth(name, Some(secret)),
+            None => request,
+        };
+        let answer = send(request.header("accept", "application/json")).await?;
+        let good = answer.status().is_success();
+        Ok((good, read(answer).await?))
+    }
+}
+
+async fn send(request: RequestBuilder) -> Result<Response, Fault> {
+    // Its text may hold the address and what is behind it: for the log only.
+    request.send().await.map_err(|e| failed("does not answer").with_source(e.without_url()))
+}
+
+async fn read<T: DeserializeOwned>(mut answer: Response) -> Result<T, Fault> {
+    let mut bytes = Vec::new();
+    let broken = |e: reqwest::Error| failed("broke off").with_source(e.without_url());
+    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+        bytes.extend_from_slice(&chunk);
+        if bytes.len() > LARGEST {
+            return Err(failed("says too much"));
+        }
+    }
+    serde_json::from_slice(&bytes).map_err(|e| failed("says what is no document").with_source(e))
+}
+
+/// The provider does not do its part.
+pub(super) fn failed(what: &str) -> Fault {
+    let text = format!("The identity provider {what}.");
+    Fault::new(Code::FederationProviderFailed).with_public(text)
+}

@@ -1,0 +1,106 @@
+use time::OffsetDateTime;
+use uuid::Uuid;
+use yard_pg::{PgError, PlatformTx};
+
+use crate::federation::store::Provider;
+
+/// How many providers the tenant has. Who counts at the same time waits until the transaction ends,
+/// so that two cannot both be the last.
+pub(super) async fn count(tx: &mut PlatformTx, tenant: Uuid) -> Result<i64, PgError> {
+    sqlx::query(
+        "select pg_advisory_xact_lock(hashtextextended('identity providers ' || $1::text, 0))",
+    )
+    .bind(tenant)
+    .execute(&mut **tx)
+    .await?;
+    let count = sqlx::query_scalar(
+        "select count(*) from platform.identity_providers \
+         where tenant_id = $1 and deleted_at is null",
+    )
+    .bind(tenant)
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(count)
+}
+
+pub(super) async fn insert(
+    tx: &mut PlatformTx,
+    provider: &Provider,
+    created_by: &str,
+) -> Result<(), PgError> {
+    sqlx::query(
+        "insert into platform.identity_providers \
+           (id, tenant_id, name, issuer, client_id, client_secret_sealed, scopes, groups_claim, \
+            rule_groups, rule_roles, default_role, email_domains, create_people, created_by, \
+            created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+    )
+    .bind(provider.id)
+    .bind(provider.tenant_id)
+    .bind(&provider.name)
+    .bind(&provider.issuer)
+    .bind(&provider.client_id)
+    .bind(&provider.client_secret_sealed)
+    .bind(&provider.scopes)
+    .bind(&provider.groups_claim)
+    .bind(&provider.rule_groups)
+    .bind(&provider.rule_roles)
+    .bind(&provider.default_role)
+    .bind(&provider.email_domains)
+    .bind(provider.create_people)
+    .bind(created_by)
+    .bind(provider.created_at)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn all(tx: &mut PlatformTx, tenant: Uuid) -> Result<Vec<Provider>, PgError> {
+    let rows = sqlx::query_as(
+        "select id, tenant_id, name, issuer, client_id, client_secret_sealed, scopes, \
+           groups_claim, rule_groups, rule_roles, default_role, email_domains, create_people, \
+           created_at \
+         from platform.identity_providers where tenant_id = $1 and deleted_at is null \
+         order by name, id",
+    )
+    .bind(tenant)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
+/// Takes a provider away, with its links and the sessions that it opened; `false` if it is not the
+/// tenant's.
+pub(super) async fn delete(
+    tx: &mut PlatformTx,
+    tenant: Uuid,
+    id: Uuid,
+    now: OffsetDateTime,
+) -> Result<bool, PgError> {
+    let done = sqlx::query(
+        "update platform.identity_providers \
+         set deleted_at = coalesce(deleted_at, $3), client_secret_sealed = null \
+         where id = $1 and tenant_id = $2",
+    )
+    .bind(id)
+    .bind(tenant)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Ok(false);
+    }
+    sqlx::query("delete from platform.identity_links where provider_id = $1")
+        .bind(id)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query(
+        "update platform.sessions set revoked_at = $2 \
+         where identity_provider_id = $1 and revoked_at is null",
+    )
+    .bind(id)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(true)
+}
