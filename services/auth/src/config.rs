@@ -11,6 +11,7 @@ use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 use crate::keys::Rules;
 pub use crate::mail::MailConfig;
+pub use crate::registration::RegistrationConfig;
 
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
@@ -55,6 +56,8 @@ pub struct Config {
     pub factors: FactorsConfig,
     /// `[mail]`
     pub mail: MailConfig,
+    /// `[registration]`
+    pub registration: RegistrationConfig,
 }
 
 /// A listener.
@@ -364,6 +367,7 @@ impl ServiceConfig for Config {
         self.device_ca.validate()?;
         self.est.validate()?;
         self.mail.validate()?;
+        self.registration.validate()?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));

@@ -1,7 +1,10 @@
-//! Accounts, as invitations make them.
+//! Accounts, as invitations and registrations make them.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
+use yard_fault::Fault;
+use yard_ids::TenantId;
+use yard_pg::limit::{self, Limit};
 use yard_pg::{PgError, PlatformTx};
 
 use super::store;
@@ -39,4 +42,18 @@ pub(crate) async fn note_verified(
     now: OffsetDateTime,
 ) -> Result<(), PgError> {
     store::note_verified(tx, principal, now).await
+}
+
+/// Makes a person a member of a tenant, if it may have one more.
+///
+/// # Errors
+/// `limit.reached`.
+pub(crate) async fn join(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    (person, role): (Uuid, &str),
+    now: OffsetDateTime,
+) -> Result<(), Fault> {
+    limit::hold(tx, tenant, Limit::People, now).await?;
+    Ok(store::add_member(tx, tenant.uuid(), person, role, now).await?)
 }

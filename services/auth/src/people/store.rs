@@ -97,3 +97,23 @@ pub(super) async fn note_verified(
     .await?;
     Ok(())
 }
+
+pub(super) async fn add_member(
+    tx: &mut PlatformTx,
+    tenant: Uuid,
+    principal: Uuid,
+    role: &str,
+    now: OffsetDateTime,
+) -> Result<(), PgError> {
+    sqlx::query(
+        "insert into platform.memberships (tenant_id, principal_id, role, created_at) \
+         values ($1, $2, $3, $4)",
+    )
+    .bind(tenant)
+    .bind(principal)
+    .bind(role)
+    .bind(now)
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}

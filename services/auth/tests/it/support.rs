@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use auth::{
     AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, IssuerConfig, KeysConfig,
-    ListenConfig, MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
-    ThrottleConfig,
+    ListenConfig, MailConfig, MqttConfig, RedisConfig, RegistrationConfig, SealingConfig,
+    SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -403,6 +403,12 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         throttle: throttle(),
         factors: FactorsConfig { issuer: "Test".to_owned() },
         mail: mail(),
+        registration: RegistrationConfig {
+            open: false,
+            plan: "standard".to_owned(),
+            asked_per_day: 100,
+            made_per_day: 100,
+        },
     }
 }
 
