@@ -85,6 +85,7 @@ codes! {
     EnrollmentFactoryRefused = "enrollment.factory_refused", Unauthenticated, "The manufacturer's certificate opens nothing here.";
     EnrollmentRenewalRefused = "enrollment.renewal_refused", Unauthenticated, "The certificate cannot be renewed.";
     LinkInvalid = "link.invalid", Invalid, "The link is unknown, used or past its time.";
+    RegistrationClosed = "registration.closed", Forbidden, "Nobody registers an organization by themselves here.";
     MemberLastOwner = "member.last_owner", Conflict, "The tenant would be left without an owner.";
     KeyNotReady = "key.not_ready", Conflict, "The next key has not been published for long enough.";
     KeyRevoked = "key.revoked", Conflict, "The key is revoked already.";

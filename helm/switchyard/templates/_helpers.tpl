@@ -84,6 +84,11 @@ capabilities: { drop: ["ALL"] }
 {{- $_ := set $env "MAIL__SMTP_URL_FILE" "/etc/switchyard/service/smtp-url" -}}
 {{- $_ := set $env "MAIL__FROM" $root.Values.mail.from -}}
 {{- end -}}
+{{- if $root.Values.registration.open -}}
+{{- if not $root.Values.mail.enabled -}}{{- fail "registration.open needs mail.enabled" -}}{{- end -}}
+{{- $_ := set $env "REGISTRATION__OPEN" true -}}
+{{- $_ := set $env "REGISTRATION__PLAN" $root.Values.registration.plan -}}
+{{- end -}}
 {{- end -}}
 {{- if eq $service "device-ingest" -}}
 {{- $_ := set $env "AUTH__ENDPOINT" (printf "http://%s-auth:%d" $name (int (index $root.Values.services "auth").ports.grpc)) -}}

@@ -5,9 +5,9 @@
 //! `device_authorities`, `factory_authorities`, `expected_devices`, `revocation_list`,
 //! `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`,
 //! `identity_providers`, `identity_links`, `federated_sign_ins`, `invitations`, `person_links`,
-//! `email_changes`, `reset_wishes`, `mails`, `bans`, `guard`, `roles`, `departments`, `positions`,
-//! `position_roles`, `assignments`, `overrides`, `break_glass` and the audit trail; nobody else
-//! writes them.
+//! `email_changes`, `reset_wishes`, `registrations`, `mails`, `bans`, `guard`, `roles`, `departments`,
+//! `positions`, `position_roles`, `assignments`, `overrides`, `break_glass` and the audit trail; nobody
+//! else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -46,6 +46,7 @@ mod keys;
 mod mail;
 mod oauth;
 mod people;
+mod registration;
 mod renewals;
 mod revocation;
 mod rights;
@@ -59,7 +60,7 @@ mod upkeep;
 pub use config::{
     AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig,
     FederationConfig, IssuerConfig, KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig,
-    SealingConfig, SessionsConfig, ThrottleConfig,
+    RegistrationConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -105,11 +106,13 @@ use keys::{Keys, KeysParts};
 use mail::Post;
 use oauth::{Issuer, IssuerParts};
 use people::PeopleParts;
+use registration::RegistrationParts;
 use renewals::grpc::DeviceTrustGrpc;
 use renewals::{Renewals, Standing};
 use revocation::RevocationList;
 use sessions::grpc::SessionsGrpc;
 use sessions::{Exchange, Login, LoginParts, Opener, OwnSessions, Passwords, Throttle};
+use tenancy::Founder;
 use tokens::TokenExchange;
 use tokens::grpc::TokensGrpc;
 
@@ -190,6 +193,9 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         url: issuer_url,
     });
 
+    let founder = Founder::start(&pg, &runtime);
+    let (mail, made) = ((&post, &passwords), (&founder, &nudge));
+    let registration = RegistrationParts::over(&runtime, &pg, mail, made, config.registration)?;
     let people = PeopleParts::over(&runtime, &pg, post, passwords, sealer, &nudge);
     let told = nudge.clone();
     let sessions = SessionServiceServer::new(SessionsGrpc {
@@ -222,9 +228,10 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
             FactorServiceServer::new(own_factors).max_decoding_message_size(LARGEST_REQUEST),
         );
     let routes = add_devices(routes, devices, &runtime).await?;
-    let routes = tenancy::serve(routes, &pg, &runtime);
+    let routes = tenancy::serve(routes, &pg, founder, &runtime);
     let routes = rights::serve(routes, &pg, &told, &runtime);
     let routes = people::serve(routes, people, opener, &runtime);
+    let routes = registration::serve(routes, registration, &runtime);
     upkeep::start(&pg, &runtime);
     let routes = federation.serve(issuer.serve(add_guard(routes, guarding)));
     http::serve(&runtime, http, jwks, revocation, issuer.router());

@@ -42,6 +42,11 @@ pub(crate) fn grant(outcome: &'static str) {
     metrics::counter!("yard_auth_oauth_grants_total", "outcome" => outcome).increment(1);
 }
 
+/// What became of somebody's wish for a tenant.
+pub(crate) fn registration(outcome: &'static str) {
+    metrics::counter!("yard_auth_registrations_total", "outcome" => outcome).increment(1);
+}
+
 /// How an enrolment ended.
 pub(crate) fn enrolment(outcome: &'static str) {
     metrics::counter!("yard_auth_enrolments_total", "outcome" => outcome).increment(1);

@@ -110,6 +110,7 @@ fn auth(edge: &Edge) -> Service {
         .set("mqtt.port", edge.mqtt_port)
         .set("mail.smtp_url", format!("smtp+plain://127.0.0.1:{}", edge.mail_port))
         .set("mail.console_url", url(edge.gateway.addr()))
+        .set("registration.open", true)
         .done()
 }
 

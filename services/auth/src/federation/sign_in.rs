@@ -6,7 +6,6 @@ use uuid::Uuid;
 use yard_authn::Call;
 use yard_fault::{Code, Fault};
 use yard_ids::{PrincipalId, TenantId};
-use yard_pg::limit::{self, Limit};
 use yard_pg::{Actor, PlatformTx};
 
 use super::flow::{Answer, Proved};
@@ -121,7 +120,6 @@ impl Federation {
         role: &str,
     ) -> Result<Uuid, Fault> {
         let (tenant, now) = (TenantId::from_uuid(proved.provider.tenant_id), self.0.clock.now());
-        limit::hold(tx, tenant, Limit::People, now).await?;
         let display_name = display_name(&proved.identity.claims, email);
         let account = NewAccount {
             id: self.0.ids.uuid7(),
@@ -139,7 +137,7 @@ impl Federation {
             Err(error) if error.is_taken("people_email_key") => return Err(not_linked()),
             Err(error) => return Err(error.into()),
         }
-        accounts::join(tx, tenant, account.id, role, now).await?;
+        accounts::join(tx, tenant, (account.id, role), now).await?;
         store::link(tx, who(proved), proved.provider.id, account.id, now).await?;
         Ok(account.id)
     }

@@ -29,6 +29,7 @@ pub(crate) enum Page {
     PasswordReset,
     EmailVerification,
     EmailChange,
+    Registration,
 }
 
 impl Page {
@@ -38,6 +39,7 @@ impl Page {
             Self::PasswordReset => "/password-reset",
             Self::EmailVerification => "/email-verification",
             Self::EmailChange => "/email-change",
+            Self::Registration => "/registration",
         }
     }
 }
@@ -89,6 +91,12 @@ impl Letter {
         Self::new("email-change-new", Some(link), &[("until", &moment(until))])
     }
 
+    /// Of what whoever asked wrote only the slug stands in it: free text would let anybody send what
+    /// they like to anybody.
+    pub(crate) fn registration(link: Link, slug: &str, until: OffsetDateTime) -> Self {
+        Self::new("registration", Some(link), &[("slug", slug), ("until", &moment(until))])
+    }
+
     /// The template's name, which is no secret.
     pub(crate) const fn name(&self) -> &'static str {
         self.name
@@ -114,7 +122,7 @@ macro_rules! templates {
     };
 }
 
-const FILES: [(&str, &str); 28] = templates![
+const FILES: [(&str, &str); 32] = templates![
     "invitation",
     "password-reset",
     "password-changed",
@@ -122,6 +130,7 @@ const FILES: [(&str, &str); 28] = templates![
     "email-verification",
     "email-change-old",
     "email-change-new",
+    "registration",
 ];
 
 /// Every template, ready to be filled in.
@@ -196,6 +205,7 @@ mod tests {
             Letter::email_verification(link(Page::EmailVerification), AT),
             Letter::email_change_old(link(Page::EmailChange), text, AT),
             Letter::email_change_new(link(Page::EmailChange), AT),
+            Letter::registration(link(Page::Registration), text, AT),
         ]
     }
 

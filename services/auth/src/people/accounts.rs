@@ -1,8 +1,10 @@
-//! Accounts, as invitations and identity providers make them.
+//! Accounts, as invitations, registrations and identity providers make them.
 
 use time::OffsetDateTime;
 use uuid::Uuid;
+use yard_fault::Fault;
 use yard_ids::TenantId;
+use yard_pg::limit::{self, Limit};
 use yard_pg::{PgError, PlatformTx};
 
 use super::store;
@@ -35,17 +37,6 @@ pub(crate) async fn make(
     }
 }
 
-/// Makes somebody a member of a tenant.
-pub(crate) async fn join(
-    tx: &mut PlatformTx,
-    tenant: TenantId,
-    principal: Uuid,
-    role: &str,
-    now: OffsetDateTime,
-) -> Result<(), PgError> {
-    store::add_member(tx, tenant.uuid(), principal, role, now).await
-}
-
 /// Somebody followed a link that was sent to a person's address.
 pub(crate) async fn note_verified(
     tx: &mut PlatformTx,
@@ -53,4 +44,18 @@ pub(crate) async fn note_verified(
     now: OffsetDateTime,
 ) -> Result<(), PgError> {
     store::note_verified(tx, principal, now).await
+}
+
+/// Makes a person a member of a tenant, if it may have one more.
+///
+/// # Errors
+/// `limit.reached`.
+pub(crate) async fn join(
+    tx: &mut PlatformTx,
+    tenant: TenantId,
+    (person, role): (Uuid, &str),
+    now: OffsetDateTime,
+) -> Result<(), Fault> {
+    limit::hold(tx, tenant, Limit::People, now).await?;
+    Ok(store::add_member(tx, tenant.uuid(), person, role, now).await?)
 }

@@ -6,7 +6,7 @@ use yard_fault::Fault;
 const LONGEST_NAME: usize = 120;
 
 /// 1 to 120 characters on one line, trimmed.
-pub(super) fn display_name(text: &str) -> Result<String, Fault> {
+pub(crate) fn display_name(text: &str) -> Result<String, Fault> {
     let text = text.trim();
     let length = text.chars().count();
     if (1..=LONGEST_NAME).contains(&length) && !text.chars().any(char::is_control) {
@@ -17,7 +17,7 @@ pub(super) fn display_name(text: &str) -> Result<String, Fault> {
 }
 
 /// Refuses a password that would not be taken, before anything is done for it.
-pub(super) fn password(text: &str) -> Result<(), Fault> {
+pub(crate) fn password(text: &str) -> Result<(), Fault> {
     password::check(text)
         .map_err(|problem| Fault::invalid(problem.to_string()).with_pointer("/password"))
 }

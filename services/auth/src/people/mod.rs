@@ -2,7 +2,7 @@
 //! tenant to another, and how they get in again without their password.
 
 pub(crate) mod accounts;
-mod fields;
+pub(crate) mod fields;
 mod invitations;
 mod links;
 pub(crate) mod members;
@@ -34,14 +34,17 @@ use crate::sessions::{Opener, Passwords};
 use invitations::grpc::InvitationsGrpc;
 use members::grpc::PeopleGrpc;
 use memberships::grpc::MembershipsGrpc;
-pub(crate) use notices::{NewPassword, tell_new_password};
 use profile::grpc::ProfileGrpc;
 use recovery::clerk::Clerk;
 use recovery::grpc::RecoveryGrpc;
 pub(crate) use store::lock_tenant;
 
+pub(crate) use accounts::{NewAccount, join, make as make_account, note_verified};
+pub(crate) use links::LinkToken;
+pub(crate) use notices::{NewPassword, tell_new_password};
+
 /// Without one of these nobody could let anybody in.
-const OWNER: &str = "owner";
+pub(crate) const OWNER: &str = "owner";
 
 /// What all of it works with.
 pub(crate) struct PeopleParts {

@@ -10,6 +10,7 @@ use yard_runtime::{Runtime, TaskKind};
 
 use super::closure;
 use super::store::{self, Step};
+use crate::registration;
 
 /// How often the rows are looked at when nobody woke it: what another instance left behind.
 const LOOK: Duration = Duration::from_secs(5);
@@ -58,7 +59,7 @@ impl Caretaker {
         tx.commit().await?;
         for (tenant, state) in waiting {
             let done = match state.as_str() {
-                "provisioning" => self.provision(tenant).await,
+                "provisioning" => self.provision_shown(tenant).await,
                 _ => self.close(tenant).await,
             };
             // One that fails must not keep the others waiting.
@@ -74,12 +75,29 @@ impl Caretaker {
         Ok(PlatformTx::begin(&self.pg, &Actor::service("auth")).await?)
     }
 
+    /// Whoever registered the tenant watches how it goes.
+    async fn provision_shown(&self, tenant: Uuid) -> Result<(), Fault> {
+        let mut tx = self.begin().await?;
+        registration::note_begun(&mut tx, tenant, &*self.clock).await?;
+        tx.commit().await?;
+        let done = self.provision(tenant).await;
+        let noted = if done.is_err() { self.note_failed(tenant).await } else { Ok(()) };
+        done.and(noted)
+    }
+
+    async fn note_failed(&self, tenant: Uuid) -> Result<(), Fault> {
+        let mut tx = self.begin().await?;
+        registration::note_failed(&mut tx, tenant, &*self.clock).await?;
+        Ok(tx.commit().await?)
+    }
+
     async fn provision(&self, tenant: Uuid) -> Result<(), Fault> {
         let mut tx = self.begin().await?;
         store::migrate(&mut tx, tenant).await?;
         let now = self.clock.now();
         let ready = Step { from: &["provisioning"], to: "ready", by: "", reason: "", at: now };
         store::step(&mut tx, tenant, &ready).await?;
+        registration::note_ready(&mut tx, tenant, &*self.clock).await?;
         tx.commit().await?;
         tracing::info!(%tenant, "tenant is ready");
         Ok(())

@@ -7,10 +7,10 @@ use yard_contracts::tenancy::v1 as wire;
 use yard_contracts::tenancy::v1::tenant_service_server::TenantService;
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
-use yard_ids::{Clock, IdSource, TenantId};
+use yard_ids::Clock;
 use yard_pg::{Actor, Pg, PlatformTx, page};
 
-use super::caretaker::Caretaker;
+use super::founder::{Founder, NewTenant};
 use super::store::{self, Changes, Row, Step};
 use super::{closure, limits, names, plans};
 
@@ -21,8 +21,7 @@ const LARGEST_PAGE: u16 = 200;
 pub(crate) struct TenantsGrpc {
     pub(crate) pg: Pg,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn IdSource>,
-    pub(crate) caretaker: Caretaker,
+    pub(crate) founder: Founder,
 }
 
 #[async_trait]
@@ -131,15 +130,12 @@ impl TenantsGrpc {
         caller: &Caller,
         request: &wire::CreateTenantRequest,
     ) -> Result<wire::Tenant, Fault> {
-        let (slug, plan) = (names::slug(&request.slug)?, names::plan(&request.plan)?);
-        let name = names::name(&request.name)?;
-        let id = TenantId::from_uuid(self.ids.uuid7());
+        let wire::CreateTenantRequest { slug, name, plan, .. } = request;
         let mut tx = self.begin(caller).await?;
-        plans::existing(&mut tx, plan).await?;
-        store::insert(&mut tx, id, [slug, &name, plan], self.clock.now()).await?;
+        let id = self.founder.found(&mut tx, &NewTenant { slug, name, plan, locale: None }).await?;
         let made = existing(&mut tx, id.uuid()).await?;
         tx.commit().await?;
-        self.caretaker.wake();
+        self.founder.wake();
         Ok(made)
     }
 
@@ -265,7 +261,7 @@ impl TenantsGrpc {
         }
         let closing = existing(&mut tx, id).await?;
         tx.commit().await?;
-        self.caretaker.wake();
+        self.founder.wake();
         Ok(closing)
     }
 

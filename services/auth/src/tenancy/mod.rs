@@ -1,11 +1,13 @@
-//! Tenants: made, suspended, closed by those who run the platform; named and set up by their owners.
+//! Tenants: made by those who run the platform or by registration, suspended and closed by the first,
+//! named and set up by their owners.
 //!
 //! `requested → provisioning → ready ⇄ suspended → closing → closed`. The two states that are work in
-//! progress are rows that the [`Caretaker`] finds, so a crash only delays them.
+//! progress are rows that the [`caretaker`] finds, so a crash only delays them.
 
 mod caretaker;
 mod closure;
 mod export;
+mod founder;
 mod grpc;
 mod limits;
 pub(crate) mod names;
@@ -20,19 +22,15 @@ use yard_pg::Pg;
 use yard_runtime::Runtime;
 
 use crate::LARGEST_REQUEST;
-use caretaker::Caretaker;
 use export::Exports;
 use grpc::TenantsGrpc;
 use organization::OrganizationGrpc;
 
-/// Adds the services of this domain, and begins to look after tenants.
-pub(crate) fn serve(routes: Routes, pg: &Pg, runtime: &Runtime) -> Routes {
-    let tenants = TenantsGrpc {
-        pg: pg.clone(),
-        clock: runtime.clock(),
-        ids: runtime.ids(),
-        caretaker: Caretaker::start(pg, runtime),
-    };
+pub(crate) use founder::{Founder, NewTenant};
+
+/// Adds the services of this domain.
+pub(crate) fn serve(routes: Routes, pg: &Pg, founder: Founder, runtime: &Runtime) -> Routes {
+    let tenants = TenantsGrpc { pg: pg.clone(), clock: runtime.clock(), founder };
     let tenants = TenantServiceServer::new(tenants).max_decoding_message_size(LARGEST_REQUEST);
     let organization = OrganizationGrpc {
         pg: pg.clone(),

@@ -21,19 +21,19 @@ fn refuse(text: &str, pointer: &str) -> Fault {
     Fault::invalid(text.to_owned()).with_pointer(pointer)
 }
 
-pub(super) fn slug(text: &str) -> Result<&str, Fault> {
+pub(crate) fn slug(text: &str) -> Result<&str, Fault> {
     let rule = "slug has to be 1 to 63 lower-case letters, digits and hyphens";
     is_label(text, LONGEST_SLUG).then_some(text).ok_or_else(|| refuse(rule, "/slug"))
 }
 
-pub(super) fn plan(text: &str) -> Result<&str, Fault> {
+pub(crate) fn plan(text: &str) -> Result<&str, Fault> {
     let text = if text.is_empty() { "standard" } else { text };
     let rule = "plan has to be 1 to 32 lower-case letters, digits and hyphens";
     is_label(text, LONGEST_PLAN).then_some(text).ok_or_else(|| refuse(rule, "/plan"))
 }
 
 /// 1 to 120 characters on one line, trimmed.
-pub(super) fn name(text: &str) -> Result<String, Fault> {
+pub(crate) fn name(text: &str) -> Result<String, Fault> {
     let text = text.trim();
     let length = text.chars().count();
     let fits = (1..=LONGEST_NAME).contains(&length) && !text.chars().any(char::is_control);

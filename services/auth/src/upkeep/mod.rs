@@ -12,7 +12,7 @@ use yard_ids::Clock;
 use yard_pg::{Actor, Pg, PlatformTx};
 use yard_runtime::{Runtime, TaskKind};
 
-use crate::telemetry;
+use crate::{registration, telemetry};
 
 /// Between two looks.
 const EVERY: Duration = Duration::from_secs(60);
@@ -67,6 +67,8 @@ impl Upkeep {
             ("email_change", store::email_changes(&mut tx, before, MOST).await?),
             ("mail", store::mails(&mut tx, before, MOST).await?),
             ("invitation", store::invitations(&mut tx, now - INVITATIONS_KEPT, MOST).await?),
+            // What strangers typed stays no longer than its link.
+            ("registration", registration::take_out(&mut tx, now, MOST).await?),
         ];
         tx.commit().await?;
         for (kind, count) in gone {

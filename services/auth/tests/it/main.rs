@@ -28,6 +28,7 @@ mod people;
 mod profile;
 mod reauthenticate;
 mod recovery;
+mod registration;
 mod renewals;
 mod required_factor;
 mod rights_support;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use auth::{
     AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, FederationConfig, IssuerConfig,
-    KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig, SealingConfig, SessionsConfig,
-    ThrottleConfig,
+    KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig, RegistrationConfig,
+    SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -404,6 +404,12 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         factors: FactorsConfig { issuer: "Test".to_owned() },
         federation: FederationConfig::default(),
         mail: mail(),
+        registration: RegistrationConfig {
+            open: false,
+            plan: "standard".to_owned(),
+            asked_per_day: 100,
+            made_per_day: 100,
+        },
     }
 }
 

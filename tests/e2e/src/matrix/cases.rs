@@ -11,7 +11,7 @@ const NO_LINK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 /// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
 /// a device's key, a link of a mail, a proof of who somebody is, a factor to make recovery codes for;
 /// and two that end sessions by an id, which it names unknown ones.
-const BY_CREDENTIAL: [&str; 18] = [
+const BY_CREDENTIAL: [&str; 21] = [
     "/EnrollDevice",
     "/RenewCertificate",
     "/CompleteLogin",
@@ -25,6 +25,9 @@ const BY_CREDENTIAL: [&str; 18] = [
     "/VerifyEmail",
     "/ConfirmEmailChange",
     "/ResetPassword",
+    "/ShowRegistration",
+    "/ConfirmRegistration",
+    "/ClaimRegistration",
     "/Reauthenticate",
     "/ChangePassword",
     "/RevokeSession",
@@ -266,6 +269,17 @@ fn people(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         | "RecoveryService/ConfirmEmailChange" => json!({"token": NO_LINK}),
         "RecoveryService/RequestPasswordReset" => json!({"email": tenant.viewer_email}),
         "RecoveryService/ResetPassword" => {
+            json!({"token": NO_LINK, "password": tenant.password})
+        }
+        "RegistrationService/GetRegistrationTerms" => json!({}),
+        "RegistrationService/Register" => json!({
+            "email": tenant.viewer_email, "display_name": "x", "tenant_name": "Matrix",
+            "tenant_slug": format!("matrix-asks-{turn}"),
+        }),
+        "RegistrationService/ShowRegistration" | "RegistrationService/ClaimRegistration" => {
+            json!({"token": NO_LINK})
+        }
+        "RegistrationService/ConfirmRegistration" => {
             json!({"token": NO_LINK, "password": tenant.password})
         }
         "ProfileService/GetProfile"

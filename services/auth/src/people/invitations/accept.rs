@@ -4,7 +4,6 @@ use yard_contracts::identity::v1 as wire;
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 use yard_ids::{PrincipalId, TenantId};
-use yard_pg::limit::{self, Limit};
 use yard_pg::{PgError, PlatformTx};
 
 use super::grpc::InvitationsGrpc;
@@ -124,9 +123,7 @@ impl InvitationsGrpc {
         if !good {
             return Err(Code::LinkInvalid.into());
         }
-        limit::hold(tx, tenant, Limit::People, now).await?;
-        accounts::join(tx, tenant, principal, &offer.role, now).await?;
-        Ok(())
+        accounts::join(tx, tenant, (principal, &offer.role), now).await
     }
 }
 
