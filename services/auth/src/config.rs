@@ -12,6 +12,7 @@ use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 pub use crate::federation::FederationConfig;
 use crate::keys::Rules;
 pub use crate::mail::MailConfig;
+pub use crate::passkeys::PasskeysConfig;
 
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
@@ -54,6 +55,8 @@ pub struct Config {
     pub throttle: ThrottleConfig,
     /// `[factors]`
     pub factors: FactorsConfig,
+    /// `[passkeys]`
+    pub passkeys: PasskeysConfig,
     /// `[mail]`
     pub mail: MailConfig,
     /// `[federation]`
@@ -368,6 +371,7 @@ impl ServiceConfig for Config {
         self.est.validate()?;
         self.mail.validate()?;
         self.federation.validate(&self.runtime.environment)?;
+        self.passkeys.resolve(&self.mail.console_url)?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));
