@@ -5,6 +5,7 @@
 //! `YARD_TEST_STACK`; a plain `cargo test -p …` starts its own once per process. Either way a test
 //! says `TestDb::create().await` and gets a migrated database that nobody else uses.
 
+mod authenticator;
 mod broker;
 mod database;
 mod eventually;
@@ -17,6 +18,7 @@ mod redis_cluster;
 mod replica;
 mod stack;
 
+pub use authenticator::{Answered, Authenticator, Created, KeyKind, flags};
 pub use broker::TestBroker;
 pub use database::TestDb;
 pub use eventually::{Settled, eventually};

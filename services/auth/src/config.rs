@@ -12,6 +12,7 @@ use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 pub use crate::federation::FederationConfig;
 use crate::keys::Rules;
 pub use crate::mail::MailConfig;
+pub use crate::passkeys::PasskeysConfig;
 pub use crate::registration::RegistrationConfig;
 
 /// The documented defaults, as TOML.
@@ -55,6 +56,8 @@ pub struct Config {
     pub throttle: ThrottleConfig,
     /// `[factors]`
     pub factors: FactorsConfig,
+    /// `[passkeys]`
+    pub passkeys: PasskeysConfig,
     /// `[mail]`
     pub mail: MailConfig,
     /// `[federation]`
@@ -372,6 +375,7 @@ impl ServiceConfig for Config {
         self.mail.validate()?;
         self.federation.validate(&self.runtime.environment)?;
         self.registration.validate()?;
+        self.passkeys.resolve(&self.mail.console_url)?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
             return Err(ConfigError::new("sessions.lifetime", "has to be 1 min to 30 days"));

@@ -1,7 +1,7 @@
 //! auth: tenants' people, their sessions, access tokens, and the devices' certificates.
 //!
 //! It owns `platform.tenants`, `principals`, `people`, `memberships`, `sessions`, `totp_secrets`,
-//! `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
+//! `passkeys`, `recovery_codes`, `challenges`, `claim_codes`, `device_certificates`, `device_standing`,
 //! `device_authorities`, `factory_authorities`, `expected_devices`, `revocation_list`,
 //! `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`,
 //! `identity_providers`, `identity_links`, `federated_sign_ins`, `invitations`, `person_links`,
@@ -45,6 +45,7 @@ mod http;
 mod keys;
 mod mail;
 mod oauth;
+mod passkeys;
 mod people;
 mod registration;
 mod renewals;
@@ -59,8 +60,8 @@ mod upkeep;
 
 pub use config::{
     AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig,
-    FederationConfig, IssuerConfig, KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig,
-    RegistrationConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    FederationConfig, IssuerConfig, KeysConfig, ListenConfig, MailConfig, MqttConfig,
+    PasskeysConfig, RedisConfig, RegistrationConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -82,6 +83,7 @@ use yard_contracts::identity::v1::device_trust_service_server::DeviceTrustServic
 use yard_contracts::identity::v1::enrollment_service_server::EnrollmentServiceServer;
 use yard_contracts::identity::v1::factor_service_server::FactorServiceServer;
 use yard_contracts::identity::v1::key_service_server::KeyServiceServer;
+use yard_contracts::identity::v1::passkey_service_server::PasskeyServiceServer;
 use yard_contracts::identity::v1::session_service_server::SessionServiceServer;
 use yard_limits::Redis;
 use yard_messaging::Nats;
@@ -105,6 +107,8 @@ use keys::grpc::KeysGrpc;
 use keys::{Keys, KeysParts};
 use mail::Post;
 use oauth::{Issuer, IssuerParts};
+use passkeys::Passkeys;
+use passkeys::grpc::PasskeysGrpc;
 use people::PeopleParts;
 use registration::RegistrationParts;
 use renewals::grpc::DeviceTrustGrpc;
@@ -137,7 +141,8 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let Ground { verifier, ca, pg, redis, nats, sealer, desk, auditor, nudge, keys } =
         Ground::lay(&config, &runtime).await?;
     let issuer_url = config.issuer.url()?;
-    let factors = Factors { sealer: sealer.clone(), clock: runtime.clock() };
+    let passkeys = Passkeys::over(&config.passkeys, &config.mail, runtime.clock())?;
+    let factors = Factors { sealer: sealer.clone(), clock: runtime.clock(), passkeys };
     let post = Post::start(&config.mail, &pg, &sealer, &runtime)?;
     let passwords = Passwords::start(&config.sessions).await?;
     let revocation = RevocationList::start(&pg, &nats, &ca, &config.device_ca, &runtime);
@@ -165,13 +170,6 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         opener: opener.clone(),
         post: post.clone(),
     });
-    let own_factors = FactorsGrpc {
-        pg: pg.clone(),
-        ids: runtime.ids(),
-        factors,
-        issuer: config.factors.issuer,
-        nudge: nudge.clone(),
-    };
     let devices = DeviceParts {
         pg: pg.clone(),
         nats: nats.clone(),
@@ -198,7 +196,7 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let registration = RegistrationParts::over(&runtime, &pg, mail, made, config.registration)?;
     let people = PeopleParts::over(&runtime, &pg, post, passwords, sealer, &nudge);
     let told = nudge.clone();
-    let sessions = SessionServiceServer::new(SessionsGrpc {
+    let sessions = Arc::new(SessionsGrpc {
         login,
         own,
         exchange,
@@ -206,27 +204,24 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         issuer: issuer.clone(),
         lifetime,
         nudge,
-    })
-    .max_decoding_message_size(LARGEST_REQUEST);
+    });
+    let own = OwnParts {
+        pg: pg.clone(),
+        factors,
+        name: config.factors.issuer,
+        sessions: Arc::clone(&sessions),
+        nudge: told.clone(),
+    };
+    let sessions =
+        SessionServiceServer::from_arc(sessions).max_decoding_message_size(LARGEST_REQUEST);
     let jwks = keys.clone();
     let keys = KeyServiceServer::new(KeysGrpc { keys }).max_decoding_message_size(LARGEST_REQUEST);
     let guarding = Guarding { pg: pg.clone(), clock: runtime.clock(), ids: runtime.ids(), nats };
     let audit = AuditServiceServer::new(AuditGrpc { desk });
-    let api_tokens = TokensGrpc {
-        pg: pg.clone(),
-        clock: runtime.clock(),
-        ids: runtime.ids(),
-        nudge: told.clone(),
-    };
-    let api_tokens =
-        ApiTokenServiceServer::new(api_tokens).max_decoding_message_size(LARGEST_REQUEST);
     let routes = Routes::new(sessions)
         .add_service(keys)
-        .add_service(audit.max_decoding_message_size(LARGEST_REQUEST))
-        .add_service(api_tokens)
-        .add_service(
-            FactorServiceServer::new(own_factors).max_decoding_message_size(LARGEST_REQUEST),
-        );
+        .add_service(audit.max_decoding_message_size(LARGEST_REQUEST));
+    let routes = add_own(routes, own, &runtime);
     let routes = add_devices(routes, devices, &runtime).await?;
     let routes = tenancy::serve(routes, &pg, founder, &runtime);
     let routes = rights::serve(routes, &pg, &told, &runtime);
@@ -340,6 +335,40 @@ async fn add_devices(
     Ok(routes
         .add_service(DeviceTrustServiceServer::new(trust).max_decoding_message_size(most))
         .add_service(EnrollmentServiceServer::new(devices).max_decoding_message_size(most)))
+}
+
+/// What people's own factors and API tokens work with.
+struct OwnParts {
+    pg: Pg,
+    factors: Factors,
+    /// What apps and authenticators call this platform.
+    name: String,
+    sessions: Arc<SessionsGrpc>,
+    nudge: Nudge,
+}
+
+fn add_own(routes: Routes, parts: OwnParts, runtime: &Runtime) -> Routes {
+    let OwnParts { pg, factors, name, sessions, nudge } = parts;
+    let passkeys = PasskeysGrpc {
+        pg: pg.clone(),
+        ids: runtime.ids(),
+        factors: factors.clone(),
+        name: name.clone(),
+        sessions,
+        nudge: nudge.clone(),
+    };
+    let tokens = TokensGrpc {
+        pg: pg.clone(),
+        clock: runtime.clock(),
+        ids: runtime.ids(),
+        nudge: nudge.clone(),
+    };
+    let factors = FactorsGrpc { pg, ids: runtime.ids(), factors, issuer: name, nudge };
+    let most = LARGEST_REQUEST;
+    routes
+        .add_service(FactorServiceServer::new(factors).max_decoding_message_size(most))
+        .add_service(PasskeyServiceServer::new(passkeys).max_decoding_message_size(most))
+        .add_service(ApiTokenServiceServer::new(tokens).max_decoding_message_size(most))
 }
 
 fn add_guard(routes: Routes, guarding: Guarding) -> Routes {

@@ -22,6 +22,11 @@ pub(crate) fn factor(kind: &'static str, outcome: &'static str) {
     metrics::counter!("yard_auth_factors_total", "kind" => kind, "outcome" => outcome).increment(1);
 }
 
+/// An authenticator's counter did not go on: its passkey may have been copied.
+pub(crate) fn passkey_counter_went_back() {
+    metrics::counter!("yard_auth_passkey_counter_failures_total").increment(1);
+}
+
 /// Shared login limits could not be asked, so this process counted an attempt by itself.
 pub(crate) fn throttle_unavailable() {
     metrics::counter!("yard_auth_throttle_unavailable_total").increment(1);

@@ -19,17 +19,25 @@ const LIFETIME: Duration = Duration::minutes(5);
 const TRIES: i16 = 5;
 const PREFIX: &str = "ych_";
 const RANDOM: usize = 32;
+/// What the challenge for an authenticator is made with, so that it is not what is stored.
+const FOR_AUTHENTICATOR: &str = "for an authenticator: ";
 
 /// What a challenge is for; one made for another purpose is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
     SecondFactor,
+    PasskeySignIn,
+    PasskeyRegistration,
+    Reauthentication,
 }
 
 impl Purpose {
     const fn as_str(self) -> &'static str {
         match self {
             Self::SecondFactor => "second-factor",
+            Self::PasskeySignIn => "passkey-sign-in",
+            Self::PasskeyRegistration => "passkey-registration",
+            Self::Reauthentication => "re-authentication",
         }
     }
 }
@@ -53,6 +61,11 @@ impl ChallengeToken {
 
     pub(crate) fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The challenge that an authenticator signs. It tells nothing of the token.
+    pub(crate) fn for_authenticator(&self) -> [u8; 32] {
+        secrets::sha256(&format!("{FOR_AUTHENTICATOR}{}", self.0))
     }
 
     fn hash(&self) -> [u8; 32] {

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use time::Duration;
 use tonic::metadata::MetadataValue;
 use tonic::{Request, Response, Status, async_trait};
-use uuid::Uuid;
 use yard_authn::{Call, Caller, RpcResult as _};
 use yard_contracts::identity::v1 as wire;
 use yard_contracts::identity::v1::factor_service_server::FactorService;
@@ -12,8 +11,7 @@ use yard_fault::{Code, Fault};
 use yard_ids::IdSource;
 use yard_pg::{Actor, Pg, PlatformTx};
 
-use super::recovery::{CODES, RecoveryCode};
-use super::store::{self, Overview, TotpSecret};
+use super::store::{self, TotpSecret};
 use super::{Factors, MULTI_FACTOR, PURPOSE, totp};
 use crate::feed::Nudge;
 use crate::{secrets, sessions};
@@ -87,9 +85,9 @@ impl FactorsGrpc {
     async fn get(&self, caller: &Caller) -> Result<wire::Factors, Fault> {
         let person = caller.person()?.uuid();
         let mut tx = self.begin(caller).await?;
-        let overview = store::overview(&mut tx, person).await?;
+        let factors = self.factors.overview(&mut tx, person).await?;
         tx.commit().await?;
-        Ok(shown(&overview))
+        Ok(factors)
     }
 
     async fn begin_totp(&self, caller: &Caller) -> Result<wire::TotpEnrollment, Fault> {
@@ -125,19 +123,11 @@ impl FactorsGrpc {
         let step = step.ok_or_else(|| Fault::new(Code::AuthFactorInvalid))?;
         let before = store::enrolled(&mut tx, person).await?;
         store::confirm_totp(&mut tx, person, waiting.id, step, now).await?;
-        if let Some(session) = caller.session() {
-            sessions::mark(&mut tx, session.uuid(), &["otp", MULTI_FACTOR]).await?;
-        }
-        let codes = if before.any() {
-            Vec::new()
-        } else {
-            // Whoever else is in was let in by the password alone.
-            sessions::end_others(&mut tx, person, caller.session(), now).await?;
-            self.new_codes(&mut tx, person).await?
-        };
-        let overview = store::overview(&mut tx, person).await?;
+        let shown = ["otp", MULTI_FACTOR];
+        let recovery_codes = self.factors.added(&mut tx, caller, before, &shown).await?;
+        let factors = Some(self.factors.overview(&mut tx, person).await?);
         tx.commit().await?;
-        Ok(wire::FactorChange { factors: Some(shown(&overview)), recovery_codes: codes })
+        Ok(wire::FactorChange { factors, recovery_codes })
     }
 
     async fn remove_totp(&self, caller: &Caller) -> Result<wire::Factors, Fault> {
@@ -145,23 +135,10 @@ impl FactorsGrpc {
         let mut tx = self.begin(caller).await?;
         store::lock(&mut tx, person).await?;
         store::remove_totp(&mut tx, person).await?;
-        self.without(&mut tx, person).await?;
-        let overview = store::overview(&mut tx, person).await?;
+        self.factors.removed(&mut tx, person).await?;
+        let factors = self.factors.overview(&mut tx, person).await?;
         tx.commit().await?;
-        Ok(shown(&overview))
-    }
-
-    /// What has to hold once a factor was taken away.
-    async fn without(&self, tx: &mut PlatformTx, person: Uuid) -> Result<(), Fault> {
-        if store::enrolled(tx, person).await?.any() {
-            return Ok(());
-        }
-        if store::overview(tx, person).await?.required {
-            let text = "An organization of yours requires a second factor: add another one first.";
-            return Err(Fault::new(Code::AuthSecondFactorRequired).with_public(text));
-        }
-        store::replace_recovery_codes(tx, person, &[], self.factors.clock.now()).await?;
-        Ok(())
+        Ok(factors)
     }
 
     async fn regenerate(&self, caller: &Caller) -> Result<wire::FactorChange, Fault> {
@@ -172,18 +149,10 @@ impl FactorsGrpc {
             let text = "recovery codes stand in for a second factor, and there is none";
             return Err(Fault::invalid(text));
         }
-        let codes = self.new_codes(&mut tx, person).await?;
-        let overview = store::overview(&mut tx, person).await?;
+        let recovery_codes = self.factors.new_codes(&mut tx, person).await?;
+        let factors = Some(self.factors.overview(&mut tx, person).await?);
         tx.commit().await?;
-        Ok(wire::FactorChange { factors: Some(shown(&overview)), recovery_codes: codes })
-    }
-
-    async fn new_codes(&self, tx: &mut PlatformTx, person: Uuid) -> Result<Vec<String>, Fault> {
-        let codes: Vec<_> =
-            std::iter::repeat_with(RecoveryCode::generate).take(CODES).collect::<Result<_, _>>()?;
-        let hashes: Vec<_> = codes.iter().map(|code| code.hash(person).to_vec()).collect();
-        store::replace_recovery_codes(tx, person, &hashes, self.factors.clock.now()).await?;
-        Ok(codes.iter().map(RecoveryCode::written).collect())
+        Ok(wire::FactorChange { factors, recovery_codes })
     }
 
     async fn begin(&self, caller: &Caller) -> Result<PlatformTx, Fault> {
@@ -195,13 +164,4 @@ impl FactorsGrpc {
 fn note_person(call: &Call) {
     let Ok(person) = call.caller.person() else { return };
     call.note(|notes| notes.object = Some(("person".to_owned(), person.to_string())));
-}
-
-fn shown(overview: &Overview) -> wire::Factors {
-    wire::Factors {
-        totp: overview.totp_since.is_some(),
-        totp_since: overview.totp_since.map(timestamp),
-        recovery_codes_left: i32::try_from(overview.recovery_codes).unwrap_or(i32::MAX),
-        required: overview.required,
-    }
 }

@@ -1,8 +1,9 @@
-//! Second factors: authenticator apps (RFC 6238) and recovery codes.
+//! Second factors: authenticator apps (RFC 6238), recovery codes, and passkeys as one.
 //!
 //! A code is taken once, also when two ask with it at the same time: the row that notes it is changed
 //! by a statement that asks for what it was, in the transaction that uses the proof.
 
+mod change;
 pub(crate) mod grpc;
 mod proof;
 mod recovery;
@@ -11,7 +12,7 @@ mod totp;
 mod upkeep;
 
 pub(crate) use proof::{Factors, Proof};
-pub(crate) use store::enrolled;
+pub(crate) use store::{enrolled, lock};
 pub(crate) use upkeep::start as start_upkeep;
 
 use yard_contracts::identity::v1::FactorKind;
@@ -25,15 +26,17 @@ const PURPOSE: &str = "totp-secret";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Enrolled {
     pub(crate) totp: bool,
+    pub(crate) passkeys: i64,
     pub(crate) recovery_codes: i64,
 }
 
 impl Enrolled {
     /// Whether sign-in asks for one. Recovery codes alone are none: they stand in for a lost one.
     pub(crate) const fn any(self) -> bool {
-        self.totp
+        self.totp || self.passkeys > 0
     }
 
+    /// What is typed; whether a passkey can be asked for depends on more.
     pub(crate) fn kinds(self) -> Vec<FactorKind> {
         let mut kinds = Vec::new();
         if self.totp {

@@ -9,12 +9,14 @@ use yard_pg::PlatformTx;
 
 use super::recovery::RecoveryCode;
 use super::{MULTI_FACTOR, PURPOSE, store, totp};
+use crate::passkeys::{self, Answer, Passkeys};
 use crate::telemetry;
 
 /// What somebody shows for a second factor.
 pub(crate) enum Proof {
     Totp(String),
     Recovery(String),
+    Passkey(Answer),
 }
 
 /// How somebody proved themselves, as marks of a session (RFC 8176).
@@ -25,12 +27,17 @@ impl Proof {
     ///
     /// # Errors
     /// `request.invalid` for more than one.
-    pub(crate) fn of(totp_code: String, recovery_code: String) -> Result<Option<Self>, Fault> {
-        match (totp_code.is_empty(), recovery_code.is_empty()) {
-            (true, true) => Ok(None),
-            (false, true) => Ok(Some(Self::Totp(totp_code))),
-            (true, false) => Ok(Some(Self::Recovery(recovery_code))),
-            (false, false) => Err(Fault::invalid("one proof is enough").with_pointer("/totp_code")),
+    pub(crate) fn of(
+        totp_code: String,
+        recovery_code: String,
+        passkey: Option<Answer>,
+    ) -> Result<Option<Self>, Fault> {
+        match (totp_code.is_empty(), recovery_code.is_empty(), passkey) {
+            (true, true, None) => Ok(None),
+            (false, true, None) => Ok(Some(Self::Totp(totp_code))),
+            (true, false, None) => Ok(Some(Self::Recovery(recovery_code))),
+            (true, true, Some(answer)) => Ok(Some(Self::Passkey(answer))),
+            _ => Err(Fault::invalid("one proof is enough").with_pointer("/totp_code")),
         }
     }
 
@@ -45,6 +52,7 @@ impl Proof {
 pub(crate) struct Factors {
     pub(crate) sealer: Sealer,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) passkeys: Passkeys,
 }
 
 impl Factors {
@@ -62,12 +70,14 @@ impl Factors {
         let (kind, taken) = match proof {
             Proof::Totp(code) => ("totp", self.take_totp(tx, person, code).await?),
             Proof::Recovery(code) => ("recovery", self.take_recovery(tx, person, code).await?),
+            Proof::Passkey(answer) => ("passkey", self.passkeys.take(tx, person, answer).await?),
         };
         telemetry::factor(kind, if taken { "taken" } else { "refused" });
         match (taken, proof) {
             (false, _) => Err(Code::AuthFactorInvalid.into()),
             (true, Proof::Totp(_)) => Ok(&["otp", MULTI_FACTOR]),
             (true, Proof::Recovery(_)) => Ok(&["recovery", MULTI_FACTOR]),
+            (true, Proof::Passkey(_)) => Ok(passkeys::SHOWN),
         }
     }
 

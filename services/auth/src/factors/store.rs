@@ -17,6 +17,7 @@ pub(super) struct TotpSecret {
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct Overview {
     pub(super) totp_since: Option<OffsetDateTime>,
+    pub(super) passkeys: i64,
     pub(super) recovery_codes: i64,
     pub(super) required: bool,
 }
@@ -24,12 +25,14 @@ pub(super) struct Overview {
 #[derive(FromRow)]
 struct EnrolledRow {
     totp: bool,
+    passkeys: i64,
     recovery_codes: i64,
 }
 
-/// Keeps others from changing a person's factors until the transaction ends.
-pub(super) async fn lock(tx: &mut PlatformTx, person: Uuid) -> Result<(), PgError> {
-    sqlx::query("select from platform.people where principal_id = $1 for update")
+/// Keeps others from changing a person's factors until the transaction ends. Sessions may be opened
+/// meanwhile: who opens one by a factor holds that factor's row.
+pub(crate) async fn lock(tx: &mut PlatformTx, person: Uuid) -> Result<(), PgError> {
+    sqlx::query("select from platform.people where principal_id = $1 for no key update")
         .bind(person)
         .execute(&mut **tx)
         .await?;
@@ -40,19 +43,22 @@ pub(crate) async fn enrolled(tx: &mut PlatformTx, person: Uuid) -> Result<Enroll
     let row: EnrolledRow = sqlx::query_as(
         "select exists (select from platform.totp_secrets \
              where principal_id = $1 and confirmed_at is not null) as totp, \
+           (select count(*) from platform.passkeys where principal_id = $1) as passkeys, \
            (select count(*) from platform.recovery_codes \
              where principal_id = $1 and used_at is null) as recovery_codes",
     )
     .bind(person)
     .fetch_one(&mut **tx)
     .await?;
-    Ok(Enrolled { totp: row.totp, recovery_codes: row.recovery_codes })
+    let EnrolledRow { totp, passkeys, recovery_codes } = row;
+    Ok(Enrolled { totp, passkeys, recovery_codes })
 }
 
 pub(super) async fn overview(tx: &mut PlatformTx, person: Uuid) -> Result<Overview, PgError> {
     let row = sqlx::query_as(
         "select (select confirmed_at from platform.totp_secrets \
              where principal_id = $1 and confirmed_at is not null) as totp_since, \
+           (select count(*) from platform.passkeys where principal_id = $1) as passkeys, \
            (select count(*) from platform.recovery_codes \
              where principal_id = $1 and used_at is null) as recovery_codes, \
            exists (select from platform.memberships m join platform.tenants t on t.id = m.tenant_id \

@@ -4,7 +4,9 @@ use time::OffsetDateTime;
 use tonic::Response;
 use tonic::metadata::MetadataValue;
 use yard_authn::Call;
-use yard_contracts::identity::v1::{LoginResponse, Me, SessionDelivery, SignInChallenge};
+use yard_contracts::identity::v1::{
+    FactorKind, LoginResponse, Me, SessionDelivery, SignInChallenge,
+};
 use yard_contracts::values::timestamp;
 use yard_fault::Fault;
 use yard_ids::{PrincipalId, TenantId};
@@ -29,12 +31,14 @@ pub(crate) fn by_token(delivery: i32) -> Result<bool, Fault> {
     }
 }
 
-pub(super) fn asked(challenged: &Challenged) -> LoginResponse {
-    let kinds = challenged.enrolled.kinds();
+pub(super) fn asked(challenged: Challenged) -> LoginResponse {
+    let kinds = challenged.passkey.iter().map(|_options| FactorKind::Passkey);
+    let kinds = kinds.chain(challenged.enrolled.kinds());
     let challenge = SignInChallenge {
         challenge_token: challenged.token.expose().to_owned(),
         expires_at: Some(timestamp(challenged.expires_at)),
-        factors: kinds.into_iter().map(Into::into).collect(),
+        factors: kinds.map(Into::into).collect(),
+        passkey: challenged.passkey,
     };
     LoginResponse { challenge: Some(challenge), ..LoginResponse::default() }
 }

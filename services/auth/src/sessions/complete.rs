@@ -3,12 +3,12 @@ use yard_fault::{Code, Fault};
 use yard_ids::{PrincipalId, TenantId};
 use yard_pg::{Actor, PlatformTx};
 
-use super::login::{Login, Opened, Place, outcome};
+use super::login::{Challenged, Login, Opened, Place, outcome};
 use super::store::{self, Account};
 use super::throttle::Attempt;
 use super::{Client, login};
-use crate::challenges::{self, ChallengeToken, Pending, Purpose};
-use crate::factors::Proof;
+use crate::challenges::{self, Begun, ChallengeToken, Pending, Purpose};
+use crate::factors::{Enrolled, Proof};
 use crate::telemetry;
 
 /// A proof for a sign-in that was begun.
@@ -19,6 +19,27 @@ pub(super) struct Completion {
 }
 
 impl Login {
+    /// What a right password is answered with where more is enrolled.
+    pub(super) async fn challenge(
+        &self,
+        tx: &mut PlatformTx,
+        account: &Account,
+        place: &Place,
+        enrolled: Enrolled,
+    ) -> Result<Challenged, Fault> {
+        let person = Some(account.principal_id);
+        let begun =
+            Begun { purpose: Purpose::SecondFactor, person, tenant: place.tenant(), amr: &["pwd"] };
+        let (token, expires_at) = challenges::begin(tx, &begun, self.0.clock.now()).await?;
+        let passkeys = &self.0.factors.passkeys;
+        let passkey = if enrolled.passkeys > 0 && passkeys.are_there() {
+            Some(passkeys.options(tx, person, &token).await?)
+        } else {
+            None
+        };
+        Ok(Challenged { token, expires_at, enrolled, passkey })
+    }
+
     /// Finishes a sign-in by a second factor.
     ///
     /// # Errors

@@ -20,6 +20,7 @@ use crate::challenges::ChallengeToken;
 use crate::factors::Proof;
 use crate::feed::Nudge;
 use crate::oauth::Issuer;
+use crate::passkeys::Answer;
 use crate::rights::{self, Held};
 use crate::telemetry;
 use crate::tokens::{TokenExchange, is_api_token};
@@ -115,11 +116,11 @@ impl SessionService for SessionsGrpc {
         let call = Call::of(&request);
         note_person(&call);
         call.note(|notes| notes.sign_in = true);
-        let wire::ReauthenticateRequest { password, totp_code, recovery_code, delivery } =
+        let wire::ReauthenticateRequest { password, totp_code, recovery_code, passkey, delivery } =
             request.into_inner();
         let done = async {
             let by_token = by_token(delivery)?;
-            let again = Again::of(password, totp_code, recovery_code)?;
+            let again = Again::of(password, totp_code, recovery_code, passkey)?;
             Ok((by_token, self.login.reauthenticate(&call.caller, again).await?))
         };
         let (by_token, done) = done.await.rpc(&call, "prove again who someone is")?.into_inner();
@@ -196,7 +197,7 @@ impl SessionsGrpc {
             Ok((by_token, self.login.login(credentials, call).await?))
         };
         match done.await.rpc(call, "sign in")?.into_inner() {
-            (_, SignIn::Challenged(challenged)) => Ok(Response::new(asked(&challenged))),
+            (_, SignIn::Challenged(challenged)) => Ok(Response::new(asked(challenged))),
             (by_token, SignIn::Opened(opened)) => self.hand_out(*opened, by_token, call).await,
         }
     }
@@ -211,7 +212,9 @@ impl SessionsGrpc {
         let done = async {
             let by_token = by_token(request.delivery)?;
             let challenge = ChallengeToken::parse(&request.challenge_token)?;
-            let proof = Proof::of(request.totp_code, request.recovery_code)?;
+            let passkey = request.passkey.map(|given| Answer::read(&challenge, &given, "passkey"));
+            let passkey = passkey.transpose()?;
+            let proof = Proof::of(request.totp_code, request.recovery_code, passkey)?;
             let proof = proof.ok_or_else(|| Fault::new(Code::AuthFactorInvalid))?;
             let completion = Completion { challenge, proof, client };
             Ok((by_token, self.login.complete(completion, call).await?))
@@ -221,7 +224,7 @@ impl SessionsGrpc {
     }
 
     /// Gives the client its session, the way it asked for.
-    async fn hand_out(
+    pub(super) async fn hand_out(
         &self,
         opened: Opened,
         by_token: bool,

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use time::OffsetDateTime;
 use uuid::Uuid;
 use yard_authn::{Call, password};
+use yard_contracts::identity::v1::PasskeyRequestOptions;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, PrincipalId, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
@@ -11,7 +12,7 @@ use super::exchange::SYSTEM_ADMINISTRATOR;
 use super::store::{self, Account, Membership};
 use super::throttle::Attempt;
 use super::{Client, Opener, Opening, Passwords, SessionToken, Throttle};
-use crate::challenges::{self, Begun, ChallengeToken, Purpose};
+use crate::challenges::ChallengeToken;
 use crate::factors::{self, Enrolled, Factors};
 use crate::mail::{Address, Post};
 use crate::telemetry;
@@ -53,6 +54,8 @@ pub(super) struct Challenged {
     pub(super) token: ChallengeToken,
     pub(super) expires_at: OffsetDateTime,
     pub(super) enrolled: Enrolled,
+    /// What to ask a browser for, where there is a passkey.
+    pub(super) passkey: Option<PasskeyRequestOptions>,
 }
 
 /// A new session.
@@ -113,13 +116,19 @@ impl Credentials {
         if password.is_empty() || password.len() > password::LONGEST {
             return wrong("password", "has to be 1 to 1024 bytes");
         }
-        let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-        if tenant.len() > LONGEST_SLUG || !tenant.bytes().all(plain) {
-            return wrong("tenant", "has to be a slug of lower-case letters, digits and hyphens");
-        }
-        let tenant = (!tenant.is_empty()).then_some(tenant);
+        let tenant = self::tenant(tenant)?;
         Ok(Self { email, password, tenant, client })
     }
+}
+
+/// The slug of a tenant; none when it is left out.
+pub(super) fn tenant(slug: String) -> Result<Option<String>, Fault> {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if slug.len() > LONGEST_SLUG || !slug.bytes().all(plain) {
+        let rule = "tenant has to be a slug of lower-case letters, digits and hyphens";
+        return Err(Fault::invalid(rule).with_pointer("/tenant"));
+    }
+    Ok((!slug.is_empty()).then_some(slug))
 }
 
 impl Login {
@@ -177,23 +186,6 @@ impl Login {
         Ok(SignIn::Opened(Box::new(opened)))
     }
 
-    async fn challenge(
-        &self,
-        tx: &mut PlatformTx,
-        account: &Account,
-        place: &Place,
-        enrolled: Enrolled,
-    ) -> Result<Challenged, Fault> {
-        let begun = Begun {
-            purpose: Purpose::SecondFactor,
-            person: Some(account.principal_id),
-            tenant: place.tenant(),
-            amr: &["pwd"],
-        };
-        let (token, expires_at) = challenges::begin(tx, &begun, self.0.clock.now()).await?;
-        Ok(Challenged { token, expires_at, enrolled })
-    }
-
     async fn find(&self, email: &str) -> Result<(Option<Account>, Vec<Membership>), Fault> {
         let mut tx = PlatformTx::begin(&self.0.pg, &Actor::service("auth")).await?;
         let account = store::account(&mut tx, email).await?;
@@ -239,7 +231,7 @@ pub(super) const fn outcome(code: Code) -> &'static str {
 
 /// Tells the audit trail whom someone tries to be, and in which tenant if that is clear. Who is
 /// unknown is not named: what was typed may be anyone's.
-fn note_attempt(
+pub(super) fn note_attempt(
     call: &Call,
     account: Option<&Account>,
     memberships: &[Membership],

@@ -13,6 +13,7 @@ mod login;
 mod open;
 mod own;
 mod own_store;
+mod passkey;
 mod passwords;
 mod reauthenticate;
 mod store;

@@ -3,6 +3,7 @@
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 use yard_authn::Caller;
+use yard_contracts::identity::v1::PasskeyProof;
 use yard_fault::{Code, Fault};
 use yard_ids::SessionId;
 use yard_pg::{Actor, PlatformTx};
@@ -11,7 +12,9 @@ use super::login::Login;
 use super::store::{self, Account};
 use super::throttle::Within;
 use super::{SessionToken, own_store};
+use crate::challenges::ChallengeToken;
 use crate::factors::{self, Enrolled, Proof};
+use crate::passkeys::Answer;
 use crate::people::{self, NewPassword};
 use crate::telemetry;
 
@@ -22,6 +25,8 @@ const RECENT: u32 = 600;
 pub(super) enum Again {
     Password(String),
     Factor(Proof),
+    /// With the challenge that it is to.
+    Passkey(ChallengeToken, Proof),
 }
 
 impl Again {
@@ -33,10 +38,18 @@ impl Again {
         password: String,
         totp_code: String,
         recovery_code: String,
+        passkey: Option<PasskeyProof>,
     ) -> Result<Self, Fault> {
-        match (password.is_empty(), Proof::of(totp_code, recovery_code)?) {
-            (false, None) => Ok(Self::Password(password)),
-            (true, Some(proof)) => Ok(Self::Factor(proof)),
+        let code = Proof::of(totp_code, recovery_code, None)?;
+        match (password.is_empty(), code, passkey) {
+            (false, None, None) => Ok(Self::Password(password)),
+            (true, Some(proof), None) => Ok(Self::Factor(proof)),
+            (true, None, Some(PasskeyProof { challenge_token, assertion })) => {
+                let challenge = ChallengeToken::parse(&challenge_token)?;
+                let assertion = assertion.unwrap_or_default();
+                let answer = Answer::read(&challenge, &assertion, "passkey/assertion")?;
+                Ok(Self::Passkey(challenge, Proof::Passkey(answer)))
+            }
             _ => Err(Fault::invalid("exactly one proof has to be given").with_pointer("/password")),
         }
     }
@@ -72,7 +85,7 @@ impl Login {
         let (account, enrolled) = self.own_account(caller).await?;
         match again {
             Again::Password(_) if enrolled.any() => {
-                let text = "Show a code of your authenticator app or a recovery code: \
+                let text = "Show a passkey, a code of your authenticator app or a recovery code: \
                             the password alone is not enough.";
                 Err(Fault::new(Code::AuthSecondFactorRequired).with_public(text))
             }
@@ -87,6 +100,9 @@ impl Login {
                 tx.commit().await?;
                 self.0.throttle.passed_within(&within).await;
                 Ok(renewed)
+            }
+            Again::Passkey(challenge, proof) => {
+                self.renew_by_passkey(caller, &challenge, &proof).await
             }
             Again::Factor(proof) => {
                 let within = Within::factor(session);
@@ -144,7 +160,7 @@ impl Login {
         Ok(Renewed { ended, ..renewed })
     }
 
-    async fn renew(
+    pub(super) async fn renew(
         &self,
         tx: &mut PlatformTx,
         session: Uuid,
@@ -179,12 +195,12 @@ impl Login {
         right.then_some(()).ok_or_else(wrong_password)
     }
 
-    async fn begin(&self, caller: &Caller) -> Result<PlatformTx, Fault> {
+    pub(super) async fn begin(&self, caller: &Caller) -> Result<PlatformTx, Fault> {
         Ok(PlatformTx::begin(&self.0.pg, &Actor::of_subject(caller.subject())).await?)
     }
 }
 
-fn session(caller: &Caller) -> Result<Uuid, Fault> {
+pub(super) fn session(caller: &Caller) -> Result<Uuid, Fault> {
     let session = caller.session().map(SessionId::uuid);
     session.ok_or_else(|| Code::AuthSessionRequired.into())
 }
@@ -239,9 +255,18 @@ mod tests {
 
     #[test]
     fn exactly_one_proof_is_taken() {
-        let of = |password: &str, totp: &str, recovery: &str| {
-            Again::of(password.to_owned(), totp.to_owned(), recovery.to_owned()).is_ok()
+        let of = |password: &str, totp: &str, recovery: &str, passkey: Option<PasskeyProof>| {
+            Again::of(password.to_owned(), totp.to_owned(), recovery.to_owned(), passkey).is_ok()
         };
+        let passkey = || {
+            let challenge_token = format!("ych_{}", "A".repeat(43));
+            Some(PasskeyProof { challenge_token, assertion: None })
+        };
+        assert!(of("", "", "", passkey()));
+        for (password, totp, recovery) in [("x", "", ""), ("", "000000", ""), ("", "", "aaaa")] {
+            assert!(!of(password, totp, recovery, passkey()), "{password:?} {totp:?} {recovery:?}");
+        }
+        let of = |password: &str, totp: &str, recovery: &str| of(password, totp, recovery, None);
         assert!(of("x", "", "") && of("", "000000", "") && of("", "", "aaaa"));
         for (password, totp, recovery) in
             [("", "", ""), ("x", "000000", ""), ("x", "", "aaaa"), ("", "000000", "aaaa")]

@@ -97,6 +97,7 @@ pub(crate) async fn complete(
         totp_code: totp_code.to_owned(),
         recovery_code: recovery_code.to_owned(),
         delivery: SessionDelivery::Token.into(),
+        passkey: None,
     };
     auth.sessions().complete_login(request).await
 }

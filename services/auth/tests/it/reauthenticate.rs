@@ -25,6 +25,7 @@ fn again(password: &str, totp: &str, recovery: &str) -> wire::ReauthenticateRequ
         totp_code: totp.to_owned(),
         recovery_code: recovery.to_owned(),
         delivery: SessionDelivery::Token.into(),
+        passkey: None,
     }
 }
 

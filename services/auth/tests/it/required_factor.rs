@@ -10,7 +10,7 @@ use yard_testkit::{eventually, logs};
 use crate::factor_support::{Person, enrol};
 use crate::support::{Auth, PASSWORD, bearer, code, credentials};
 
-async fn require(auth: &Auth, token: &str, required: bool) -> Option<Code> {
+pub(crate) async fn require(auth: &Auth, token: &str, required: bool) -> Option<Code> {
     let request = UpdateOrganizationRequest {
         organization: Some(Organization {
             second_factor_required: required,

@@ -287,6 +287,7 @@ async fn guessing_codes_is_limited_and_keeps_the_owner_out_of_nothing() {
             challenge_token: answer.into_inner().challenge.unwrap().challenge_token,
             totp_code: totp,
             recovery_code: recovery,
+            passkey: None,
             delivery: 0,
         };
         code(auth.sessions().complete_login(from(Request::new(request), address)).await)

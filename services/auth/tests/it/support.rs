@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use auth::{
     AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, FederationConfig, IssuerConfig,
-    KeysConfig, ListenConfig, MailConfig, MqttConfig, RedisConfig, RegistrationConfig,
-    SealingConfig, SessionsConfig, ThrottleConfig,
+    KeysConfig, ListenConfig, MailConfig, MqttConfig, PasskeysConfig, RedisConfig,
+    RegistrationConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -29,6 +29,7 @@ use yard_contracts::identity::v1::device_trust_service_client::DeviceTrustServic
 use yard_contracts::identity::v1::enrollment_service_client::EnrollmentServiceClient;
 use yard_contracts::identity::v1::factor_service_client::FactorServiceClient;
 use yard_contracts::identity::v1::key_service_client::KeyServiceClient;
+use yard_contracts::identity::v1::passkey_service_client::PasskeyServiceClient;
 use yard_contracts::identity::v1::people_service_client::PeopleServiceClient;
 use yard_contracts::identity::v1::session_service_client::SessionServiceClient;
 use yard_contracts::identity::v1::{ExchangeSessionRequest, LoginRequest, SessionDelivery};
@@ -143,6 +144,10 @@ impl Auth {
 
     pub(crate) fn factors(&self) -> FactorServiceClient<Channel> {
         FactorServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn passkeys(&self) -> PasskeyServiceClient<Channel> {
+        PasskeyServiceClient::new(self.channel.clone())
     }
 
     pub(crate) fn organization(&self) -> OrganizationServiceClient<Channel> {
@@ -403,6 +408,7 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         throttle: throttle(),
         factors: FactorsConfig { issuer: "Test".to_owned() },
         federation: FederationConfig::default(),
+        passkeys: PasskeysConfig::default(),
         mail: mail(),
         registration: RegistrationConfig {
             open: false,

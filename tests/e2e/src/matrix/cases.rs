@@ -10,8 +10,8 @@ const NO_LINK: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 /// RPCs that a credential of their own opens, which the matrix has not: a claim code, a signature by
 /// a device's key, a link of a mail, a proof of who somebody is, a factor to make recovery codes for;
-/// and two that end sessions by an id, which it names unknown ones.
-const BY_CREDENTIAL: [&str; 21] = [
+/// and those for one's own sessions and passkeys by an id, which it names unknown ones.
+const BY_CREDENTIAL: [&str; 26] = [
     "/EnrollDevice",
     "/RenewCertificate",
     "/CompleteLogin",
@@ -34,6 +34,11 @@ const BY_CREDENTIAL: [&str; 21] = [
     "/RevokeMemberSessions",
     // Of a tenant that nobody is in: the callers' own sessions must stay where they are.
     "/SwitchTenant",
+    "/CompletePasskeyRegistration",
+    "/RenamePasskey",
+    "/RemovePasskey",
+    "/CompletePasskeySignIn",
+    "/BeginPasskeyReauthentication",
 ];
 
 /// Whether an RPC refuses whoever brings the wrong credential of its own, whoever it is.
@@ -47,12 +52,34 @@ pub(super) fn by_credential(rpc: &str) -> bool {
 pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let service = rpc.rsplit_once('.').map_or(rpc, |(_, name)| name);
     identity(service, tenant, turn)
+        .or_else(|| passkeys(service))
         .or_else(|| federation(service, tenant))
         .or_else(|| people(service, tenant, turn))
         .or_else(|| providers(service, tenant))
         .or_else(|| platform(service, tenant, turn))
         .or_else(|| rights(service, tenant, turn))
         .or_else(|| work(service, tenant, turn))
+}
+
+/// Passkeys of the caller; the matrix has no authenticator.
+fn passkeys(service: &str) -> Option<Value> {
+    let challenge = format!("ych_{}", "A".repeat(43));
+    Some(match service {
+        "PasskeyService/BeginPasskeyRegistration"
+        | "PasskeyService/ListPasskeys"
+        | "PasskeyService/BeginPasskeySignIn"
+        | "PasskeyService/BeginPasskeyReauthentication" => json!({}),
+        "PasskeyService/CompletePasskeyRegistration" => json!({
+            "challenge_token": challenge, "name": "matrix", "attestation": {},
+        }),
+        "PasskeyService/RenamePasskey" => json!({"passkey_id": NO_TENANT, "name": "matrix"}),
+        "PasskeyService/RemovePasskey" => json!({"passkey_id": NO_TENANT}),
+        "PasskeyService/CompletePasskeySignIn" => json!({
+            "challenge_token": challenge, "assertion": {},
+            "delivery": "SESSION_DELIVERY_TOKEN",
+        }),
+        _ => return None,
+    })
 }
 
 /// Who somebody is, and what is known of it.
