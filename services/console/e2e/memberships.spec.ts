@@ -28,6 +28,7 @@ test('goes over by the keyboard, and nothing of the organisation before is left'
 })
 
 test('other tabs go with it instead of showing the one under the name of the other', async ({ page, context }) => {
+  test.slow()
   await signIn(page, 'operator@aqua.example')
   const other = await context.newPage()
   await other.goto('/t/aqua/devices')

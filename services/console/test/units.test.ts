@@ -123,7 +123,7 @@ describe('grid keys', () => {
 })
 
 describe('navigation', () => {
-  const base = { principalId: 'p', email: '', displayName: '', tenantId: 't', tenantSlug: 'aqua', tenantName: '', role: '', secondFactorMissing: false }
+  const base = { principalId: 'p', email: '', displayName: '', tenantId: 't', tenantSlug: 'aqua', tenantName: '', role: '', secondFactorMissing: false, identityProviderId: '' }
   const labels = (permissions: string[], tenantSlug = 'aqua') => navigation({ ...base, tenantSlug, permissions }).map((g) => [g.label, ...g.items.map((i) => i.label)])
   it('offers only what the person may use, and no empty group', () => {
     expect(labels(['devices.read'])).toEqual([['', 'Devices'], ['Organisation', 'API tokens']])

@@ -21,6 +21,8 @@ export interface Me {
   permissions: string[]
   /** The tenant requires a second factor and this session was opened without: nothing else is open. */
   secondFactorMissing: boolean
+  /** The provider by whose word the session was opened; empty for a sign-in of one's own. */
+  identityProviderId: string
 }
 
 export function me(wire: Wire['Me']): Me {
@@ -34,6 +36,7 @@ export function me(wire: Wire['Me']): Me {
     role: text(wire.role),
     permissions: wire.permissions ?? [],
     secondFactorMissing: wire.second_factor_missing ?? false,
+    identityProviderId: text(wire.identity_provider_id),
   }
 }
 

@@ -25,7 +25,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/password-reset', name: 'password-reset', component: () => import('@/features/public/ResetPage.vue'), meta: { title: 'New password', bare: true } },
   { path: '/email-verification', name: 'email-verification', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Your address', bare: true } },
   { path: '/email-change', name: 'email-change', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Change of address', bare: true }, props: { change: true } },
-  { path: '/account/:tab(profile|sessions|second-factor)?', name: 'account', component: () => import('@/features/account/AccountPage.vue'), meta: { title: 'Your account' } },
+  { path: '/sign-in/callback/:provider', name: 'callback', component: () => import('@/features/federation/CallbackPage.vue'), meta: { title: 'Signing in', bare: true } },
+  { path: '/account/:tab(profile|sessions|second-factor|linked)?', name: 'account', component: () => import('@/features/account/AccountPage.vue'), meta: { title: 'Your account' } },
   {
     path: '/t/:tenant',
     component: () => import('./TenantGate.vue'),
@@ -44,7 +45,7 @@ const routes: RouteRecordRaw[] = [
       { path: 'support-access', name: 'support-access', component: () => import('@/features/breakglass/SupportPage.vue'), meta: { title: 'Support access' } },
       { path: 'returned', name: 'returned', component: () => import('@/features/returned/ReturnedPage.vue'), meta: { title: 'Returned devices' } },
       { path: 'applications', name: 'applications', component: () => import('@/features/apps/ApplicationsPage.vue'), meta: { title: 'Applications' } },
-      { path: 'settings/:tab(general|limits|leaving)?', name: 'settings', component: () => import('@/features/organization/OrganizationPage.vue'), meta: { title: 'Settings' } },
+      { path: 'settings/:tab(general|limits|providers|leaving)?', name: 'settings', component: () => import('@/features/organization/OrganizationPage.vue'), meta: { title: 'Settings' } },
       { path: 'people/:tab(members|invitations)?', name: 'people', component: () => import('@/features/people/PeoplePage.vue'), meta: { title: 'People' } },
       { path: 'connect', name: 'connect', component: () => import('@/features/connect/ConnectPage.vue'), meta: { title: 'Connect a device' } },
     ],

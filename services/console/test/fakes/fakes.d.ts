@@ -15,6 +15,7 @@ declare module '*/gateway.mjs' {
     hold: (on: boolean) => void
     exporting: (how: 'whole' | 'broken' | 'changed' | 'held' | 'refused') => void
     releaseExport: () => void
+    providerSays: (what: 'known' | 'stranger' | 'refused') => void
     holdTenants: (on: boolean) => void
   }
   interface Gateway {

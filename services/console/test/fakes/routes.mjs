@@ -4,6 +4,7 @@ import { clerk, CODE, contracts, guarded, newcomer, PASSWORD, people, RECOVERY_C
 import { accountRoutes } from './account.mjs'
 import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
+import { federationRoutes } from './federation.mjs'
 import { guardRoutes } from './guard.mjs'
 import { membershipRoutes } from './memberships.mjs'
 import { oauthRoutes } from './oauth.mjs'
@@ -160,4 +161,5 @@ const compile = ([method, path, permission, run]) => ({
 export const makeRoutes = (world) => [
   ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...accountRoutes(world), ...authorizationRoutes(),
   ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world), ...membershipRoutes(world),
+  ...federationRoutes(world),
 ].map(compile)

@@ -3,6 +3,7 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { auditStore } from './audit.mjs'
 import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
+import { federationStore } from './federation.mjs'
 import { guardStore } from './guard.mjs'
 import { breakGlassStore } from './breakGlass.mjs'
 import { organizationStore } from './organization.mjs'
@@ -81,7 +82,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore() }
 }
 
 /** Levers for tests; never part of a product. */
@@ -106,6 +107,7 @@ export function makeControl(world, broken) {
     hold: (on) => commands.hold(on),
     exporting: (how) => (world.organization.exporting = how),
     holdTenants: (on) => holdTenants(world.tenants, on),
+    providerSays: (what) => (world.federation.says = what),
     releaseExport: () => world.organization.release(),
   }
   return control

@@ -46,6 +46,11 @@ export const useSession = defineStore('session', () => {
     tellTabs(person)
   }
 
+  /** A session was opened by other means: asks whose. */
+  async function arrive(): Promise<void> {
+    enter(await calls.getMe())
+  }
+
   /** Null when that was all; else the challenge for `completeSignIn`. */
   async function signIn(email: string, password: string, tenant: string): Promise<string | null> {
     const answer = await calls.login(email, password, tenant)
@@ -67,5 +72,5 @@ export const useSession = defineStore('session', () => {
     forget()
   }
 
-  return { me, isOps, home, may, restore, reload, signIn, completeSignIn, signOut, forget }
+  return { me, isOps, home, may, restore, reload, arrive, signIn, completeSignIn, signOut, forget }
 })

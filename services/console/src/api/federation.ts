@@ -1,0 +1,34 @@
+// Sign-in by a tenant's identity provider, the providers themselves, and who is linked to them.
+import { body, client, type Schemas } from './client'
+
+export type Provider = Schemas['IdentityProvider']
+export type ProviderDraft = Omit<Provider, 'provider_id' | 'created_at' | 'redirect_uri'>
+export type SignInProvider = Schemas['SignInProvider']
+export type LinkedIdentity = Schemas['LinkedIdentity']
+export type Begun = Schemas['BeginFederatedSignInResponse']
+export type CallbackAnswer = Schemas['CallbackAnswerInput']
+
+export const listSignInProviders = async (tenant: string): Promise<SignInProvider[]> =>
+  (await body(client.GET('/api/v1/sign-in/providers', { params: { query: { tenant } } }))).providers
+
+/** `anew`: the provider shall have the person prove again who they are. */
+export const beginSignIn = (provider_id: string, anew: boolean): Promise<Begun> => body(client.POST('/api/v1/sign-in/federated', { body: { provider_id, anew } }))
+
+export const completeSignIn = (answer: CallbackAnswer): Promise<unknown> =>
+  body(client.POST('/api/v1/sign-in/federated/completion', { body: { answer, delivery: 'SESSION_DELIVERY_COOKIE' } }))
+
+export const beginLink = (provider_id: string): Promise<Begun> => body(client.POST('/api/v1/me/identities', { body: { provider_id } }))
+
+export const completeLink = (answer: CallbackAnswer): Promise<LinkedIdentity> => body(client.POST('/api/v1/me/identities/completion', { body: { answer } }))
+
+export const listLinks = async (): Promise<LinkedIdentity[]> => (await body(client.GET('/api/v1/me/identities'))).identities
+
+const byProvider = (provider_id: string) => ({ params: { path: { provider_id } } })
+
+export const unlink = (provider_id: string): Promise<unknown> => body(client.DELETE('/api/v1/me/identities/{provider_id}', byProvider(provider_id)))
+
+export const listProviders = async (): Promise<Provider[]> => (await body(client.GET('/api/v1/identity-providers'))).identity_providers
+
+export const createProvider = (draft: ProviderDraft): Promise<Provider> => body(client.POST('/api/v1/identity-providers', { body: draft }))
+
+export const deleteProvider = (provider_id: string): Promise<unknown> => body(client.DELETE('/api/v1/identity-providers/{provider_id}', byProvider(provider_id)))
