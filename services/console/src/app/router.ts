@@ -27,6 +27,8 @@ const routes: RouteRecordRaw[] = [
   { path: '/email-change', name: 'email-change', component: () => import('@/features/public/EmailPage.vue'), meta: { title: 'Change of address', bare: true }, props: { change: true } },
   { path: '/sign-in/callback/:provider', name: 'callback', component: () => import('@/features/federation/CallbackPage.vue'), meta: { title: 'Signing in', bare: true } },
   { path: '/account/:tab(profile|sessions|second-factor|linked)?', name: 'account', component: () => import('@/features/account/AccountPage.vue'), meta: { title: 'Your account' } },
+  { path: '/register', name: 'register', component: () => import('@/features/public/RegisterPage.vue'), meta: { title: 'Start an organisation', bare: true } },
+  { path: '/registration', name: 'registration', component: () => import('@/features/public/RegistrationPage.vue'), meta: { title: 'Your organisation', bare: true } },
   {
     path: '/t/:tenant',
     component: () => import('./TenantGate.vue'),

@@ -16,6 +16,7 @@ declare module '*/gateway.mjs' {
     exporting: (how: 'whole' | 'broken' | 'changed' | 'held' | 'refused') => void
     releaseExport: () => void
     providerSays: (what: 'known' | 'stranger' | 'refused') => void
+    registration: (how: { open?: boolean; held?: boolean; failing?: boolean }) => void
     holdTenants: (on: boolean) => void
   }
   interface Gateway {

@@ -12,6 +12,7 @@ import { organizationRoutes } from './organization.mjs'
 import { peopleRoutes } from './people.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
+import { registrationRoutes } from './registration.mjs'
 import { rightsRoutes } from './rights.mjs'
 import { tenantRoutes } from './tenants.mjs'
 import { tokenRoutes } from './tokens.mjs'
@@ -162,4 +163,5 @@ export const makeRoutes = (world) => [
   ...session(world), ...registry(world), ...traffic(world), ...ops(), ...guardRoutes(world), ...auditRoutes(world), ...tokenRoutes(), ...accountRoutes(world), ...authorizationRoutes(),
   ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world), ...membershipRoutes(world),
   ...federationRoutes(world),
+  ...registrationRoutes(world),
 ].map(compile)

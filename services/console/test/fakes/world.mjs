@@ -9,6 +9,7 @@ import { breakGlassStore } from './breakGlass.mjs'
 import { organizationStore } from './organization.mjs'
 import { peopleStore } from './people.mjs'
 import { pusherServer } from './pusher.mjs'
+import { registrationStore } from './registration.mjs'
 import { rightsStore } from './rights.mjs'
 import { holdTenants, tenantStore } from './tenants.mjs'
 import { trustStore } from './trust.mjs'
@@ -82,7 +83,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore(), registration: registrationStore() }
 }
 
 /** Levers for tests; never part of a product. */
@@ -108,6 +109,8 @@ export function makeControl(world, broken) {
     exporting: (how) => (world.organization.exporting = how),
     holdTenants: (on) => holdTenants(world.tenants, on),
     providerSays: (what) => (world.federation.says = what),
+    /** Whether it is open, and what stops one under way: held, failing. */
+    registration: (how) => Object.assign(world.registration, how),
     releaseExport: () => world.organization.release(),
   }
   return control
