@@ -1073,6 +1073,52 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/identity-providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tenant's providers by name, at most 16
+         * @description The tenant's providers by name, at most 16.
+         */
+        get: operations["listIdentityProviders"];
+        put?: never;
+        /**
+         * Sets one up: from then on its word lets people in
+         * @description Sets one up: from then on its word lets people in. Its secret is sealed and never shown. The caller
+         *     must have proved who they are within ten minutes.
+         */
+        post: operations["createIdentityProvider"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/identity-providers/{provider_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes one away and ends the sessions that it opened
+         * @description Takes one away and ends the sessions that it opened. The accounts stay; their links to it go.
+         *     Taking it away twice is taking it away once.
+         */
+        delete: operations["deleteIdentityProvider"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/invitations": {
         parameters: {
             query?: never;
@@ -1476,6 +1522,78 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/factors/passkeys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The caller's passkeys, oldest first
+         * @description The caller's passkeys, oldest first.
+         */
+        get: operations["listPasskeys"];
+        put?: never;
+        /**
+         * Adds the passkey
+         * @description Adds the passkey. What does not verify, and a credential that is registered already, is answered
+         *     with `auth.factor_invalid`. With the caller's first factor come recovery codes, and all other
+         *     sessions of theirs end.
+         */
+        post: operations["completePasskeyRegistration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/factors/passkeys/{passkey_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes a passkey away
+         * @description Takes a passkey away. The last factor stays where a tenant of the caller's requires one
+         *     (`auth.second_factor_required`). With the last factor the recovery codes go.
+         */
+        delete: operations["removePasskey"];
+        options?: never;
+        head?: never;
+        /**
+         * Gives a passkey another name
+         * @description Gives a passkey another name.
+         */
+        patch: operations["renamePasskey"];
+        trace?: never;
+    };
+    "/api/v1/me/factors/passkeys/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins to add a passkey: what to call `navigator.credentials.create` with
+         * @description Begins to add a passkey: what to call `navigator.credentials.create` with. Five minutes and five
+         *     tries for CompletePasskeyRegistration. At most 20 passkeys each.
+         */
+        post: operations["beginPasskeyRegistration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/factors/recovery-codes": {
         parameters: {
             query?: never;
@@ -1542,6 +1660,71 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/me/identities": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * By whom the caller can sign in to this tenant
+         * @description By whom the caller can sign in to this tenant.
+         */
+        get: operations["listLinkedIdentities"];
+        put?: never;
+        /**
+         * Begins to link the caller's account to who they are at a provider of the session's tenant
+         * @description Begins to link the caller's account to who they are at a provider of the session's tenant. The
+         *     caller must have proved who they are to us within ten minutes.
+         */
+        post: operations["beginIdentityLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/identities/{provider_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes the caller's links to a provider away, and ends the caller's sessions that it opened
+         * @description Takes the caller's links to a provider away, and ends the caller's sessions that it opened.
+         */
+        delete: operations["deleteLinkedIdentity"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/identities/completion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Checks what came back and links
+         * @description Checks what came back and links. The same caller has to complete who began.
+         */
+        post: operations["completeIdentityLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/me/memberships": {
         parameters: {
             query?: never;
@@ -1592,7 +1775,7 @@ export interface paths {
         };
         /**
          * The caller's profile
-         * @description The caller's profile.
+         * @description The caller's profile. A session that a tenant's provider opened is not told of a change of address.
          */
         get: operations["getProfile"];
         put?: never;
@@ -2257,6 +2440,116 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/registration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Whether anybody may ask for a tenant here
+         * @description Whether anybody may ask for a tenant here.
+         */
+        get: operations["getRegistrationTerms"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/registrations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Asks for a tenant
+         * @description Asks for a tenant. Answered the same whether or not the address has an account, has asked before,
+         *     or the slug is taken: the mail goes to the address, and to nobody else. An address is sent two
+         *     links a day at most, two minutes apart. Where nobody may ask the answer is `registration.closed`.
+         */
+        post: operations["register"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/registrations/claim": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirms with the account that the caller is signed in to, which has to have the address that the mail went to (`auth.forbidden`) and has to have been proved within ten minutes
+         * @description Confirms with the account that the caller is signed in to, which has to have the address that the
+         *     mail went to (`auth.forbidden`) and has to have been proved within ten minutes. Nothing of the
+         *     account changes; the session stays where it is, and SwitchTenant goes over once the tenant is ready.
+         *     Refused as ConfirmRegistration is.
+         */
+        post: operations["claimRegistration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/registrations/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Confirms the address with a new account, whose password is given, and has the tenant made with that person as its owner; sign in once it is ready
+         * @description Confirms the address with a new account, whose password is given, and has the tenant made with that
+         *     person as its owner; sign in once it is ready. A slug that is taken is refused (`resource.exists`,
+         *     pointer `/tenant_slug`) and the link stays good: confirm again with another. An address that has an account
+         *     is refused (`auth.required`): its owner signs in and calls ClaimRegistration. A link takes ten tries
+         *     (`auth.throttled` after); an installation makes so many tenants a day and no more (`rate.limited`).
+         */
+        post: operations["confirmRegistration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/registrations/show": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What a link leads to and how far it is, for whoever holds it, until the tenant has been ready for a day (`link.invalid` after)
+         * @description What a link leads to and how far it is, for whoever holds it, until the tenant has been ready for a
+         *     day (`link.invalid` after). Ask every second or two while it is being made.
+         */
+        post: operations["showRegistration"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/roles": {
         parameters: {
             query?: never;
@@ -2376,6 +2669,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/current/reauthenticate/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a proof by passkey within the session; Reauthenticate takes the answer as `passkey`
+         * @description Begins a proof by passkey within the session; Reauthenticate takes the answer as `passkey`.
+         */
+        post: operations["beginPasskeyReauthentication"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/current/tenant": {
         parameters: {
             query?: never;
@@ -2400,6 +2713,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/sessions/passkey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Opens a session for whoever's passkey it is, as Login does; it counts as opened with a second factor
+         * @description Opens a session for whoever's passkey it is, as Login does; it counts as opened with a second
+         *     factor. Whatever does not verify is answered with `auth.factor_invalid`. A person in several tenants
+         *     who names none is asked to (`request.invalid` at `/tenant`): the same answer of the authenticator
+         *     may be sent again with the tenant.
+         */
+        post: operations["completePasskeySignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sessions/passkey/challenge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a sign-in with a passkey: what to call `navigator.credentials.get` with
+         * @description Begins a sign-in with a passkey: what to call `navigator.credentials.get` with. It is the same for
+         *     everybody.
+         */
+        post: operations["beginPasskeySignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/sessions/second-factor": {
         parameters: {
             query?: never;
@@ -2417,6 +2774,66 @@ export interface paths {
          *     (`auth.challenge_expired`).
          */
         post: operations["completeLogin"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/federated": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Begins a sign-in
+         * @description Begins a sign-in. It has to be completed within ten minutes by who holds `binding`.
+         */
+        post: operations["beginFederatedSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/federated/completion": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Checks what came back and opens a session in the provider's tenant, as Login does
+         * @description Checks what came back and opens a session in the provider's tenant, as Login does.
+         */
+        post: operations["completeFederatedSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/sign-in/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The providers a tenant offers, for the sign-in page; none for a tenant that does not exist
+         * @description The providers a tenant offers, for the sign-in page; none for a tenant that does not exist.
+         */
+        get: operations["listSignInProviders"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -2848,6 +3265,16 @@ export interface components {
          * @enum {string}
          */
         BanKind: "BAN_KIND_UNSPECIFIED" | "BAN_KIND_ADDRESS" | "BAN_KIND_TOKEN" | "BAN_KIND_PERSON";
+        BeginFederatedSignInResponse: {
+            /** @description Where the browser goes now. */
+            authorization_url: string;
+            /**
+             * @description The page keeps it (in `sessionStorage`) and shows it at the end: whoever is sent the provider's
+             *     answer without it cannot use it.
+             */
+            binding: string;
+            provider_id: string;
+        };
         BreakGlass: {
             break_glass_id: string;
             display_name: string;
@@ -2880,6 +3307,18 @@ export interface components {
             min: number;
             /** Format: date-time */
             start?: string;
+        };
+        /** @description What the provider added to the callback's address, and what the page kept. */
+        CallbackAnswer: {
+            binding?: string;
+            code?: string;
+            /** @description Empty if the provider sent none. */
+            error?: string;
+            /** @description Empty if the provider sent none. */
+            iss?: string;
+            /** @description Of the callback's path. */
+            provider_id?: string;
+            state?: string;
         };
         /**
          * @description Whether a device can connect with a certificate.
@@ -2980,6 +3419,14 @@ export interface components {
          * @enum {string}
          */
         CommandState: "COMMAND_STATE_UNSPECIFIED" | "COMMAND_STATE_QUEUED" | "COMMAND_STATE_DISPATCHED" | "COMMAND_STATE_DELIVERED" | "COMMAND_STATE_ACKED" | "COMMAND_STATE_RUNNING" | "COMMAND_STATE_SUCCEEDED" | "COMMAND_STATE_FAILED" | "COMMAND_STATE_REJECTED" | "COMMAND_STATE_EXPIRED" | "COMMAND_STATE_CANCELLED" | "COMMAND_STATE_SUPERSEDED" | "COMMAND_STATE_UNKNOWN";
+        CompleteFederatedSignInResponse: {
+            /** Format: date-time */
+            expires_at?: string;
+            principal_id: string;
+            /** @description Only for SESSION_DELIVERY_TOKEN. */
+            session_token: string;
+            tenant_slug: string;
+        };
         ConfirmEmailChangeResponse: {
             /** @description Whether the address has changed; if not, the other one has still to agree. */
             changed: boolean;
@@ -3047,6 +3494,12 @@ export interface components {
             scope: components["schemas"]["GrantScope"];
         };
         DeleteDepartmentResponse: Record<string, never>;
+        DeleteIdentityProviderResponse: {
+            provider_id: string;
+        };
+        DeleteLinkedIdentityResponse: {
+            provider_id: string;
+        };
         DeletePositionResponse: Record<string, never>;
         DeleteRoleResponse: Record<string, never>;
         Department: {
@@ -3226,10 +3679,16 @@ export interface components {
          * @description A kind of second factor.
          *     - `FACTOR_KIND_TOTP`: A code of six digits from an authenticator app (RFC 6238).
          *     - `FACTOR_KIND_RECOVERY_CODE`: One of the recovery codes.
+         *     - `FACTOR_KIND_PASSKEY`: A passkey (see PasskeyService).
          * @enum {string}
          */
-        FactorKind: "FACTOR_KIND_UNSPECIFIED" | "FACTOR_KIND_TOTP" | "FACTOR_KIND_RECOVERY_CODE";
+        FactorKind: "FACTOR_KIND_UNSPECIFIED" | "FACTOR_KIND_TOTP" | "FACTOR_KIND_RECOVERY_CODE" | "FACTOR_KIND_PASSKEY";
         Factors: {
+            /**
+             * Format: int32
+             * @description How many passkeys are registered.
+             */
+            passkeys: number;
             /**
              * Format: int32
              * @description Recovery codes that were not used yet.
@@ -3295,6 +3754,64 @@ export interface components {
          * @enum {string}
          */
         GrantScope: "GRANT_SCOPE_UNSPECIFIED" | "GRANT_SCOPE_OWN" | "GRANT_SCOPE_DEPARTMENT" | "GRANT_SCOPE_SUBTREE" | "GRANT_SCOPE_TENANT";
+        IdentityProvider: {
+            client_id: string;
+            /** @description Only written, never shown. Empty for a public client. */
+            client_secret: string;
+            /** @description Makes an account for who has none. Needs a verified address in `email_domains`. */
+            create_people: boolean;
+            /** Format: date-time */
+            created_at?: string;
+            /**
+             * @description The role where no rule fits; empty lets nobody else in. Without rules it is given once, to accounts
+             *     that are made here, and who is linked keeps the role they have.
+             */
+            default_role: string;
+            /** @description Domains that a verified e-mail address has to be of; empty takes any. */
+            email_domains: string[];
+            /** @description The ID token's claim with the person's groups: a text or a list of texts. Empty uses none. */
+            groups_claim: string;
+            /** @description Its issuer, exactly as it calls itself: `https://…`. */
+            issuer: string;
+            /** @description What the sign-in page calls it, 1 to 60 characters. */
+            name: string;
+            provider_id: string;
+            /** @description What the provider has to have as redirect URI of this client. */
+            redirect_uri: string;
+            /** @description The first whose group the person has decides their role at every sign-in; the last owner stays one. */
+            role_rules: components["schemas"]["RoleRule"][];
+            /** @description Beside `openid`. Empty means `profile email`. */
+            scopes: string[];
+        };
+        IdentityProviderInput: {
+            client_id?: string;
+            /** @description Only written, never shown. Empty for a public client. */
+            client_secret?: string;
+            /** @description Makes an account for who has none. Needs a verified address in `email_domains`. */
+            create_people?: boolean;
+            /** Format: date-time */
+            created_at?: string;
+            /**
+             * @description The role where no rule fits; empty lets nobody else in. Without rules it is given once, to accounts
+             *     that are made here, and who is linked keeps the role they have.
+             */
+            default_role?: string;
+            /** @description Domains that a verified e-mail address has to be of; empty takes any. */
+            email_domains?: string[];
+            /** @description The ID token's claim with the person's groups: a text or a list of texts. Empty uses none. */
+            groups_claim?: string;
+            /** @description Its issuer, exactly as it calls itself: `https://…`. */
+            issuer?: string;
+            /** @description What the sign-in page calls it, 1 to 60 characters. */
+            name?: string;
+            provider_id?: string;
+            /** @description What the provider has to have as redirect URI of this client. */
+            redirect_uri?: string;
+            /** @description The first whose group the person has decides their role at every sign-in; the last owner stays one. */
+            role_rules?: components["schemas"]["RoleRuleInput"][];
+            /** @description Beside `openid`. Empty means `profile email`. */
+            scopes?: string[];
+        };
         ImportDevicesResponse: {
             /** @description False after a dry run, and when a row was refused. */
             committed: boolean;
@@ -3425,6 +3942,14 @@ export interface components {
              */
             used: number;
         };
+        LinkedIdentity: {
+            issuer: string;
+            /** Format: date-time */
+            linked_at?: string;
+            provider_id: string;
+            provider_name: string;
+            subject: string;
+        };
         ListApiTokensResponse: {
             next_page_token: string;
             tokens: components["schemas"]["ApiToken"][];
@@ -3485,6 +4010,9 @@ export interface components {
             fires: components["schemas"]["Fire"][];
             next_page_token: string;
         };
+        ListIdentityProvidersResponse: {
+            identity_providers: components["schemas"]["IdentityProvider"][];
+        };
         ListInvitationsResponse: {
             invitations: components["schemas"]["Invitation"][];
             next_page_token: string;
@@ -3492,6 +4020,9 @@ export interface components {
         ListJobsResponse: {
             jobs: components["schemas"]["Job"][];
             next_page_token: string;
+        };
+        ListLinkedIdentitiesResponse: {
+            identities: components["schemas"]["LinkedIdentity"][];
         };
         ListMembershipsResponse: {
             memberships: components["schemas"]["Membership"][];
@@ -3504,6 +4035,10 @@ export interface components {
         ListOverridesResponse: {
             next_page_token: string;
             overrides: components["schemas"]["Override"][];
+        };
+        ListPasskeysResponse: {
+            /** @description At most 20. */
+            passkeys: components["schemas"]["Passkey"][];
         };
         ListPeopleResponse: {
             next_page_token: string;
@@ -3549,6 +4084,9 @@ export interface components {
             keys: components["schemas"]["SigningKey"][];
             next_page_token: string;
         };
+        ListSignInProvidersResponse: {
+            providers: components["schemas"]["SignInProvider"][];
+        };
         ListTenantBreakGlassResponse: {
             entries: components["schemas"]["BreakGlass"][];
             next_page_token: string;
@@ -3589,6 +4127,8 @@ export interface components {
         Me: {
             display_name: string;
             email: string;
+            /** @description The tenant's identity provider by whose word the session was opened; empty for a sign-in of one's own. */
+            identity_provider_id: string;
             permissions: string[];
             principal_id: string;
             /** @description "owner", "operator", "viewer" or "system-administrator". */
@@ -3746,6 +4286,124 @@ export interface components {
          * @enum {string}
          */
         OverrideState: "OVERRIDE_STATE_UNSPECIFIED" | "OVERRIDE_STATE_REQUESTED" | "OVERRIDE_STATE_APPROVED" | "OVERRIDE_STATE_REFUSED" | "OVERRIDE_STATE_EXPIRED" | "OVERRIDE_STATE_ENDED";
+        Passkey: {
+            /** @description It was in such a place when it was last used. */
+            backed_up: boolean;
+            /** @description It may leave the device that made it: a password manager or a vendor's cloud keeps it. */
+            backup_eligible: boolean;
+            /** Format: date-time */
+            created_at?: string;
+            /**
+             * Format: date-time
+             * @description Absent before its first use.
+             */
+            last_used_at?: string;
+            /** @description What its owner calls it. */
+            name: string;
+            passkey_id: string;
+            /** @description Where it can be reached, as the browser told. */
+            transports: string[];
+        };
+        PasskeyAdded: {
+            factors?: components["schemas"]["Factors"];
+            passkey?: components["schemas"]["Passkey"];
+            /** @description Shown this once; empty when the earlier ones stay valid. */
+            recovery_codes: string[];
+        };
+        /** @description The answer to `get()`: an `AuthenticatorAssertionResponse`. */
+        PasskeyAssertion: {
+            /** @description `response.authenticatorData`, at most 4,096 bytes. */
+            authenticator_data?: string;
+            /** @description `response.clientDataJSON`, at most 4,096 bytes. */
+            client_data_json?: string;
+            /** @description `rawId`, at most 1,023 bytes. */
+            credential_id?: string;
+            /** @description `response.signature`, at most 1,024 bytes. */
+            signature?: string;
+            /** @description `response.userHandle`; may be empty where the person is known already. */
+            user_handle?: string;
+        };
+        /** @description The answer to `create()`: an `AuthenticatorAttestationResponse`. */
+        PasskeyAttestation: {
+            /** @description `response.attestationObject`, at most 8,192 bytes. */
+            attestation_object?: string;
+            /** @description `response.clientDataJSON`, at most 4,096 bytes. */
+            client_data_json?: string;
+            /** @description `response.getTransports()`, at most 8 of at most 32 lower-case letters, digits and hyphens. */
+            transports?: string[];
+        };
+        /** @description What waits for a passkey. */
+        PasskeyChallenge: {
+            /** @description Opaque; shown again with the answer. */
+            challenge_token: string;
+            /** Format: date-time */
+            expires_at?: string;
+            options?: components["schemas"]["PasskeyRequestOptions"];
+        };
+        /** @description For `navigator.credentials.create({publicKey})`. */
+        PasskeyCreationOptions: {
+            /** @description `pubKeyCredParams[].alg`, the best first; each `type` is "public-key". */
+            algorithms: number[];
+            /** @description `attestation`, always "none". */
+            attestation: string;
+            /** @description `challenge`, 32 bytes. */
+            challenge: string;
+            /** @description `excludeCredentials`: the passkeys that the caller has. */
+            exclude_credentials: components["schemas"]["PasskeyDescriptor"][];
+            /** @description `authenticatorSelection.residentKey`, always "required". */
+            resident_key: string;
+            /** @description `rp.id` */
+            rp_id: string;
+            /** @description `rp.name` */
+            rp_name: string;
+            /**
+             * Format: int32
+             * @description `timeout`, milliseconds.
+             */
+            timeout: number;
+            /** @description `user.displayName` */
+            user_display_name: string;
+            /** @description `user.id`, 16 bytes. */
+            user_id: string;
+            /** @description `user.name`: the e-mail address. */
+            user_name: string;
+            /** @description `authenticatorSelection.userVerification`, always "required". */
+            user_verification: string;
+        };
+        PasskeyDescriptor: {
+            /** @description `id`; `type` is "public-key". */
+            id: string;
+            /** @description `transports`, as the browser told them at registration. */
+            transports: string[];
+        };
+        /** @description An answer with the challenge that it is to. */
+        PasskeyProof: {
+            assertion?: components["schemas"]["PasskeyAssertion"];
+            challenge_token?: string;
+        };
+        PasskeyRegistration: {
+            /** @description Opaque; for CompletePasskeyRegistration. */
+            challenge_token: string;
+            /** Format: date-time */
+            expires_at?: string;
+            options?: components["schemas"]["PasskeyCreationOptions"];
+        };
+        /** @description For `navigator.credentials.get({publicKey})`. */
+        PasskeyRequestOptions: {
+            /** @description `allowCredentials`. Empty at a sign-in without a password: the authenticator knows whose it is. */
+            allow_credentials: components["schemas"]["PasskeyDescriptor"][];
+            /** @description `challenge`, 32 bytes. */
+            challenge: string;
+            /** @description `rpId` */
+            rp_id: string;
+            /**
+             * Format: int32
+             * @description `timeout`, milliseconds.
+             */
+            timeout: number;
+            /** @description `userVerification`, always "required". */
+            user_verification: string;
+        };
         Person: {
             display_name: string;
             email: string;
@@ -3989,6 +4647,56 @@ export interface components {
             /** @description Only for SESSION_DELIVERY_TOKEN: takes the place of the one before. */
             session_token: string;
         };
+        RegisterResponse: Record<string, never>;
+        Registration: {
+            /**
+             * @description Whether the address has an account to sign in to; without one, confirming makes it. Only said
+             *     before it is confirmed.
+             */
+            account_exists: boolean;
+            display_name: string;
+            email: string;
+            /**
+             * Format: date-time
+             * @description When the link ends: to be confirmed by, or to be shown until.
+             */
+            expires_at?: string;
+            state: components["schemas"]["RegistrationState"];
+            /** @description Every step, in its order. */
+            steps: components["schemas"]["RegistrationStep"][];
+            tenant_name: string;
+            /** @description The wish, and once confirmed what the tenant has. */
+            tenant_slug: string;
+        };
+        /**
+         * @description - `REGISTRATION_STATE_REQUESTED`: The address is not confirmed yet.
+         *     - `REGISTRATION_STATE_VERIFIED`: Confirmed, and waiting for its turn.
+         *     - `REGISTRATION_STATE_PROVISIONING`: The tenant's schema is being made.
+         *     - `REGISTRATION_STATE_READY`: Its owner can sign in.
+         *     - `REGISTRATION_STATE_FAILED`: The last try to make the schema failed. It is tried again by itself, and operators were told.
+         * @enum {string}
+         */
+        RegistrationState: "REGISTRATION_STATE_UNSPECIFIED" | "REGISTRATION_STATE_REQUESTED" | "REGISTRATION_STATE_VERIFIED" | "REGISTRATION_STATE_PROVISIONING" | "REGISTRATION_STATE_READY" | "REGISTRATION_STATE_FAILED";
+        RegistrationStep: {
+            /**
+             * Format: date-time
+             * @description Absent until it is done.
+             */
+            done_at?: string;
+            kind: components["schemas"]["RegistrationStepKind"];
+        };
+        /**
+         * @description - `REGISTRATION_STEP_KIND_REQUESTED`: The mail with the link was written.
+         *     - `REGISTRATION_STEP_KIND_VERIFIED`: The link was confirmed, and the account is there.
+         *     - `REGISTRATION_STEP_KIND_PROVISIONING`: Making the schema has begun.
+         *     - `REGISTRATION_STEP_KIND_READY`: The schema is made and migrated; the tenant is open.
+         * @enum {string}
+         */
+        RegistrationStepKind: "REGISTRATION_STEP_KIND_UNSPECIFIED" | "REGISTRATION_STEP_KIND_REQUESTED" | "REGISTRATION_STEP_KIND_VERIFIED" | "REGISTRATION_STEP_KIND_PROVISIONING" | "REGISTRATION_STEP_KIND_READY";
+        RegistrationTerms: {
+            /** @description Whether Register is answered otherwise than by `registration.closed`. */
+            open: boolean;
+        };
         RemovePersonResponse: Record<string, never>;
         RenewCertificateResponse: {
             /** @description What the device checks the broker's certificate against. */
@@ -4035,6 +4743,18 @@ export interface components {
             /** @description At most 64, sorted. */
             permissions?: string[];
             /** @description Its key: 1 to 64 lower-case letters, digits and hyphens; memberships and positions name it by this. */
+            role?: string;
+        };
+        /** @description Who has a group gets a role. */
+        RoleRule: {
+            group: string;
+            /** @description A built-in role or one of the tenant's own. Who sets it up has to hold all that it holds. */
+            role: string;
+        };
+        /** @description Who has a group gets a role. */
+        RoleRuleInput: {
+            group?: string;
+            /** @description A built-in role or one of the tenant's own. Who sets it up has to hold all that it holds. */
             role?: string;
         };
         Route: {
@@ -4211,6 +4931,8 @@ export interface components {
             expires_at?: string;
             /** @description What will do. */
             factors: components["schemas"]["FactorKind"][];
+            /** @description For a passkey; absent without one. */
+            passkey?: components["schemas"]["PasskeyRequestOptions"];
         };
         SigningKey: {
             /**
@@ -4255,6 +4977,10 @@ export interface components {
          * @enum {string}
          */
         SigningKeyState: "SIGNING_KEY_STATE_UNSPECIFIED" | "SIGNING_KEY_STATE_PENDING" | "SIGNING_KEY_STATE_ACTIVE" | "SIGNING_KEY_STATE_RETIRING" | "SIGNING_KEY_STATE_REVOKED";
+        SignInProvider: {
+            name: string;
+            provider_id: string;
+        };
         SocketTicket: {
             /**
              * Format: date-time
@@ -7357,6 +8083,130 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    listIdentityProviders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListIdentityProvidersResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createIdentityProvider: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteIdentityProvider: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteIdentityProviderResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     listInvitations: {
         parameters: {
             query?: {
@@ -8425,6 +9275,243 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    listPasskeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListPasskeysResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    completePasskeyRegistration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    attestation?: components["schemas"]["PasskeyAttestation"];
+                    challenge_token?: string;
+                    /** @description 1 to 64 characters on one line. */
+                    name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyAdded"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    removePasskey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                passkey_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Factors"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    renamePasskey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                passkey_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 1 to 64 characters on one line. */
+                    name?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Passkey"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    beginPasskeyRegistration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyRegistration"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     regenerateRecoveryCodes: {
         parameters: {
             query?: never;
@@ -8605,6 +9692,188 @@ export interface operations {
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
             /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listLinkedIdentities: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListLinkedIdentitiesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    beginIdentityLink: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    provider_id?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    provider_id?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BeginFederatedSignInResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteLinkedIdentity: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteLinkedIdentityResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    completeIdentityLink: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    answer?: components["schemas"]["CallbackAnswer"];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LinkedIdentity"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
             413: {
                 headers: {
                     [name: string]: unknown;
@@ -10576,6 +11845,300 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getRegistrationTerms: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegistrationTerms"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    register: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Of whoever asks: 1 to 120 characters on one line. Not used for an address that has an account. */
+                    display_name?: string;
+                    /** @description At most 254 bytes. A domain may be written in any script. */
+                    email?: string;
+                    /**
+                     * @description Language of the mail and of the organization, BCP 47; empty takes the installation's. Mails are
+                     *     written in English or German.
+                     */
+                    locale?: string;
+                    /** @description Of the organization: 1 to 120 characters on one line. */
+                    tenant_name?: string;
+                    /**
+                     * @description 3 to 63 lower-case letters, digits and hyphens; a wish, which is looked at when the link is
+                     *     confirmed. Some are kept for the platform, such as `admin`.
+                     */
+                    tenant_slug?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description Of whoever asks: 1 to 120 characters on one line. Not used for an address that has an account. */
+                    display_name?: string;
+                    /** @description At most 254 bytes. A domain may be written in any script. */
+                    email?: string;
+                    /**
+                     * @description Language of the mail and of the organization, BCP 47; empty takes the installation's. Mails are
+                     *     written in English or German.
+                     */
+                    locale?: string;
+                    /** @description Of the organization: 1 to 120 characters on one line. */
+                    tenant_name?: string;
+                    /**
+                     * @description 3 to 63 lower-case letters, digits and hyphens; a wish, which is looked at when the link is
+                     *     confirmed. Some are kept for the platform, such as `admin`.
+                     */
+                    tenant_slug?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisterResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    claimRegistration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description Another slug than the one that was asked for; empty takes that one. */
+                    tenant_slug?: string;
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description Another slug than the one that was asked for; empty takes that one. */
+                    tenant_slug?: string;
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registration"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    confirmRegistration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description 12 characters to 1,024 bytes. */
+                    password?: string;
+                    /** @description Another slug than the one that was asked for; empty takes that one. */
+                    tenant_slug?: string;
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description 12 characters to 1,024 bytes. */
+                    password?: string;
+                    /** @description Another slug than the one that was asked for; empty takes that one. */
+                    tenant_slug?: string;
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registration"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    showRegistration: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+                "application/x-www-form-urlencoded": {
+                    /** @description What stands behind # in the link. */
+                    token?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Registration"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     listRoles: {
         parameters: {
             query?: {
@@ -10915,6 +12478,8 @@ export interface operations {
                 "application/json": {
                     /** @description As the session was delivered at sign-in. */
                     delivery?: components["schemas"]["SessionDelivery"];
+                    /** @description Begun by BeginPasskeyReauthentication. */
+                    passkey?: components["schemas"]["PasskeyProof"];
                     /** @description At most 1,024 bytes. */
                     password?: string;
                     recovery_code?: string;
@@ -10933,6 +12498,57 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ReauthenticateResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    beginPasskeyReauthentication: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyChallenge"];
                 };
             };
             400: components["responses"]["Malformed"];
@@ -11014,6 +12630,112 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    completePasskeySignIn: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Proves that no form of another site sent this; refused without. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /** @description With the user handle. */
+                    assertion?: components["schemas"]["PasskeyAssertion"];
+                    challenge_token?: string;
+                    delivery?: components["schemas"]["SessionDelivery"];
+                    /** @description Slug of the tenant; may be left out by a person with one membership. */
+                    tenant?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LoginResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    beginPasskeySignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PasskeyChallenge"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     completeLogin: {
         parameters: {
             query?: never;
@@ -11029,6 +12751,8 @@ export interface operations {
                 "application/json": {
                     challenge_token?: string;
                     delivery?: components["schemas"]["SessionDelivery"];
+                    /** @description The answer to the challenge's `passkey`. */
+                    passkey?: components["schemas"]["PasskeyAssertion"];
                     /** @description Case, blanks and hyphens do not matter. */
                     recovery_code?: string;
                     /** @description Six digits of the authenticator app. */
@@ -11062,6 +12786,152 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    beginFederatedSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description The person has to prove anew who they are at the provider, whatever session they have there. For
+                     *     what is answered with `auth.step_up_required`: the new session counts as fresh if the provider says
+                     *     when that was.
+                     */
+                    anew?: boolean;
+                    provider_id?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BeginFederatedSignInResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    completeFederatedSignIn: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Proves that no form of another site sent this; refused without. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    answer?: components["schemas"]["CallbackAnswer"];
+                    delivery?: components["schemas"]["SessionDelivery"];
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CompleteFederatedSignInResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 64 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listSignInProviders: {
+        parameters: {
+            query?: {
+                /** @description Slug of the tenant. */
+                tenant?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSignInProvidersResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
