@@ -75,6 +75,7 @@ test('who does not want to prove it is told what was refused', async ({ page, ga
 })
 
 test('authenticator app is set up, its recovery codes shown once', async ({ page, watch }) => {
+  test.slow()
   watch.allow('401')
   await signIn(page, 'viewer@aqua.example')
   await page.goto('/account')

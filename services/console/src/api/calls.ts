@@ -1,5 +1,5 @@
 // Every request the console makes, in one place: typed by the gateway's OpenAPI document.
-import { body, client } from './client'
+import { body, client, type Schemas } from './client'
 import { Problem } from './problem'
 import * as ops from './opsTypes'
 import * as t from './types'
@@ -7,7 +7,14 @@ import * as t from './types'
 const PAGE = 500
 
 /** A session's person, or the challenge that a second factor has to answer first. */
-export type SignIn = { me: t.Me } | { challenge: string }
+export interface Challenge {
+  challenge: string
+  /** For a passkey; null where there is none. */
+  passkey: Schemas['PasskeyRequestOptions'] | null
+  /** Whether an authenticator app will do. */
+  app: boolean
+}
+export type SignIn = { me: t.Me } | Challenge
 
 export const login = async (email: string, password: string, tenant: string): Promise<SignIn> => {
   const answer = await body(
@@ -15,7 +22,9 @@ export const login = async (email: string, password: string, tenant: string): Pr
       body: { email, password, delivery: 'SESSION_DELIVERY_COOKIE', ...(tenant ? { tenant } : {}) },
     }),
   )
-  return answer.challenge ? { challenge: answer.challenge.challenge_token } : { me: t.me(answer.me ?? {}) }
+  return answer.challenge
+    ? { challenge: answer.challenge.challenge_token, passkey: answer.challenge.passkey ?? null, app: answer.challenge.factors.includes('FACTOR_KIND_TOTP') }
+    : { me: t.me(answer.me ?? {}) }
 }
 
 /** `code` is six digits of an authenticator app, or a recovery code. */

@@ -1,6 +1,7 @@
 // Sessions and second factors of whoever asks.
 import { randomUUID } from 'node:crypto'
 import { CODE, guarded, newcomer, PASSWORD, RECOVERY_CODE, ROLES } from './data.mjs'
+import { check, passkeysOf } from './passkeys.mjs'
 import { iso, Refusal } from './world.mjs'
 
 const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
@@ -11,10 +12,13 @@ const session = (me, client, network, hours, more = {}) => ({
   client, network, tenant_slug: me.tenant_slug ?? '', amr: ['pwd'], current: false, application: '', ...more,
 })
 
-export function accountRoutes({ sessions }) {
+export function accountRoutes(world) {
+  const { sessions, passkeys } = world
   const others = new Map()
   const own = new Map()
-  const factors = new Map(guarded.map((one) => [one.principal_id, { since: iso(Date.now() - 40 * 24 * HOUR), left: 2 }]))
+  const factors = new Map(guarded.map((one) => [one.principal_id, { since: iso(Date.now() - 40 * 24 * HOUR) }]))
+  const left = new Map(guarded.map((one) => [one.principal_id, 2]))
+  const hasFactor = (me) => factors.has(me.principal_id) || passkeysOf(passkeys, me).length > 0
   const othersOf = (me) => {
     if (!others.has(me.principal_id)) others.set(me.principal_id, [session(me, 'Safari on iOS', '2001:db8:7::/48', 7), session(me, '', '', 30, { application: 'Field app', amr: ['mfa', 'otp', 'pwd'] })])
     return others.get(me.principal_id)
@@ -25,11 +29,16 @@ export function accountRoutes({ sessions }) {
   }
   const shown = (me) => {
     const has = factors.get(me.principal_id)
-    return { totp: Boolean(has), ...(has ? { totp_since: has.since } : {}), recovery_codes_left: has?.left ?? 0, required: me.principal_id === newcomer.principal_id }
+    return { totp: Boolean(has), ...(has ? { totp_since: has.since } : {}), recovery_codes_left: hasFactor(me) ? (left.get(me.principal_id) ?? 0) : 0, passkeys: passkeysOf(passkeys, me).length, required: me.principal_id === newcomer.principal_id }
   }
-  const codes = () => Array.from({ length: 10 }, (_, n) => `AB${n}D-EFGH-JKMN-PQRS`)
+  const codes = (me) => {
+    left.set(me.principal_id, 10)
+    return Array.from({ length: 10 }, (_, n) => `AB${n}D-EFGH-JKMN-PQRS`)
+  }
+  world.accounts = { shown, codes, hasFactor }
   const right = (me, body) => {
-    if (factors.has(me.principal_id)) return body.totp_code === CODE || body.recovery_code === RECOVERY_CODE
+    if (body.passkey) return Boolean(check(passkeys, body.passkey.challenge_token, body.passkey.assertion))
+    if (hasFactor(me)) return body.totp_code === CODE || body.recovery_code === RECOVERY_CODE
     return body.password === PASSWORD
   }
   return [
@@ -41,7 +50,7 @@ export function accountRoutes({ sessions }) {
       return at < 0 ? null : (othersOf(me).splice(at, 1), {})
     }],
     ['POST', '/api/v1/sessions/current/reauthenticate', '', ({ me, body }) => {
-      if (!right(me, body)) throw new Refusal(401, factors.has(me.principal_id) ? 'auth.factor_invalid' : 'auth.invalid_credentials', 'The proof is wrong')
+      if (!right(me, body)) throw new Refusal(401, hasFactor(me) ? 'auth.factor_invalid' : 'auth.invalid_credentials', 'The proof is wrong')
       return { expires_at: iso(Date.now() + 9 * HOUR), session_token: '' }
     }],
     ['POST', '/api/v1/me/password', '', ({ me, body }) => {
@@ -54,15 +63,12 @@ export function accountRoutes({ sessions }) {
     })],
     ['POST', '/api/v1/me/factors/totp/confirm', '', ({ me, body, token }) => {
       if (body.code !== CODE) throw new Refusal(401, 'auth.factor_invalid', 'The proof is wrong')
-      const first = !factors.has(me.principal_id)
-      factors.set(me.principal_id, { since: iso(), left: 10 })
+      const first = !hasFactor(me)
+      factors.set(me.principal_id, { since: iso() })
       if (me.second_factor_missing) sessions.set(token, { ...me, second_factor_missing: false, permissions: ROLES[me.role] })
-      return { factors: shown(me), recovery_codes: first ? codes() : [] }
+      return { factors: shown(me), recovery_codes: first ? codes(me) : [] }
     }],
     ['DELETE', '/api/v1/me/factors/totp', '', ({ me }) => (factors.delete(me.principal_id), shown(me))],
-    ['POST', '/api/v1/me/factors/recovery-codes', '', ({ me }) => {
-      factors.get(me.principal_id).left = 10
-      return { factors: shown(me), recovery_codes: codes() }
-    }],
+    ['POST', '/api/v1/me/factors/recovery-codes', '', ({ me }) => ({ recovery_codes: codes(me), factors: shown(me) })],
   ]
 }

@@ -70,10 +70,10 @@ export function startGateway({ port = 0, deviceCount = 10_000, readingEvery = 10
     try {
       await api(request, response, url.pathname, url.searchParams)
     } catch (thrown) {
-      const { status = 500, code = 'internal', title = String(thrown), detail = '' } = thrown
+      const { status = 500, code = 'internal', title = String(thrown), detail = '', pointer } = thrown
       if (status === 500 && !(thrown instanceof Refusal)) console.error(thrown)
       response.writeHead(status, { 'Content-Type': 'application/problem+json', ...(status === 503 ? { 'Retry-After': '1' } : {}) })
-      response.end(JSON.stringify({ type: `https://switchyard.example/errors/${code}`, title, status, code, detail, instance: status >= 500 ? `inc_${randomBytes(6).toString('hex')}` : '' }))
+      response.end(JSON.stringify({ type: `https://switchyard.example/errors/${code}`, title, status, code, detail, pointer, instance: status >= 500 ? `inc_${randomBytes(6).toString('hex')}` : '' }))
     }
   }
 

@@ -12,6 +12,7 @@ import { organizationRoutes } from './organization.mjs'
 import { peopleRoutes } from './people.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
+import { ask, check, passkeyRoutes, passkeysOf } from './passkeys.mjs'
 import { registrationRoutes } from './registration.mjs'
 import { rightsRoutes } from './rights.mjs'
 import { tenantRoutes } from './tenants.mjs'
@@ -33,20 +34,22 @@ function opened(sessions, me, response) {
   return { me, expires_at: iso(Date.now() + 3_600_000) }
 }
 
-const session = ({ sessions, challenges = new Map() }) => [
+const session = ({ sessions, passkeys, challenges = new Map() }) => [
   ['POST', '/api/v1/sessions', null, ({ body, response }) => {
     const me = [...people, ...guarded, clerk, newcomer].find((one) => one.email === body.email?.toLowerCase())
     if (!me || body.password !== PASSWORD || (body.tenant && body.tenant !== me.tenant_slug)) throw new Refusal(401, 'auth.invalid_credentials', 'Sign-in refused')
-    if (!guarded.includes(me)) return opened(sessions, me, response)
+    const keys = passkeysOf(passkeys, me).length > 0
+    if (!guarded.includes(me) && !keys) return opened(sessions, me, response)
     const token = randomBytes(16).toString('base64url')
     challenges.set(token, { me, tries: 5 })
-    return { challenge: { challenge_token: token, expires_at: iso(Date.now() + 300_000), factors: ['FACTOR_KIND_TOTP', 'FACTOR_KIND_RECOVERY_CODE'] } }
+    return { challenge: { challenge_token: token, expires_at: iso(Date.now() + 300_000), factors: [...(guarded.includes(me) ? ['FACTOR_KIND_TOTP'] : []), ...(keys ? ['FACTOR_KIND_PASSKEY'] : []), 'FACTOR_KIND_RECOVERY_CODE'], ...(keys ? { passkey: ask(passkeys, me, token).options } : {}) } }
   }],
   ['POST', '/api/v1/sessions/second-factor', null, ({ body, response }) => {
     const open = challenges.get(body.challenge_token)
     if (!open?.tries) throw new Refusal(401, 'auth.challenge_expired', 'The sign-in has to be begun again')
     open.tries -= 1
-    if (body.totp_code !== CODE && body.recovery_code !== RECOVERY_CODE) throw new Refusal(401, 'auth.factor_invalid', 'The proof is wrong')
+    if (body.passkey) check(passkeys, body.challenge_token, body.passkey)
+    else if (body.totp_code !== CODE && body.recovery_code !== RECOVERY_CODE) throw new Refusal(401, 'auth.factor_invalid', 'The proof is wrong')
     challenges.delete(body.challenge_token)
     return opened(sessions, open.me, response)
   }],
@@ -164,4 +167,5 @@ export const makeRoutes = (world) => [
   ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world), ...membershipRoutes(world),
   ...federationRoutes(world),
   ...registrationRoutes(world),
+  ...passkeyRoutes(world, opened),
 ].map(compile)

@@ -7,6 +7,7 @@ import { federationStore } from './federation.mjs'
 import { guardStore } from './guard.mjs'
 import { breakGlassStore } from './breakGlass.mjs'
 import { organizationStore } from './organization.mjs'
+import { passkeyStore } from './passkeys.mjs'
 import { peopleStore } from './people.mjs'
 import { pusherServer } from './pusher.mjs'
 import { registrationStore } from './registration.mjs'
@@ -83,7 +84,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore(), registration: registrationStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore(), registration: registrationStore(), passkeys: passkeyStore() }
 }
 
 /** Levers for tests; never part of a product. */

@@ -1,6 +1,6 @@
 import type { Session } from '@/api/account'
 
-const PROOFS: Record<string, string> = { pwd: 'password', otp: 'app code', recovery: 'recovery code' }
+const PROOFS: Record<string, string> = { pwd: 'password', otp: 'app code', recovery: 'recovery code', pop: 'passkey', fed: 'your provider' }
 
 /** How somebody proved who they are. That there were two factors follows from the two. */
 export function proofWords(amr: readonly string[]): string {

@@ -51,10 +51,10 @@ export const useSession = defineStore('session', () => {
     enter(await calls.getMe())
   }
 
-  /** Null when that was all; else the challenge for `completeSignIn`. */
-  async function signIn(email: string, password: string, tenant: string): Promise<string | null> {
+  /** Null when that was all; else what has to be shown yet. */
+  async function signIn(email: string, password: string, tenant: string): Promise<calls.Challenge | null> {
     const answer = await calls.login(email, password, tenant)
-    if ('challenge' in answer) return answer.challenge
+    if ('challenge' in answer) return answer
     enter(answer.me)
     return null
   }
@@ -72,5 +72,5 @@ export const useSession = defineStore('session', () => {
     forget()
   }
 
-  return { me, isOps, home, may, restore, reload, arrive, signIn, completeSignIn, signOut, forget }
+  return { me, isOps, home, may, restore, reload, enter, arrive, signIn, completeSignIn, signOut, forget }
 })
