@@ -6,7 +6,7 @@ export type ProviderDraft = Omit<Provider, 'provider_id' | 'created_at' | 'redir
 export type SignInProvider = Schemas['SignInProvider']
 export type LinkedIdentity = Schemas['LinkedIdentity']
 export type Begun = Schemas['BeginFederatedSignInResponse']
-export type CallbackAnswer = Schemas['CallbackAnswerInput']
+export type CallbackAnswer = Schemas['CallbackAnswer']
 
 export const listSignInProviders = async (tenant: string): Promise<SignInProvider[]> =>
   (await body(client.GET('/api/v1/sign-in/providers', { params: { query: { tenant } } }))).providers

@@ -4,8 +4,8 @@ import { Problem } from '@/api/problem'
 
 type RequestOptions = Schemas['PasskeyRequestOptions']
 type CreationOptions = Schemas['PasskeyCreationOptions']
-export type Assertion = Schemas['PasskeyAssertionInput']
-export type Attestation = Schemas['PasskeyAttestationInput']
+export type Assertion = Schemas['PasskeyAssertion']
+export type Attestation = Schemas['PasskeyAttestation']
 
 export const hasPasskeys = (): boolean => typeof PublicKeyCredential === 'function'
 
