@@ -44,4 +44,7 @@ create policy tenant_or_platform on platform.registrations
     with check (platform.is_tenant(tenant_id) or platform.is_platform());
 grant select, insert, update, delete on platform.registrations to yard_auth;
 
+-- Anybody may have made it: its providers bring nobody in until an operator has looked at it.
+alter table platform.tenants add column self_registered boolean not null default false;
+
 reset role;

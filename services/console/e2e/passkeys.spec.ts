@@ -142,9 +142,9 @@ test('what is not known, broken off, or held already is told', async ({ page, wa
 })
 
 test('installation without passkeys does not offer them', async ({ page, gateway, watch }) => {
-  watch.allow('503')
+  watch.allow('422')
   await authenticator(page)
-  gateway.control.break('/api/v1/sessions/passkey/challenge', 503, 'service.unavailable', 1)
+  gateway.control.break('/api/v1/sessions/passkey/challenge', 422, 'request.invalid', 1)
   await page.goto('/sign-in')
   await expect(page.getByRole('button', { name: 'Sign in' })).toBeVisible()
   await expect(page.getByRole('button', { name: 'Use a passkey' })).toHaveCount(0)

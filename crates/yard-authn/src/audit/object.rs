@@ -17,7 +17,8 @@ const MOST_FIELDS: usize = 32;
 /// A thing may be named by one of these, but never by what lets someone in.
 const SECRET: [&str; 6] = ["token", "code", "secret", "password", "key", "ticket"];
 /// Ids in a message that do not say what it is about.
-const NOT_OBJECTS: [&str; 4] = ["tenant_id", "session_id", "request_id", "incident_id"];
+const NOT_OBJECTS: [&str; 5] =
+    ["tenant_id", "session_id", "request_id", "incident_id", "credential_id"];
 
 /// A thing, by type and id.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -242,6 +243,17 @@ mod tests {
         let answered = of_answer(method(path).unwrap(), &framed(&answer));
         assert_eq!(answered.tenant.as_deref(), Some("t-1"));
         assert!(!format!("{answered:?}").contains("yst_"));
+        // What a stranger says is their passkey may be any text.
+        let assertion = identity::v1::PasskeyAssertion {
+            credential_id: "ann@example.org".to_owned(),
+            ..Default::default()
+        };
+        let by_passkey = identity::v1::CompletePasskeySignInRequest {
+            assertion: Some(assertion),
+            ..Default::default()
+        };
+        let found = about("/yard.identity.v1.PasskeyService/CompletePasskeySignIn", &by_passkey);
+        assert_eq!(found, About::default());
         let enrol = identity::v1::EnrollDeviceRequest {
             claim_code: "AAAAA-BBBBB".to_owned(),
             ..Default::default()

@@ -17,7 +17,8 @@ impl Factors {
     /// the first one come recovery codes, and all other sessions end.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// `auth.session_expired` when the caller's session was ended meanwhile, as by another's first
+    /// factor: then this one is not added.
     pub(crate) async fn added(
         &self,
         tx: &mut PlatformTx,
@@ -26,14 +27,17 @@ impl Factors {
         shown: &[&str],
     ) -> Result<Vec<String>, Fault> {
         let person = caller.person()?.uuid();
-        if let Some(session) = caller.session() {
-            sessions::mark(tx, session.uuid(), shown).await?;
+        let now = self.clock.now();
+        if let Some(session) = caller.session()
+            && !sessions::mark(tx, session.uuid(), shown, now).await?
+        {
+            return Err(Code::AuthSessionExpired.into());
         }
         if before.any() {
             return Ok(Vec::new());
         }
         // Whoever else is in was let in by the password alone.
-        sessions::end_others(tx, person, caller.session(), self.clock.now()).await?;
+        sessions::end_others(tx, person, caller.session(), now).await?;
         self.new_codes(tx, person).await
     }
 

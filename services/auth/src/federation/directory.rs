@@ -9,12 +9,13 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use time::{Duration, OffsetDateTime};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
+use uuid::Uuid;
 use yard_fault::Fault;
 use yard_ids::Clock;
 
 use super::fetch::{Fetcher, failed};
 use super::id_token::fits;
-use super::places::Places;
+use super::places::{Place, Places};
 
 /// How long a document is believed.
 const FRESH: Duration = Duration::minutes(10);
@@ -77,6 +78,14 @@ impl Directory {
         Self { fetcher, clock, known: Mutex::default(), places: Places::default() }
     }
 
+    /// A place among those who ask for a tenant. Hold it for as long as one of the others is asked.
+    ///
+    /// # Errors
+    /// `federation.provider_failed` when so many do already.
+    pub(super) fn place(&self, tenant: Uuid) -> Result<Place, Fault> {
+        self.places.take(tenant)
+    }
+
     pub(super) const fn fetcher(&self) -> &Fetcher {
         &self.fetcher
     }
@@ -86,7 +95,7 @@ impl Directory {
     /// # Errors
     /// `federation.provider_failed`.
     pub(super) async fn metadata(&self, name: &str) -> Result<Arc<Metadata>, Fault> {
-        let mut issuer = self.turn(name).await?;
+        let mut issuer = self.turn(name).await;
         self.described(name, &mut issuer).await
     }
 
@@ -100,7 +109,7 @@ impl Directory {
         algorithm: Algorithm,
         kid: Option<&str>,
     ) -> Result<Option<Jwk>, Fault> {
-        let mut issuer = self.turn(name).await?;
+        let mut issuer = self.turn(name).await;
         let metadata = self.described(name, &mut issuer).await?;
         let now = self.clock.now();
         if let Some((keys, read_at)) = &issuer.keys
@@ -112,7 +121,6 @@ impl Directory {
             }
         }
         issuer.may_be_asked(now)?;
-        let _place = self.places.take(name)?;
         let read = self.keys(&metadata).await;
         let keys = issuer.note(now, read)?;
         let found = find(&keys, algorithm, kid);
@@ -128,7 +136,6 @@ impl Directory {
             return Ok(Arc::clone(metadata));
         }
         issuer.may_be_asked(now)?;
-        let _place = self.places.take(name)?;
         let read = self.describe(name).await;
         let metadata = Arc::new(issuer.note(now, read)?);
         issuer.metadata = Some((Arc::clone(&metadata), now));
@@ -169,18 +176,12 @@ impl Directory {
         form: &[(&str, &str)],
         basic: Option<(&str, &str)>,
     ) -> Result<(bool, T), Fault> {
-        let _place = self.places.take(&metadata.issuer)?;
         self.fetcher.post(&metadata.token_endpoint, form, basic).await
     }
 
     /// What is known of an issuer, once nobody else asks it.
-    async fn turn(&self, name: &str) -> Result<OwnedMutexGuard<Issuer>, Fault> {
-        let issuer = self.issuer(name);
-        if let Ok(turn) = Arc::clone(&issuer).try_lock_owned() {
-            return Ok(turn);
-        }
-        let _place = self.places.take(name)?;
-        Ok(issuer.lock_owned().await)
+    async fn turn(&self, name: &str) -> OwnedMutexGuard<Issuer> {
+        self.issuer(name).lock_owned().await
     }
 
     fn issuer(&self, name: &str) -> Arc<Turn<Issuer>> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use yard_fault::{Code, Fault};
 
@@ -54,7 +54,8 @@ impl Fetcher {
         read(answer).await
     }
 
-    /// A form that is answered by a document, also if it is refused; says whether it was not.
+    /// A form that is answered by a document, also if it is refused (RFC 6749 section 5.2); says whether
+    /// it was not.
     ///
     /// # Errors
     /// `federation.provider_failed`.
@@ -70,8 +71,12 @@ impl Fetcher {
             None => request,
         };
         let answer = send(request.header("accept", "application/json")).await?;
-        let good = answer.status().is_success();
-        Ok((good, read(answer).await?))
+        let status = answer.status();
+        let says_no = status == StatusCode::BAD_REQUEST || status == StatusCode::UNAUTHORIZED;
+        if !status.is_success() && !says_no {
+            return Err(failed("cannot answer"));
+        }
+        Ok((status.is_success(), read(answer).await?))
     }
 }
 

@@ -19,6 +19,8 @@ use crate::secrets;
 
 /// A sign-in has to be completed within.
 const LIFE: Duration = Duration::minutes(10);
+/// For all that a provider is asked when somebody comes back: less than the gateway waits for a sign-in.
+const WHOLE: std::time::Duration = std::time::Duration::from_secs(8);
 const VERIFIER: &str = "federation-verifier";
 const LONGEST: usize = 4_096;
 
@@ -102,7 +104,9 @@ impl Federation {
     /// Begins.
     pub(super) async fn begin(&self, provider: &Provider, why: Why) -> Result<Begun, Fault> {
         let redirect_uri = self.callback(provider.id)?;
+        let place = self.0.directory.place(provider.tenant_id)?;
         let metadata = self.0.directory.metadata(&provider.issuer).await?;
+        drop(place);
         let [state, binding, nonce, verifier] = [text()?, text()?, text()?, text()?];
         let (state_hash, now) = (secrets::sha256(&state), self.0.clock.now());
         let flow = Flow {
@@ -159,7 +163,7 @@ impl Federation {
         Ok(Returned { provider, flow, state_hash })
     }
 
-    /// Checks what came back, asks the provider, and says who it is.
+    /// Checks what came back, asks the provider, and says who it is, before the gateway gives up.
     ///
     /// # Errors
     /// `federation.refused` for whatever is wrong with the answer, `federation.provider_failed`.
@@ -168,6 +172,12 @@ impl Federation {
         answer: &Answer<'_>,
         returned: Returned,
     ) -> Result<Proved, Fault> {
+        let _place = self.0.directory.place(returned.provider.tenant_id)?;
+        let asked = tokio::time::timeout(WHOLE, self.ask(answer, returned)).await;
+        asked.unwrap_or_else(|_elapsed| Err(failed("does not answer in time")))
+    }
+
+    async fn ask(&self, answer: &Answer<'_>, returned: Returned) -> Result<Proved, Fault> {
         let Returned { provider, flow, state_hash } = returned;
         let metadata = self.0.directory.metadata(&provider.issuer).await?;
         check_answer(answer, &metadata)?;

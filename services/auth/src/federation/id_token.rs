@@ -116,8 +116,8 @@ pub(super) fn verify(
     let subject = subject.filter(|sub| !sub.contains('\0')).ok_or_else(|| wrong("sub"))?;
     let number = |name: &str| claims.get(name).and_then(Value::as_i64);
     let at = number("auth_time").unwrap_or_default();
-    let auth_time =
-        OffsetDateTime::from_unix_timestamp(at).map_err(|_e| wrong("auth_time"))?.min(expected.now);
+    let auth_time = OffsetDateTime::from_unix_timestamp(at).map_err(|_e| wrong("auth_time"))?;
+    let auth_time = auth_time.clamp(OffsetDateTime::UNIX_EPOCH, expected.now);
     Ok(Identity { subject: subject.to_owned(), auth_time, amr: amr(&claims), claims })
 }
 

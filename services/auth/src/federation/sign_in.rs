@@ -6,6 +6,7 @@ use uuid::Uuid;
 use yard_authn::Call;
 use yard_fault::{Code, Fault};
 use yard_ids::{PrincipalId, TenantId};
+use yard_pg::limit::{self, Limit};
 use yard_pg::{Actor, PlatformTx};
 
 use super::flow::{Answer, Proved};
@@ -120,6 +121,8 @@ impl Federation {
         role: &str,
     ) -> Result<Uuid, Fault> {
         let (tenant, now) = (TenantId::from_uuid(proved.provider.tenant_id), self.0.clock.now());
+        // Before anything tells whether the address is somebody's.
+        limit::hold(tx, tenant, Limit::People, now).await?;
         let display_name = display_name(&proved.identity.claims, email);
         let account = NewAccount {
             id: self.0.ids.uuid7(),
@@ -218,9 +221,12 @@ async fn let_in(
 }
 
 fn display_name(claims: &Value, email: &str) -> String {
-    let said = claims.get("name").and_then(Value::as_str).map(str::trim);
-    let said = said.filter(|name| !name.is_empty()).unwrap_or(email);
-    said.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect()
+    let plain = |text: &str| {
+        let kept: String = text.chars().filter(|c| !c.is_control()).take(LONGEST_NAME).collect();
+        kept.trim().to_owned()
+    };
+    let said = claims.get("name").and_then(Value::as_str).map(plain);
+    said.filter(|name| !name.is_empty()).unwrap_or_else(|| plain(email))
 }
 
 fn who(proved: &Proved) -> Who<'_> {

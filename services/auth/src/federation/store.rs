@@ -227,8 +227,8 @@ pub(super) async fn links(
     Ok(rows)
 }
 
-/// Takes a person's links to a provider away and ends the sessions that came by them; whether there
-/// was one.
+/// Takes a person's links to a provider away and ends the sessions that came by them, also through
+/// another provider of the same issuer; whether there was one.
 pub(super) async fn unlink(
     tx: &mut PlatformTx,
     tenant: Uuid,
@@ -246,8 +246,10 @@ pub(super) async fn unlink(
     .execute(&mut **tx)
     .await?;
     sqlx::query(
-        "update platform.sessions set revoked_at = $3 \
-         where principal_id = $1 and identity_provider_id = $2 and revoked_at is null",
+        "update platform.sessions s set revoked_at = $3 \
+         where s.principal_id = $1 and s.revoked_at is null and s.identity_provider_id in ( \
+           select p.id from platform.identity_providers p join platform.identity_providers own \
+             on own.tenant_id = p.tenant_id and own.issuer = p.issuer where own.id = $2)",
     )
     .bind(principal)
     .bind(provider)

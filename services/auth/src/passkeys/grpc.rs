@@ -44,7 +44,6 @@ impl PasskeyService for PasskeysGrpc {
         request: Request<wire::CompletePasskeyRegistrationRequest>,
     ) -> Result<Response<wire::PasskeyAdded>, Status> {
         let call = Call::of(&request);
-        note_person(&call);
         let done = self.complete_registration(&call.caller, request.into_inner()).await;
         let mut response = done.rpc(&call, "register a passkey")?;
         self.nudge.now();

@@ -44,7 +44,8 @@ pub(crate) const SHOWN: &[&str] = &["pop", MULTI_FACTOR];
 
 /// How long a browser waits for its user, milliseconds; the challenge lives a little longer.
 const PATIENCE: i32 = 240_000;
-/// What stands in for a key of nobody's: the generator of P-256, which no signature is by.
+/// What stands in for a key of nobody's, so that a signature is verified in any case: the generator of
+/// P-256. Anybody can sign for it, and whoever does so has proved nothing.
 const DECOY: &[u8] = b"\xa5\x01\x02\x03\x26\x20\x01\x21\x58\x20\
     \x6b\x17\xd1\xf2\xe1\x2c\x42\x47\xf8\xbc\xe6\xe5\x63\xa4\x40\xf2\
     \x77\x03\x7d\x81\x2d\xeb\x33\xa0\xf4\xa1\x39\x45\xd8\x98\xc2\x96\x22\x58\x20\

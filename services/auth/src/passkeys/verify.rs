@@ -68,11 +68,12 @@ pub(super) fn assertion(
     client_data::admit(&answer.client_data, Ceremony::Get, challenge, &rp.origins)?;
     let data = AuthenticatorData::parse(&answer.authenticator_data)?;
     data.admit(&rp.id_hash)?;
+    let key = PublicKey::parse(known.public_key)?;
+    key.verify(&signed_text(&answer.authenticator_data, &answer.client_data), &answer.signature)?;
+    // After the signature: what costs less would tell who has a passkey.
     if data.backup_eligible() != known.backup_eligible {
         return Err(Refused("another kind of credential than was registered"));
     }
-    let key = PublicKey::parse(known.public_key)?;
-    key.verify(&signed_text(&answer.authenticator_data, &answer.client_data), &answer.signature)?;
     Ok(Signed { sign_count: data.sign_count, backed_up: data.backed_up() })
 }
 
@@ -126,10 +127,13 @@ impl<'a> Statement<'a> {
             "packed" => {
                 let (mut algorithm, mut signature) = (None, None);
                 for _ in 0..members {
-                    match reader.text()? {
-                        "alg" => algorithm = Some(reader.int()?),
-                        "sig" => signature = Some(reader.bytes()?),
+                    let again = match reader.text()? {
+                        "alg" => algorithm.replace(reader.int()?).is_some(),
+                        "sig" => signature.replace(reader.bytes()?).is_some(),
                         _ => return Err(Refused("attestation by somebody else")),
+                    };
+                    if again {
+                        return Err(ATTESTATION);
                     }
                 }
                 let (algorithm, signature) = algorithm.zip(signature).ok_or(ATTESTATION)?;

@@ -50,6 +50,7 @@ pub(super) async fn insert_person(
 }
 
 /// Asks again whether the account is nobody's, under its lock: `Missing` when it is in use by now.
+/// Nothing that whoever had it could come in by is left: factors, links to providers, sessions.
 pub(super) async fn take_up(
     tx: &mut PlatformTx,
     principal: Uuid,
@@ -74,6 +75,22 @@ pub(super) async fn take_up(
     if done.rows_affected() != 1 {
         return Err(PgError::Missing);
     }
+    for forget in [
+        "delete from platform.passkeys where principal_id = $1",
+        "delete from platform.totp_secrets where principal_id = $1",
+        "delete from platform.recovery_codes where principal_id = $1",
+        "delete from platform.identity_links where principal_id = $1",
+    ] {
+        sqlx::query(forget).bind(principal).execute(&mut **tx).await?;
+    }
+    sqlx::query(
+        "update platform.sessions set revoked_at = $2 \
+         where principal_id = $1 and revoked_at is null and expires_at > $2",
+    )
+    .bind(principal)
+    .bind(account.at)
+    .execute(&mut **tx)
+    .await?;
     sqlx::query("update platform.principals set display_name = $2 where id = $1")
         .bind(principal)
         .bind(account.display_name)

@@ -66,7 +66,10 @@ impl Clerk {
         store::lock(&mut tx, &asked.email).await?;
         let links = store::links(&mut tx, &asked.email, now - GOOD_FOR).await?;
         let too_soon = links.newest.is_some_and(|newest| newest + PAUSE > now);
-        let outcome = if asked.expires_at <= now || links.count >= MOST_LINKS || too_soon {
+        // A link that leads to a closed door helps nobody.
+        let closed = !self.parts.rules.open;
+        let enough = links.count >= MOST_LINKS || too_soon;
+        let outcome = if closed || asked.expires_at <= now || enough {
             store::drop_wish(&mut tx, asked.id, now).await?;
             "dropped"
         } else {

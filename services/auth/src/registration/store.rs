@@ -241,6 +241,10 @@ pub(super) async fn confirm(
     .bind(now)
     .execute(&mut **tx)
     .await?;
+    sqlx::query("update platform.tenants set self_registered = true where id = $1")
+        .bind(tenant.uuid())
+        .execute(&mut **tx)
+        .await?;
     Ok(())
 }
 

@@ -208,18 +208,24 @@ pub(super) async fn revoke(
     Ok(())
 }
 
-/// Adds what was shown since to a session that stands.
-pub(crate) async fn mark(tx: &mut PlatformTx, id: Uuid, shown: &[&str]) -> Result<(), PgError> {
-    sqlx::query(
+/// Adds what was shown since to a session, if it still stands.
+pub(crate) async fn mark(
+    tx: &mut PlatformTx,
+    id: Uuid,
+    shown: &[&str],
+    now: OffsetDateTime,
+) -> Result<bool, PgError> {
+    let done = sqlx::query(
         "update platform.sessions \
          set amr = array(select distinct mark from unnest(amr || $2::text[]) as mark order by mark) \
-         where id = $1 and revoked_at is null",
+         where id = $1 and revoked_at is null and expires_at > $3",
     )
     .bind(id)
     .bind(shown)
+    .bind(now)
     .execute(&mut **tx)
     .await?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// Ends all sessions of a person but one; how many there were.

@@ -65,6 +65,7 @@ impl Upkeep {
             ("claim_code", store::claim_codes(&mut tx, before, MOST).await?),
             ("link", store::links(&mut tx, before, MOST).await?),
             ("email_change", store::email_changes(&mut tx, before, MOST).await?),
+            ("federated_sign_in", store::federated_sign_ins(&mut tx, before, MOST).await?),
             ("mail", store::mails(&mut tx, before, MOST).await?),
             ("invitation", store::invitations(&mut tx, now - INVITATIONS_KEPT, MOST).await?),
             // What strangers typed stays no longer than its link.

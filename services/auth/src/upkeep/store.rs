@@ -52,6 +52,17 @@ pub(super) async fn email_changes(
     take_out(tx, sql, before, most).await
 }
 
+pub(super) async fn federated_sign_ins(
+    tx: &mut PlatformTx,
+    before: OffsetDateTime,
+    most: i64,
+) -> Result<u64, PgError> {
+    let sql = "delete from platform.federated_sign_ins where state_hash in \
+           (select state_hash from platform.federated_sign_ins \
+           where expires_at < $1 limit $2 for update skip locked)";
+    take_out(tx, sql, before, most).await
+}
+
 pub(super) async fn mails(
     tx: &mut PlatformTx,
     before: OffsetDateTime,

@@ -186,6 +186,18 @@ async fn account_that_is_in_no_tenant_is_taken_up_again_by_the_link() {
               returning principal_id",
         )
         .await;
+    // What whoever had it before could come in by.
+    auth.db
+        .sql(
+            "with who as (select principal_id as id from platform.people \
+               where email = 'viewer@example.org'), \
+             passkey as (insert into platform.passkeys select gen_random_uuid(), id, \
+               decode(repeat('ab', 16), 'hex'), decode(repeat('cd', 77), 'hex'), 0, '{}', false, \
+               false, 'Old', now() from who) \
+             insert into platform.recovery_codes (principal_id, code_hash, created_at) \
+             select id, decode(repeat('ef', 32), 'hex'), now() from who",
+        )
+        .await;
     invite(&auth, &owner, "viewer@example.org", "viewer").await.unwrap();
     let token = newest(&mail, "viewer@example.org", 1).await;
     assert!(!show(&auth, &token).await.unwrap().into_inner().account_exists);
@@ -201,6 +213,9 @@ async fn account_that_is_in_no_tenant_is_taken_up_again_by_the_link() {
         auth.sessions().login(signed).await.unwrap().into_inner().me.unwrap().display_name,
         "Back"
     );
+    let left = "select (select count(*) from platform.passkeys) \
+        + (select count(*) from platform.recovery_codes)";
+    assert_eq!(auth.db.sql(left).await, "0");
     // One that runs the platform is nobody's to take up.
     auth.clock.advance(Span::minutes(3));
     let owner = auth.access("owner@example.org", "").await;

@@ -14,8 +14,9 @@ use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 use yard_pg::{Actor, PlatformTx};
 
-use super::Federation;
 use super::store::Provider;
+use super::{Federation, rules};
+use crate::people::OWNER;
 use crate::rights;
 
 /// What a client secret is sealed for; the provider's id is bound to it.
@@ -84,6 +85,12 @@ impl ProvidersGrpc {
             ..wished
         };
         let mut tx = self.begin(caller).await?;
+        if provider.create_people && store::is_self_registered(&mut tx, tenant).await? {
+            // Else whoever runs a provider of their own could ask for anybody's address, and take it.
+            let text =
+                "accounts are made by the providers of organizations that an operator vouches for";
+            return Err(Fault::invalid(text).with_pointer("/identity_provider/create_people"));
+        }
         for (role, pointer) in given(&provider) {
             let may = rights::may_hand_on(&mut tx, caller.tenant()?, caller, role).await;
             may.map_err(|fault| fault.with_pointer(pointer))?;
@@ -143,10 +150,15 @@ impl ProvidersGrpc {
     }
 }
 
-/// The roles that a provider hands on, each once, and where they stand in the request.
+/// The roles that a provider hands on, each once, and where they stand in the request. One with rules
+/// decides about whoever is linked, owners as well: only who may do so sets it up.
 fn given(provider: &Provider) -> BTreeMap<&str, &'static str> {
-    let ruled =
-        provider.rule_roles.iter().map(|role| (role.as_str(), "/identity_provider/role_rules"));
+    const RULES: &str = "/identity_provider/role_rules";
+    let ruled = provider.rule_roles.iter().map(|role| (role.as_str(), RULES));
+    let decides = rules::decides(provider).then_some((OWNER, RULES));
     let usual = provider.default_role.as_deref();
-    ruled.chain(usual.map(|role| (role, "/identity_provider/default_role"))).collect()
+    ruled
+        .chain(decides)
+        .chain(usual.map(|role| (role, "/identity_provider/default_role")))
+        .collect()
 }

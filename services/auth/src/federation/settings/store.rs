@@ -23,6 +23,12 @@ pub(super) async fn count(tx: &mut PlatformTx, tenant: Uuid) -> Result<i64, PgEr
     Ok(count)
 }
 
+/// Whether anybody may have made the tenant, by registering.
+pub(super) async fn is_self_registered(tx: &mut PlatformTx, tenant: Uuid) -> Result<bool, PgError> {
+    let query = "select self_registered from platform.tenants where id = $1";
+    Ok(sqlx::query_scalar(query).bind(tenant).fetch_one(&mut **tx).await?)
+}
+
 pub(super) async fn insert(
     tx: &mut PlatformTx,
     provider: &Provider,
@@ -69,8 +75,9 @@ pub(super) async fn all(tx: &mut PlatformTx, tenant: Uuid) -> Result<Vec<Provide
     Ok(rows)
 }
 
-/// Takes a provider away, with its links and the sessions that it opened; `false` if it is not the
-/// tenant's.
+/// Takes a provider away, with the sessions that it opened; `false` if it is not the tenant's. Its
+/// links go to another of the tenant's providers of the same issuer, which knows the same people, as
+/// one with a newer secret; without such a one they are forgotten.
 pub(super) async fn delete(
     tx: &mut PlatformTx,
     tenant: Uuid,
@@ -90,6 +97,17 @@ pub(super) async fn delete(
     if done.rows_affected() == 0 {
         return Ok(false);
     }
+    sqlx::query(
+        "update platform.identity_links l set provider_id = other.id \
+         from platform.identity_providers gone join lateral ( \
+           select p.id from platform.identity_providers p \
+           where p.tenant_id = gone.tenant_id and p.issuer = gone.issuer and p.deleted_at is null \
+           order by p.created_at desc, p.id limit 1) other on true \
+         where gone.id = $1 and l.provider_id = gone.id",
+    )
+    .bind(id)
+    .execute(&mut **tx)
+    .await?;
     sqlx::query("delete from platform.identity_links where provider_id = $1")
         .bind(id)
         .execute(&mut **tx)

@@ -29,6 +29,37 @@ async fn provider_that_is_taken_away_takes_its_sessions_with_it() {
 }
 
 #[tokio::test]
+async fn provider_with_a_newer_secret_takes_over_whom_the_one_before_brought() {
+    let party = Party::start().await;
+    let first = party.sign_in().await.unwrap();
+    let wish = IdentityProvider { client_secret: "newer".to_owned(), ..party.provider.clone() };
+    let next = create(&party.auth, &party.owner, wish).await.unwrap();
+    let mut providers = IdentityProviderServiceClient::new(party.auth.channel());
+    let provider_id = party.provider.provider_id.clone();
+    let delete = bearer(DeleteIdentityProviderRequest { provider_id }, &party.owner);
+    providers.delete_identity_provider(delete).await.unwrap();
+    let party = Party { provider: next, ..party };
+    let again = party.sign_in().await.unwrap();
+    let person = |answer: CompleteFederatedSignInResponse| answer.me.unwrap().principal_id;
+    assert_eq!(person(first), person(again));
+    party.auth.finish().await;
+}
+
+#[tokio::test]
+async fn provider_of_a_tenant_that_anybody_may_have_made_brings_nobody_in() {
+    let party = Party::start().await;
+    let registered = "update platform.tenants set self_registered = true where slug = 'acme'";
+    party.auth.db.sql(registered).await;
+    let refused = create(&party.auth, &party.owner, party.provider.clone()).await.unwrap_err();
+    let fault = Fault::from_status(&refused);
+    let pointer = "/identity_provider/create_people";
+    assert_eq!((fault.code(), fault.pointer()), (Code::RequestInvalid, Some(pointer)));
+    let wish = IdentityProvider { create_people: false, ..party.provider.clone() };
+    assert!(create(&party.auth, &party.owner, wish).await.is_ok());
+    party.auth.finish().await;
+}
+
+#[tokio::test]
 async fn provider_is_set_up_within_bounds_and_offered_by_its_tenant_only() {
     let party = Party::start().await;
     let good = party.provider.clone();
@@ -100,7 +131,10 @@ async fn provider_hands_on_no_more_than_who_sets_it_up_holds() {
             let expected = format!("/identity_provider/{pointer}");
             assert_eq!((fault.code(), fault.pointer()), (why, Some(expected.as_str())), "{role}");
         }
-        assert!(create(&party.auth, &steward, wish("reader", ruled)).await.is_ok());
+        // Rules decide about owners who are linked as well.
+        let done = create(&party.auth, &steward, wish("reader", ruled)).await;
+        let refused = done.err().map(|status| Fault::from_status(&status).code());
+        assert_eq!(refused, ruled.then_some(Code::RightsBeyondOwn));
     }
     // And a role that a provider gives is in use.
     assert_eq!(code(desk.drop_role("reader").await), Some(Code::RightsInUse));

@@ -44,7 +44,7 @@ export function usePasskey(tenant: () => string, done: () => Promise<unknown>, f
       challenge = await beginPasskeySignIn()
     } catch (thrown) {
       // Where there is no domain name there are no passkeys.
-      if (problemOf(thrown).code === 'service.unavailable') offered.value = false
+      if (problemOf(thrown).code === 'request.invalid') offered.value = false
       return
     }
     if (mine.signal.aborted) return
