@@ -19,7 +19,7 @@ test('settings are changed, only what differs is sent, and the shell knows', asy
   expect(request.url()).toContain('update_mask=name')
   await expect(page.getByText('Settings changed')).toBeVisible()
   const rail = page.getByRole('navigation', { name: 'Main' })
-  await expect(rail.getByText('Aqua Valley', { exact: true })).toBeVisible()
+  await expect(rail.getByRole('button', { name: 'Organisation: Aqua Valley', exact: true })).toBeVisible()
   await page.getByLabel('Name', { exact: true }).fill('Aqua Valley Water')
   await page.getByRole('button', { name: 'Save' }).click()
   await expect(rail.getByText('Aqua Valley Water')).toBeVisible()
