@@ -25,6 +25,8 @@ pub(crate) async fn require(auth: &Auth, token: &str, required: bool) -> Option<
 
 /// A session as it is once everybody has heard of what changed: until then its tokens are void.
 pub(crate) async fn settled(auth: &Auth, session: &str) -> (String, wire::Me) {
+    // Told late, it would void a token that was good a moment before.
+    auth.told().await;
     eventually(Duration::from_secs(20), async || {
         let token = auth.exchange(session).await?;
         let me = auth.sessions().get_me(bearer(wire::GetMeRequest {}, &token)).await?;
