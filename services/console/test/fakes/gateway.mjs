@@ -18,7 +18,7 @@ async function readBody(request) {
 }
 
 /** Open to a session that lacks the second factor its tenant requires. */
-const BEFORE_FACTOR = /^\/api\/v1\/(me|me\/factors|me\/factors\/totp|me\/factors\/totp\/confirm|sessions\/current|sessions\/current\/reauthenticate)$/
+const BEFORE_FACTOR = /^\/api\/v1\/(me|me\/factors|me\/factors\/totp|me\/factors\/totp\/confirm|me\/factors\/passkeys|me\/factors\/passkeys\/challenge|me\/memberships|sessions\/current\/tenant|sessions\/current|sessions\/current\/reauthenticate)$/
 
 function authorize(route, request, me) {
   if (request.method !== 'GET' && request.headers['x-yard-csrf'] !== '1') throw new Refusal(403, 'auth.csrf_failed', 'The request did not come from the console')
