@@ -40,5 +40,5 @@ test('protection: maintenance, bans, and where calls come from', async ({ page }
 test('platform has its own audit', async ({ page }) => {
   await page.getByRole('link', { name: 'Platform audit' }).click()
   await expect(page.getByTestId('chain')).toContainText('The chain is whole')
-  await expect(page.getByRole('button', { name: /^Organisation/ })).toHaveCount(0)
+  await expect(page.getByRole('main').getByRole('button', { name: /^Organisation/ })).toHaveCount(0)
 })
