@@ -37,7 +37,8 @@ def drivable(document):
     """Streams have no end to wait for, and what ends sessions ends the one that the rest needs."""
     for path, verb, operation in operations(document):
         streams = "text/event-stream" in operation["responses"]["200"]["content"]
-        ends_sessions = "/sessions/" in f"{path}/" and verb == "delete"
+        ends_sessions = "/sessions/" in f"{path}/" and (
+            verb == "delete" or path.endswith("/sessions/revoke"))
         if not streams and not ends_sessions:
             yield operation["operationId"]
 
