@@ -49,8 +49,10 @@ mod passkeys;
 mod people;
 mod registration;
 mod renewals;
+mod resealing;
 mod revocation;
 mod rights;
+mod rounds;
 mod secrets;
 mod sessions;
 mod telemetry;
@@ -264,7 +266,7 @@ impl Ground {
         let desk = audit::Desk::load(&config.audit, pg.clone(), sealer.clone(), runtime)?;
         let trail = desk.start(&config.audit, runtime, &nats);
         let auditor = Auditor::start(runtime, trail.publish());
-        factors::start_upkeep(&pg, &sealer, runtime).await?;
+        resealing::start::<factors::AppSecrets>(&pg, &sealer, runtime).await?;
         let nudge = Nudge::default();
         let parts = KeysParts {
             pg: pg.clone(),

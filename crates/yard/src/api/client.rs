@@ -79,6 +79,16 @@ impl Api {
         self.read(self.request(Method::GET, path).query(&query).timeout(ANSWER)).await
     }
 
+    /// All of a list that comes in pages.
+    pub async fn pages<P: Paged>(&self, path: &str) -> Outcome<P> {
+        let mut all: P = self.get(path, &[]).await?;
+        while !all.next_page_token().is_empty() {
+            let query = [("page_token", all.next_page_token().to_owned())];
+            all.add(self.get(path, &query).await?);
+        }
+        Ok(all)
+    }
+
     /// `PUT path`.
     pub async fn put<B: Serialize, T: DeserializeOwned>(&self, path: &str, body: &B) -> Outcome<T> {
         self.read(self.request(Method::PUT, path).json(body).timeout(ANSWER)).await
@@ -136,6 +146,15 @@ impl Api {
         let url = error.url().map_or_else(|| self.base.clone(), ToString::to_string);
         Failure::Http { url, source: error.without_url() }
     }
+}
+
+/// An answer that may be one of several.
+pub trait Paged: DeserializeOwned {
+    /// Where the next one begins; empty in the last.
+    fn next_page_token(&self) -> &str;
+
+    /// Adds what the next one has.
+    fn add(&mut self, next: Self);
 }
 
 /// The calls, by name.

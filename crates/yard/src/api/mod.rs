@@ -5,7 +5,7 @@ mod problem;
 mod sse;
 mod types;
 
-pub use client::Api;
+pub use client::{Api, Paged};
 pub use problem::Problem;
 pub use sse::{Event, EventStream};
 pub use types::{

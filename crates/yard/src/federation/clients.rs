@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::api::Api;
+use crate::api::{Api, Paged};
 use crate::failure::Outcome;
 use crate::output::{Output, Table};
 
@@ -52,12 +52,23 @@ struct Client {
     first_party: bool,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Page {
     #[serde(default)]
     clients: Vec<Client>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl Paged for Page {
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn add(&mut self, next: Self) {
+        self.clients.extend(next.clients);
+        self.next_page_token = next.next_page_token;
+    }
 }
 
 /// Runs a command of this family.
@@ -90,16 +101,7 @@ async fn create(args: &CreateArgs, api: &Api, out: Output) -> Outcome {
 }
 
 async fn list(api: &Api, out: Output) -> Outcome {
-    let mut all = Page::default();
-    loop {
-        let query = [("page_token", all.next_page_token.clone())];
-        let page: Page = api.get(PATH, &query).await?;
-        all.clients.extend(page.clients);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+    let all: Page = api.pages(PATH).await?;
     out.answer(&all, |out| {
         let mut table = Table::new(&["name", "client id", "consent", "redirects to", "abilities"]);
         for client in &all.clients {

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::api::Api;
+use crate::api::{Api, Paged};
 use crate::failure::Outcome;
 use crate::output::{Output, Table};
 
@@ -47,12 +47,23 @@ struct Key {
     reason: String,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Page {
     #[serde(default)]
     keys: Vec<Key>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl Paged for Page {
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn add(&mut self, next: Self) {
+        self.keys.extend(next.keys);
+        self.next_page_token = next.next_page_token;
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -82,16 +93,7 @@ pub async fn run(command: &KeysCommand, api: &Api, out: Output) -> Outcome {
 }
 
 async fn list(api: &Api, out: Output) -> Outcome {
-    let mut all = Page::default();
-    loop {
-        let query = [("page_token", all.next_page_token.clone())];
-        let page: Page = api.get(PATH, &query).await?;
-        all.keys.extend(page.keys);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+    let all: Page = api.pages(PATH).await?;
     out.answer(&all, |out| {
         let mut table = Table::new(&["key", "state", "made", "next change", "reason"]);
         for key in &all.keys {

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::api::Api;
+use crate::api::{Api, Paged};
 use crate::failure::Outcome;
 use crate::output::{Output, Table};
 
@@ -57,12 +57,23 @@ struct Invitation {
     state: String,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Page {
     #[serde(default)]
     invitations: Vec<Invitation>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl Paged for Page {
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn add(&mut self, next: Self) {
+        self.invitations.extend(next.invitations);
+        self.next_page_token = next.next_page_token;
+    }
 }
 
 /// Runs a command of this family.
@@ -96,16 +107,7 @@ fn mailed(invitation: &Invitation, out: Output) {
 }
 
 async fn list(api: &Api, out: Output) -> Outcome {
-    let mut all = Page::default();
-    loop {
-        let query = [("page_token", all.next_page_token.clone())];
-        let page: Page = api.get(PATH, &query).await?;
-        all.invitations.extend(page.invitations);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+    let all: Page = api.pages(PATH).await?;
     out.answer(&all, |out| {
         let mut table = Table::new(&["e-mail", "role", "good until", "invited by", "id"]);
         for invitation in all.invitations.iter().cloned() {

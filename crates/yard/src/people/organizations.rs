@@ -2,7 +2,7 @@ use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::api::{Api, LoginAnswer};
+use crate::api::{Api, LoginAnswer, Paged};
 use crate::failure::Outcome;
 use crate::output::{Output, Table};
 use crate::session::{Profile, ProfileFile};
@@ -36,12 +36,23 @@ struct Membership {
     current: bool,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Page {
     #[serde(default)]
     memberships: Vec<Membership>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl Paged for Page {
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn add(&mut self, next: Self) {
+        self.memberships.extend(next.memberships);
+        self.next_page_token = next.next_page_token;
+    }
 }
 
 /// Runs a command of this family.
@@ -63,16 +74,7 @@ pub async fn run(command: &OrganizationsCommand, file: &ProfileFile, out: Output
 }
 
 async fn list(api: &Api, out: Output) -> Outcome {
-    let mut all = Page::default();
-    loop {
-        let query = [("page_token", all.next_page_token.clone())];
-        let page: Page = api.get(PATH, &query).await?;
-        all.memberships.extend(page.memberships);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+    let all: Page = api.pages(PATH).await?;
     out.answer(&all, |out| {
         let mut table = Table::new(&["tenant", "name", "role", ""]);
         for membership in all.memberships.iter().cloned() {

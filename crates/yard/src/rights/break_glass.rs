@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::api::Api;
+use crate::api::{Api, Paged};
 use crate::failure::{Failure, Outcome};
 use crate::operations::seconds;
 use crate::output::{Output, Table};
@@ -63,12 +63,23 @@ struct Entry {
     ended_by: String,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Page {
     #[serde(default)]
     entries: Vec<Entry>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl Paged for Page {
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn add(&mut self, next: Self) {
+        self.entries.extend(next.entries);
+        self.next_page_token = next.next_page_token;
+    }
 }
 
 /// Runs a command of this family.
@@ -108,16 +119,7 @@ fn minutes(seconds: i32) -> Outcome<i32> {
 
 async fn list(everywhere: bool, api: &Api, out: Output) -> Outcome {
     let path = if everywhere { OPERATORS } else { OWNERS };
-    let mut all = Page::default();
-    loop {
-        let query = [("page_token", all.next_page_token.clone())];
-        let page: Page = api.get(path, &query).await?;
-        all.entries.extend(page.entries);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+    let all: Page = api.pages(path).await?;
     out.answer(&all, |out| {
         let mut table = Table::new(&[
             "id",

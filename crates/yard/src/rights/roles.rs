@@ -2,7 +2,7 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::api::Api;
+use crate::api::{Api, Paged};
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Table};
 
@@ -70,12 +70,23 @@ struct Role {
     built_in: bool,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Page {
     #[serde(default)]
     roles: Vec<Role>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl Paged for Page {
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn add(&mut self, next: Self) {
+        self.roles.extend(next.roles);
+        self.next_page_token = next.next_page_token;
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -140,16 +151,7 @@ fn sentence(role: &Role) -> String {
 }
 
 async fn list(api: &Api, out: Output) -> Outcome {
-    let mut all = Page::default();
-    loop {
-        let query = [("page_token", all.next_page_token.clone())];
-        let page: Page = api.get(PATH, &query).await?;
-        all.roles.extend(page.roles);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+    let all: Page = api.pages(PATH).await?;
     out.answer(&all, |out| {
         let mut table = Table::new(&["role", "name", "", "permissions"]);
         for role in &all.roles {

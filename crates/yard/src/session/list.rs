@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::api::Api;
+use crate::api::{Api, Paged};
 use crate::failure::Outcome;
 use crate::output::{Output, Table};
 
@@ -55,12 +55,23 @@ impl Session {
     }
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Page {
     #[serde(default)]
     sessions: Vec<Session>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl Paged for Page {
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn add(&mut self, next: Self) {
+        self.sessions.extend(next.sessions);
+        self.next_page_token = next.next_page_token;
+    }
 }
 
 /// Runs a command of this family.
@@ -83,16 +94,7 @@ pub async fn run(command: &SessionsCommand, api: &Api, out: Output) -> Outcome {
 }
 
 async fn list(api: &Api, out: Output) -> Outcome {
-    let mut all = Page::default();
-    loop {
-        let query = [("page_token", all.next_page_token.clone())];
-        let page: Page = api.get(PATH, &query).await?;
-        all.sessions.extend(page.sessions);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+    let all: Page = api.pages(PATH).await?;
     out.answer(&all, |out| {
         let mut table = Table::new(&["", "id", "in", "with", "from", "proved by", "last used"]);
         for session in &all.sessions {

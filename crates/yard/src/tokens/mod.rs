@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::api::Api;
+use crate::api::{Api, Paged};
 use crate::failure::Outcome;
 use crate::output::{Output, Table};
 
@@ -53,12 +53,23 @@ struct Token {
     revoked_at: Option<String>,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Page {
     #[serde(default)]
     tokens: Vec<Token>,
     #[serde(default)]
     next_page_token: String,
+}
+
+impl Paged for Page {
+    fn next_page_token(&self) -> &str {
+        &self.next_page_token
+    }
+
+    fn add(&mut self, next: Self) {
+        self.tokens.extend(next.tokens);
+        self.next_page_token = next.next_page_token;
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -95,16 +106,7 @@ async fn create(args: &CreateArgs, api: &Api, out: Output) -> Outcome {
 }
 
 async fn list(api: &Api, out: Output) -> Outcome {
-    let mut all = Page::default();
-    loop {
-        let query = [("page_token", all.next_page_token.clone())];
-        let page: Page = api.get(PATH, &query).await?;
-        all.tokens.extend(page.tokens);
-        all.next_page_token = page.next_page_token;
-        if all.next_page_token.is_empty() {
-            break;
-        }
-    }
+    let all: Page = api.pages(PATH).await?;
     out.answer(&all, |out| {
         let mut table = Table::new(&["name", "id", "ends", "last used", "abilities"]);
         for token in &all.tokens {

@@ -13,7 +13,7 @@ mod upkeep;
 
 pub(crate) use proof::{Factors, Proof};
 pub(crate) use store::{enrolled, lock};
-pub(crate) use upkeep::start as start_upkeep;
+pub(crate) use upkeep::AppSecrets;
 
 use yard_contracts::identity::v1::FactorKind;
 

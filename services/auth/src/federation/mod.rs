@@ -34,12 +34,13 @@ use yard_runtime::Runtime;
 
 use crate::feed::Nudge;
 use crate::sessions::{Opener, Passwords};
-use crate::{Config, LARGEST_REQUEST};
+use crate::{Config, LARGEST_REQUEST, resealing};
 use address::Guard;
 use directory::Directory;
 use fetch::Fetcher;
 use grpc::SignInGrpc;
 use settings::ProvidersGrpc;
+use upkeep::ClientSecrets;
 
 /// The relying party. Cheap to clone.
 #[derive(Clone)]
@@ -107,7 +108,7 @@ impl Federation {
         let fetcher = Fetcher::new(guard, roots(config)?)?;
         let directory = Directory::new(fetcher, Arc::clone(&parts.clock));
         let FederationParts { pg, clock, ids, sealer, nudge, opener, nobody } = parts;
-        upkeep::start(&pg, &sealer, runtime).await?;
+        resealing::start::<ClientSecrets>(&pg, &sealer, runtime).await?;
         let inner = Inner { pg, clock, ids, sealer, nudge, opener, nobody, url, directory };
         Ok(Self(Arc::new(inner)))
     }

@@ -1,7 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::Notify;
 use yard_fault::Fault;
 use yard_pg::{Actor, PlatformTx};
 use yard_runtime::{Runtime, TaskKind};
@@ -10,49 +8,28 @@ use super::store::{self, Asked};
 use super::{GOOD_FOR, MOST_LINKS, PAUSE, RegistrationParts};
 use crate::mail::{Address, Letter, Page, Recipient};
 use crate::people::LinkToken;
+use crate::rounds::{Rounds, Task};
 use crate::telemetry;
-
-/// How often it looks when nobody woke it.
-const LOOK: Duration = Duration::from_secs(5);
 
 /// Writes the mails to those who asked for a tenant. Any number of instances may.
 #[derive(Clone)]
 pub(super) struct Clerk {
     parts: Arc<RegistrationParts>,
-    wake: Arc<Notify>,
 }
 
 impl Clerk {
-    /// Begins to look.
-    pub(super) fn start(parts: &Arc<RegistrationParts>, runtime: &Runtime) -> Self {
-        let this = Self { parts: Arc::clone(parts), wake: Arc::new(Notify::new()) };
-        let (worker, soft) = (this.clone(), runtime.shutdown().soft().clone());
-        runtime.tasks().spawn(TaskKind::Critical, "registrations", async move {
-            soft.run_until_cancelled(worker.work()).await;
-            Ok(())
-        });
-        this
-    }
-
-    /// Somebody has asked.
-    pub(super) fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    async fn work(self) {
-        loop {
-            match self.one().await {
-                // There may be more.
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(fault) => {
-                    let (code, problem) = (fault.code().as_str(), fault.inside());
-                    tracing::warn!(code, problem, "registrations could not be answered yet");
-                }
-            }
-            // Elapsed or woken: both mean to look again.
-            drop(tokio::time::timeout(LOOK, self.wake.notified()).await);
-        }
+    /// Begins to look; wake it when somebody has asked.
+    pub(super) fn start(parts: &Arc<RegistrationParts>, runtime: &Runtime) -> Rounds {
+        let this = Self { parts: Arc::clone(parts) };
+        let task = Task {
+            name: "registrations",
+            kind: TaskKind::Critical,
+            trouble: "registrations could not be answered yet",
+        };
+        Rounds::start(task, runtime, move || {
+            let this = this.clone();
+            async move { this.one().await }
+        })
     }
 
     /// Whether there was one.

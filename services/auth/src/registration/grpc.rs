@@ -7,16 +7,16 @@ use yard_contracts::tenancy::v1 as wire;
 use yard_contracts::tenancy::v1::registration_service_server::RegistrationService;
 use yard_fault::{Code, Fault};
 
-use super::clerk::Clerk;
 use super::store::{self, NewWish};
 use super::wish::Wish;
 use super::{GOOD_FOR, RegistrationParts};
+use crate::rounds::Rounds;
 use crate::telemetry;
 
 /// Serves `RegistrationService`.
 pub(super) struct RegistrationGrpc {
     pub(super) parts: Arc<RegistrationParts>,
-    pub(super) clerk: Clerk,
+    pub(super) clerk: Rounds,
 }
 
 #[async_trait]

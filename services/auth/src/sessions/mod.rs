@@ -28,7 +28,7 @@ pub(crate) use open::{NewlyOpened, Opener, Opening};
 pub(crate) use own::OwnSessions;
 pub(crate) use own_store::{lock_person, revoke_in_tenant};
 pub(crate) use passwords::Passwords;
-pub(crate) use store::{end_others, mark};
+pub(crate) use store::{Membership, end_others, mark};
 pub(crate) use throttle::Throttle;
 
 use base64::Engine as _;

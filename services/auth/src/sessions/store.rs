@@ -17,13 +17,13 @@ pub(super) struct Account {
 
 /// A person's place in a tenant.
 #[derive(Debug, Clone, FromRow)]
-pub(super) struct Membership {
-    pub(super) tenant_id: Uuid,
-    pub(super) slug: String,
-    pub(super) name: String,
-    pub(super) state: String,
-    pub(super) role: String,
-    pub(super) second_factor_required: bool,
+pub(crate) struct Membership {
+    pub(crate) tenant_id: Uuid,
+    pub(crate) slug: String,
+    pub(crate) name: String,
+    pub(crate) state: String,
+    pub(crate) role: String,
+    pub(crate) second_factor_required: bool,
 }
 
 /// A session with everything that may have ended it since.

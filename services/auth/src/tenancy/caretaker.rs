@@ -1,7 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::Notify;
 use uuid::Uuid;
 use yard_fault::Fault;
 use yard_ids::Clock;
@@ -11,9 +9,7 @@ use yard_runtime::{Runtime, TaskKind};
 use super::closure;
 use super::store::{self, Step};
 use crate::registration;
-
-/// How often the rows are looked at when nobody woke it: what another instance left behind.
-const LOOK: Duration = Duration::from_secs(5);
+use crate::rounds::{Rounds, Task};
 
 /// Brings tenants that are being made or being closed to the end of it. Any number of instances
 /// may: each step is one transaction that asks for the state it starts from.
@@ -21,36 +17,21 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(crate) struct Caretaker {
     pg: Pg,
     clock: Arc<dyn Clock>,
-    wake: Arc<Notify>,
 }
 
 impl Caretaker {
-    /// Begins to look.
-    pub(crate) fn start(pg: &Pg, runtime: &Runtime) -> Self {
-        let this = Self { pg: pg.clone(), clock: runtime.clock(), wake: Arc::new(Notify::new()) };
-        let (worker, soft) = (this.clone(), runtime.shutdown().soft().clone());
-        runtime.tasks().spawn(TaskKind::Background, "tenants", async move {
-            soft.run_until_cancelled(worker.work()).await;
-            Ok(())
-        });
-        this
-    }
-
-    /// There is something to do now.
-    pub(super) fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    async fn work(self) {
-        loop {
-            if let Err(fault) = self.round().await {
-                let (code, problem) = (fault.code().as_str(), fault.inside());
-                tracing::warn!(code, problem, "tenants could not be looked after; trying again");
-            }
-            let woken = self.wake.notified();
-            // Elapsed or woken: both mean to look again.
-            drop(tokio::time::timeout(LOOK, woken).await);
-        }
+    /// Begins to look; wake it when there is something to do.
+    pub(crate) fn start(pg: &Pg, runtime: &Runtime) -> Rounds {
+        let this = Self { pg: pg.clone(), clock: runtime.clock() };
+        let task = Task {
+            name: "tenants",
+            kind: TaskKind::Background,
+            trouble: "tenants could not be looked after; trying again",
+        };
+        Rounds::start(task, runtime, move || {
+            let this = this.clone();
+            async move { this.round().await.map(|()| false) }
+        })
     }
 
     async fn round(&self) -> Result<(), Fault> {

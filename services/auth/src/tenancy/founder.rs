@@ -8,13 +8,14 @@ use yard_runtime::Runtime;
 use super::caretaker::Caretaker;
 use super::store::{self, Changes};
 use super::{names, plans};
+use crate::rounds::Rounds;
 
 /// Makes tenants, for operators and for those who registered. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Founder {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
-    caretaker: Caretaker,
+    caretaker: Rounds,
 }
 
 /// A tenant that is to be.

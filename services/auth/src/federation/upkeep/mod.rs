@@ -1,58 +1,31 @@
 mod store;
 
-use std::time::Duration;
-
-use yard_authn::seal::Sealer;
-use yard_fault::Fault;
-use yard_pg::{Actor, Pg, PlatformTx};
-use yard_runtime::{Runtime, TaskKind};
+use uuid::Uuid;
+use yard_pg::{PgError, PlatformTx};
 
 use super::settings::SECRET;
+use crate::resealing::SealedRows;
 
-const LOOK: Duration = Duration::from_secs(300);
-/// Secrets that are sealed anew in one transaction.
-const MOST_RESEALED: i64 = 200;
+/// Secrets that the platform is a client of providers by.
+pub(super) struct ClientSecrets;
 
-/// Refuses to start without a key that clients' secrets are sealed with, and seals anew what an older
-/// key sealed.
-///
-/// # Errors
-/// Names the option and the missing key.
-pub(super) async fn start(pg: &Pg, sealer: &Sealer, runtime: &Runtime) -> anyhow::Result<()> {
-    let mut tx = PlatformTx::begin(pg, &Actor::service("auth")).await?;
-    let kids = store::sealing_kids(&mut tx).await?;
-    tx.commit().await?;
-    sealer.require(kids.iter().map(String::as_str))?;
-    let (pg, sealer, soft) = (pg.clone(), sealer.clone(), runtime.shutdown().soft().clone());
-    runtime.tasks().spawn(TaskKind::Background, "identity providers", async move {
-        soft.run_until_cancelled(work(pg, sealer)).await;
-        Ok(())
-    });
-    Ok(())
-}
+impl SealedRows for ClientSecrets {
+    const PURPOSE: &'static str = SECRET;
+    const TASK: &'static str = "identity providers";
 
-async fn work(pg: Pg, sealer: Sealer) {
-    loop {
-        if let Err(fault) = reseal_all(&pg, &sealer).await {
-            let (code, problem) = (fault.code().as_str(), fault.inside());
-            tracing::warn!(code, problem, "secrets could not be sealed anew; trying again");
-        }
-        tokio::time::sleep(LOOK).await;
+    async fn kids(tx: &mut PlatformTx) -> Result<Vec<String>, PgError> {
+        store::sealing_kids(tx).await
     }
-}
 
-async fn reseal_all(pg: &Pg, sealer: &Sealer) -> Result<(), Fault> {
-    loop {
-        let mut tx = PlatformTx::begin(pg, &Actor::service("auth")).await?;
-        let old = store::sealed_before(&mut tx, &sealer.active(), MOST_RESEALED).await?;
-        if old.is_empty() {
-            return Ok(());
-        }
-        for (id, sealed) in old {
-            if let Some(anew) = sealer.reseal(SECRET, id.as_bytes(), &sealed)? {
-                store::reseal(&mut tx, id, &anew).await?;
-            }
-        }
-        tx.commit().await?;
+    async fn sealed_before(
+        tx: &mut PlatformTx,
+        kid: &str,
+        most: i64,
+    ) -> Result<Vec<(Uuid, Vec<u8>)>, PgError> {
+        store::sealed_before(tx, kid, most).await
+    }
+
+    async fn replace(tx: &mut PlatformTx, id: Uuid, sealed: &[u8]) -> Result<(), PgError> {
+        store::reseal(tx, id, sealed).await
     }
 }

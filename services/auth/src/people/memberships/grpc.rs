@@ -10,10 +10,12 @@ use yard_fault::{Code, Fault};
 use yard_ids::TenantId;
 use yard_pg::page;
 
-use super::store::{self, Account, Left, Membership};
+use super::store::{self, Account, Left};
 use crate::people::PeopleParts;
 use crate::rights;
-use crate::sessions::{self, Client, NewlyOpened, Opener, Opening, ROTATION, lacks_factor};
+use crate::sessions::{
+    self, Client, Membership, NewlyOpened, Opener, Opening, ROTATION, lacks_factor,
+};
 
 const USUAL_PAGE: u16 = 50;
 const LARGEST_PAGE: u16 = 200;

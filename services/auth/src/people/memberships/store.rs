@@ -3,23 +3,14 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 use yard_pg::{PgError, PlatformTx};
 
+use crate::sessions::Membership;
+
 /// A person as their session shows them.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct Account {
     pub(super) email: String,
     pub(super) display_name: String,
     pub(super) system_administrator: bool,
-}
-
-/// A tenant with the person's place in it.
-#[derive(Debug, Clone, FromRow)]
-pub(super) struct Membership {
-    pub(super) tenant_id: Uuid,
-    pub(super) slug: String,
-    pub(super) name: String,
-    pub(super) state: String,
-    pub(super) second_factor_required: bool,
-    pub(super) role: String,
 }
 
 /// What a session was worth when it ended.

@@ -1,7 +1,5 @@
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::Notify;
 use yard_fault::Fault;
 use yard_pg::{Actor, PlatformTx};
 use yard_runtime::{Runtime, TaskKind};
@@ -12,50 +10,30 @@ use crate::mail::{Address, Letter, Page, Recipient};
 use crate::people::PeopleParts;
 use crate::people::links::LinkToken;
 use crate::people::profile::PAUSE;
+use crate::rounds::{Rounds, Task};
 
 /// What wishes are sealed for.
 pub(super) const PURPOSE: &str = "reset-wish";
-/// How often it looks when nobody woke it.
-const LOOK: Duration = Duration::from_secs(5);
 
 /// Looks after those who asked for a new password. Any number of instances may.
 #[derive(Clone)]
 pub(in crate::people) struct Clerk {
     parts: Arc<PeopleParts>,
-    wake: Arc<Notify>,
 }
 
 impl Clerk {
-    /// Begins to look.
-    pub(in crate::people) fn start(parts: &Arc<PeopleParts>, runtime: &Runtime) -> Self {
-        let this = Self { parts: Arc::clone(parts), wake: Arc::new(Notify::new()) };
-        let (worker, soft) = (this.clone(), runtime.shutdown().soft().clone());
-        runtime.tasks().spawn(TaskKind::Critical, "resets", async move {
-            soft.run_until_cancelled(worker.work()).await;
-            Ok(())
-        });
-        this
-    }
-
-    /// Somebody has asked.
-    pub(super) fn wake(&self) {
-        self.wake.notify_one();
-    }
-
-    async fn work(self) {
-        loop {
-            match self.one().await {
-                // There may be more.
-                Ok(true) => continue,
-                Ok(false) => {}
-                Err(fault) => {
-                    let (code, problem) = (fault.code().as_str(), fault.inside());
-                    tracing::warn!(code, problem, "resets could not be looked after; trying again");
-                }
-            }
-            // Elapsed or woken: both mean to look again.
-            drop(tokio::time::timeout(LOOK, self.wake.notified()).await);
-        }
+    /// Begins to look; wake it when somebody has asked.
+    pub(in crate::people) fn start(parts: &Arc<PeopleParts>, runtime: &Runtime) -> Rounds {
+        let this = Self { parts: Arc::clone(parts) };
+        let task = Task {
+            name: "resets",
+            kind: TaskKind::Critical,
+            trouble: "resets could not be looked after; trying again",
+        };
+        Rounds::start(task, runtime, move || {
+            let this = this.clone();
+            async move { this.one().await }
+        })
     }
 
     /// Whether there was one.

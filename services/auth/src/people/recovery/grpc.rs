@@ -10,17 +10,18 @@ use yard_ids::PrincipalId;
 use yard_pg::PlatformTx;
 
 use super::LinkKind;
-use super::clerk::{Clerk, PURPOSE};
+use super::clerk::PURPOSE;
 use super::store::{self, LinkRow};
 use crate::mail::Address;
 use crate::people::links::LinkToken;
 use crate::people::{NewPassword, PeopleParts, accounts, fields, tell_new_password};
+use crate::rounds::Rounds;
 use crate::sessions;
 
 /// Serves `RecoveryService`.
 pub(crate) struct RecoveryGrpc {
     pub(crate) parts: Arc<PeopleParts>,
-    pub(crate) clerk: Clerk,
+    pub(crate) clerk: Rounds,
 }
 
 #[async_trait]
