@@ -42,6 +42,23 @@ describe('device list', () => {
     expect(list.total.value).toBe(9)
   })
 
+  it('change that overtakes the answer of a refresh is not lost', async () => {
+    let release = () => {}
+    let held: Promise<void> = Promise.resolve()
+    const list = inScope(async (...asked) => {
+      const page = await load(...asked)
+      await held
+      return page
+    })
+    await list.start(everything)
+    held = new Promise<void>((done) => (release = done))
+    const refreshed = list.refresh()
+    list.apply([{ deviceId: 'd1', presence: 'offline', at: 200 }])
+    release()
+    await refreshed
+    expect([list.at(1)?.presence, list.counts.value]).toEqual(['offline', { ...counts(), online: 8, offline: 1 }])
+  })
+
   it('failure is shown and a retry clears it', async () => {
     const loader = vi.fn(load).mockRejectedValueOnce(new TypeError('down'))
     const list = inScope(loader)

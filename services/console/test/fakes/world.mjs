@@ -94,7 +94,7 @@ export function makeControl(world, broken) {
     /** The next `times` requests whose path starts so are refused. */
     break: (prefix, status, code, times = 1) => broken.set(prefix, { status, code, times }),
     presence(id, state) {
-      find(id).presence = `PRESENCE_${state}`
+      Object.assign(find(id), { presence: `PRESENCE_${state}`, presence_changed_at: iso() })
       publish(id, 'presence.changed', { presence: `PRESENCE_${state}` })
     },
     speak(id) {

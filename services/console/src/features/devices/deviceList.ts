@@ -4,6 +4,7 @@ import { listDevices, type DeviceFilter } from '@/api/calls'
 import { problemOf, type Problem } from '@/api/problem'
 import type { Device, DevicePage, PresenceCounts } from '@/api/types'
 import type { PresenceChange } from '@/live/events'
+import { overtaking } from '@/live/overtaking'
 
 const SKELETON_AFTER_MS = 150
 
@@ -49,7 +50,13 @@ export function applyPresence(
   return unknown
 }
 
-export function useDeviceList(load: LoadPage = listDevices): DeviceList {
+/** Puts what was heard meanwhile into a page; changes of devices that are not in it do not matter. */
+function putPresence(page: DevicePage, changes: PresenceChange[]): DevicePage {
+  applyPresence(new Map(page.devices.map((device) => [device.id, device])), page.counts, changes)
+  return page
+}
+
+export function useDeviceList(loadPage: LoadPage = listDevices): DeviceList {
   const total = ref(0)
   const counts = shallowRef<PresenceCounts | null>(null)
   const problem = shallowRef<Problem | null>(null)
@@ -63,6 +70,9 @@ export function useDeviceList(load: LoadPage = listDevices): DeviceList {
   let abort = new AbortController()
   let wanted = { first: 0, last: 0 }
   let filling = false
+
+  const meanwhile = overtaking<PresenceChange>()
+  const load: LoadPage = (...asked) => meanwhile.ask(() => loadPage(...asked), putPresence)
 
   const rows = computed(() => pages.value.flatMap((page) => page.devices))
   const loaded = computed(() => rows.value.length)
@@ -151,6 +161,7 @@ export function useDeviceList(load: LoadPage = listDevices): DeviceList {
 
   let recount: ReturnType<typeof setTimeout> | null = null
   function apply(changes: PresenceChange[]): void {
+    meanwhile.heard(changes)
     const unknown = applyPresence(byId, counts.value, changes)
     triggerRef(pages)
     if (counts.value) counts.value = { ...counts.value }
