@@ -23,7 +23,9 @@ pub(crate) fn run(workspace: &Workspace, how: Json) -> Result<()> {
     let python = environment(workspace)?;
     let script = workspace.tool_cache().join("render_chart.py");
     fs::write(&script, RENDER).context("write the renderer")?;
-    let output = command::new(python, workspace.root()).arg(script).arg(&chart).read()?;
+    let pools = serde_json::Value::Object(pools(workspace)?).to_string();
+    let output =
+        command::new(python, workspace.root()).arg(script).arg(&chart).arg(pools).read()?;
     let figures = last_json(&output)?;
     for problem in figures.get("problems").and_then(|p| p.as_array()).into_iter().flatten() {
         say::note(format!("  ✗ {}", problem.as_str().unwrap_or_default()));
@@ -39,6 +41,24 @@ pub(crate) fn run(workspace: &Workspace, how: Json) -> Result<()> {
         bail!("{invalid} objects of the chart are invalid");
     }
     Ok(())
+}
+
+/// How many connections to PostgreSQL a replica of each service opens at most, as it is delivered.
+fn pools(workspace: &Workspace) -> Result<serde_json::Map<String, serde_json::Value>> {
+    let mut pools = serde_json::Map::new();
+    for service in fs::read_dir(workspace.join("services")).context("list the services")? {
+        let service = service.context("list the services")?;
+        let Ok(config) = fs::read_to_string(service.path().join("config/default.toml")) else {
+            continue; // The console has none.
+        };
+        let config: toml::Table = config.parse()?;
+        let most = config.get("postgres").and_then(|section| section.get("max_connections"));
+        if let Some(most) = most.and_then(toml::Value::as_integer) {
+            pools.insert(service.file_name().to_string_lossy().into_owned(), most.into());
+        }
+    }
+    ensure!(!pools.is_empty(), "no service has a pool");
+    Ok(pools)
 }
 
 /// A Python with the two packages. Helm's engine needs Python 3.12; distributions' may be older.

@@ -1,8 +1,10 @@
 """Renders a Helm chart with each of its values files and validates every object.
 
 Helm's engine installs into memory against a small pretend API server in this process, because it
-has no render-only call. Prints one JSON object: values_files, deployments and hpas (rendered with
-the default values), invalid (how many problems) and problems.
+has no render-only call. The second argument says in JSON how many connections to PostgreSQL a
+replica of each service may open: {"auth": 10, ...}. Prints one JSON object: values_files,
+deployments and hpas (rendered with the default values), connections (to PostgreSQL at most, of the
+values file that allows most), invalid (how many problems) and problems.
 """
 
 import asyncio
@@ -20,6 +22,8 @@ import kubernetes_validate
 import yaml
 
 KUBERNETES = "1.32"
+# To PostgreSQL, of all replicas together.
+MOST_CONNECTIONS = 200
 # What the pretend server claims to know: group/version -> kinds (with "!" when not namespaced).
 KINDS = {
     "v1": "Service ConfigMap Secret ServiceAccount Pod PersistentVolumeClaim !Namespace",
@@ -159,10 +163,21 @@ def problems_of(doc):
     return []
 
 
-async def main(chart):
+def connections(docs, pools):
+    """What all replicas open at most, when every service is scaled out as far as it may be."""
+    total = 0
+    for doc in docs:
+        if doc.get("kind") == "HorizontalPodAutoscaler":
+            service = doc["metadata"]["labels"]["app.kubernetes.io/name"]
+            total += doc["spec"]["maxReplicas"] * pools.get(service, 0)
+    return total
+
+
+async def main(chart, pools):
     from helm_sdkpy import Configuration, Lint
 
-    figures = {"values_files": 0, "deployments": 0, "hpas": 0, "invalid": 0, "problems": []}
+    figures = {"values_files": 0, "deployments": 0, "hpas": 0, "connections": 0, "invalid": 0,
+               "problems": []}
     try:
         await Lint(Configuration(namespace="switchyard")).run(str(chart))
     except Exception as error:
@@ -181,6 +196,11 @@ async def main(chart):
             kinds = [doc.get("kind") for doc in docs]
             figures["deployments"] = kinds.count("Deployment")
             figures["hpas"] = kinds.count("HorizontalPodAutoscaler")
+        opened = connections(docs, pools)
+        figures["connections"] = max(figures["connections"], opened)
+        if opened > MOST_CONNECTIONS:
+            text = f"{opened} connections to PostgreSQL at most, where {MOST_CONNECTIONS} are promised"
+            figures["problems"].append(f"{path.name}: {text}")
         for doc in docs:
             figures["problems"] += [f"{path.name}: {text}" for text in problems_of(doc)]
     figures["invalid"] = len(figures["problems"])
@@ -189,8 +209,8 @@ async def main(chart):
 
 if __name__ == "__main__":
     chart = pathlib.Path(sys.argv[1])
-    if len(sys.argv) > 2:
-        asyncio.run(main(chart))
+    if len(sys.argv) > 3:
+        asyncio.run(main(chart, json.loads(sys.argv[2])))
         sys.exit(0)
     server = ThreadingHTTPServer(("127.0.0.1", 0), PretendApi)
     threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -199,5 +219,5 @@ if __name__ == "__main__":
         config_file.write_text(yaml.safe_dump(kubeconfig(server.server_port)))
         # The engine reads its environment once, when a process starts: so it gets its own.
         env = os.environ | {"KUBECONFIG": str(config_file), "HELM_DRIVER": "memory"}
-        child = [sys.executable, __file__, str(without_hooks(chart, folder)), "render"]
+        child = [sys.executable, __file__, str(without_hooks(chart, folder)), sys.argv[2], "render"]
         sys.exit(subprocess.run(child, env=env, check=False).returncode)
