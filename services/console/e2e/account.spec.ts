@@ -51,7 +51,7 @@ test('a call that wants a newer proof goes on once the password was shown', asyn
   await page.getByRole('button', { name: 'Make a token' }).click()
   await page.getByLabel('Name').fill('After a proof')
   await page.getByLabel('telemetry.read').check()
-  gateway.control.break('/api/v1/me/api-tokens', 403, 'auth.step_up_required', 1)
+  gateway.control.break('POST /api/v1/me/api-tokens', 403, 'auth.step_up_required', 1)
   await page.getByRole('button', { name: 'Make the token' }).click()
   const dialog = page.getByRole('dialog', { name: 'Is it still you?' })
   await dialog.getByLabel('Password').fill('not it')

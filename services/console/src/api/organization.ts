@@ -13,10 +13,9 @@ export const getOrganization = (): Promise<Organization> => body(client.GET('/ap
 export const changeOrganization = (change: OrganizationChange): Promise<Organization> =>
   body(client.PATCH('/api/v1/organization', { params: { query: { update_mask: Object.keys(change).join(',') } }, body: change }))
 
-export async function getLimits(): Promise<Limits> {
-  const { plan, limits } = await body(client.GET('/api/v1/organization/limits'))
-  return { plan, limits: limits.map((one) => ({ ...one, most: whole(one.most), used: whole(one.used) })) }
-}
+export const limitsOf = ({ plan, limits }: Limits): Limits => ({ plan, limits: limits.map((one) => ({ ...one, most: whole(one.most), used: whole(one.used) })) })
+
+export const getLimits = async (): Promise<Limits> => limitsOf(await body(client.GET('/api/v1/organization/limits')))
 
 /** Server-sent events; each message holds lines of the export. */
 export async function openExport(signal: AbortSignal): Promise<ReadableStream<Uint8Array>> {

@@ -11,6 +11,8 @@ export interface Query<T> {
   waiting: Ref<boolean>
   busy: Ref<boolean>
   reload: () => Promise<void>
+  /** Takes what is known otherwise, such as a change's answer: newer than any answer on its way. */
+  put: (known: T) => void
 }
 
 /**
@@ -44,6 +46,14 @@ export function useQuery<T>(load: () => Promise<T>, key?: () => unknown): Query<
     }
   }
 
+  function put(known: T): void {
+    turn += 1
+    data.value = known
+    problem.value = null
+    busy.value = false
+    waiting.value = false
+  }
+
   watch(
     () => key?.(),
     () => {
@@ -53,7 +63,7 @@ export function useQuery<T>(load: () => Promise<T>, key?: () => unknown): Query<
   )
   onScopeDispose(() => (turn += 1))
   void reload()
-  return { data, problem, waiting, busy, reload }
+  return { data, problem, waiting, busy, reload, put }
 }
 
 /** Repeats while the page is visible; stops with the component. */

@@ -58,7 +58,7 @@ const routes: RouteRecordRaw[] = [
     children: [
       { path: '', redirect: { name: 'queues' } },
       { path: 'queues', name: 'queues', component: () => import('@/features/ops/QueuesPage.vue'), meta: { title: 'Queues' } },
-      { path: 'tenants', name: 'tenants', component: () => import('@/features/tenants/TenantsPage.vue'), meta: { title: 'Tenants' } },
+      { path: 'tenants/:tab(plans)?', name: 'tenants', component: () => import('@/features/tenants/TenantsPage.vue'), meta: { title: 'Tenants' } },
       { path: 'jobs', name: 'jobs', component: () => import('@/features/ops/JobsPage.vue'), meta: { title: 'Jobs' } },
       { path: 'schedules', name: 'schedules', component: () => import('@/features/ops/SchedulesPage.vue'), meta: { title: 'Schedules' } },
       { path: 'keys', name: 'keys', component: () => import('@/features/ops/KeysPage.vue'), meta: { title: 'Signing keys' } },

@@ -33,6 +33,8 @@ export const guarded = [
 ]
 /** Manages people and holds little else. */
 export const clerk = person(7, 'clerk@aqua.example', 'Petra Vogel', 'front-desk', [...VIEW, 'devices.control', 'people.manage'])
+/** Looks at the platform and changes nothing. */
+export const onlooker = person(5, 'onlooker@switchyard.example', 'On call', 'onlooker', ['ops.read', 'tenants.read'], false)
 /** Is asked for a second factor and has none yet. */
 export const newcomer = { ...person(6, 'newcomer@aqua.example', 'Leo Brandt', 'viewer', []), second_factor_missing: true }
 export const CODE = '246810'

@@ -7,7 +7,7 @@ declare module '*/organization.mjs' {
 }
 declare module '*/gateway.mjs' {
   interface Control {
-    break: (prefix: string, status: number, code: string, times?: number) => void
+    break: (prefix: string, status: number, code: string, times?: number, pointer?: string) => void
     presence: (id: string, state: string) => void
     speak: (id: string) => void
     refuse: (id: string) => void
@@ -18,6 +18,8 @@ declare module '*/gateway.mjs' {
     providerSays: (what: 'known' | 'stranger' | 'refused') => void
     registration: (how: { open?: boolean; held?: boolean; failing?: boolean }) => void
     holdTenants: (on: boolean) => void
+    holdBroker: (on: boolean) => void
+    freshTenants: () => void
   }
   interface Gateway {
     url: string

@@ -36,18 +36,18 @@ export function startGateway({ port = 0, deviceCount = 10_000, readingEvery = 10
   const broken = new Map()
   const control = makeControl(world, broken)
 
-  function refusalFor(path) {
+  function refusalFor(method, path) {
     for (const [prefix, rule] of broken) {
-      if (!path.startsWith(prefix)) continue
+      if (!path.startsWith(prefix) && !`${method} ${path}`.startsWith(prefix)) continue
       rule.times -= 1
       if (rule.times <= 0) broken.delete(prefix)
-      return new Refusal(rule.status, rule.code, 'The server could not do this', 'A part it depends on did not answer.')
+      return new Refusal(rule.status, rule.code, 'The server could not do this', rule.pointer ? 'It is not allowed here.' : 'A part it depends on did not answer.', rule.pointer)
     }
     return null
   }
 
   async function api(request, response, path, query) {
-    const refusal = refusalFor(path)
+    const refusal = refusalFor(request.method, path)
     if (refusal) throw refusal
     const route = routes.find((one) => one.method === request.method && one.pattern.test(path))
     if (!route) throw new Refusal(404, 'route.not_found', 'No such address')

@@ -1,20 +1,12 @@
 // The tenant's own settings, its limits, and an export that proves itself.
 import { createHash } from 'node:crypto'
 import { contracts, guarded, people, TENANT } from './data.mjs'
+import { limitsOf } from './tenants.mjs'
 import { iso, Refusal } from './world.mjs'
-
-const limit = (name, meaning, holder, source, most, used) => ({ name, meaning, holder, source: `LIMIT_SOURCE_${source}`, most, used })
 
 export function organizationStore() {
   return {
     settings: { tenant_id: TENANT, slug: 'aqua', name: 'Aqua Valley Water', time_zone: 'Europe/Berlin', locale: 'en', plan: 'standard', limits: { people: 5 }, created_at: '2026-09-01T08:00:00Z', second_factor_required: false },
-    limits: [
-      limit('api_tokens', 'API tokens in force, of all members together', 'auth', 'PLAN', 20, 17),
-      limit('commands_per_day', 'commands accepted since midnight UTC', 'device-ingest', 'NONE', 0, 1842),
-      limit('contracts', 'contracts, each version for itself', 'device-ingest', 'PLAN', 10, 2),
-      limit('devices', 'registered devices', 'device-ingest', 'PLAN', 9000, 10_000),
-      limit('people', 'members', 'auth', 'TENANT', 5, 5),
-    ],
     /** What the next export does: whole, broken (no end), changed (a row is another), held (until released). */
     exporting: 'whole',
     release: () => {},
@@ -50,7 +42,7 @@ async function stream(store, devices, response) {
   response.end()
 }
 
-export const organizationRoutes = ({ organization: store, sessions, devices }) => [
+export const organizationRoutes = ({ organization: store, tenants, sessions, devices }) => [
   ['GET', '/api/v1/organization', 'people.read', () => store.settings],
   ['PATCH', '/api/v1/organization', 'tenant.manage', ({ body, me }) => {
     if (body.second_factor_required && !guarded.some((one) => one.principal_id === me.principal_id)) throw new Refusal(403, 'auth.second_factor_required', 'A second factor is required', 'Sign in with a second factor before you require one of everybody.')
@@ -58,7 +50,7 @@ export const organizationRoutes = ({ organization: store, sessions, devices }) =
     for (const [token, one] of sessions) if (one.tenant_id === TENANT) sessions.set(token, { ...one, tenant_name: store.settings.name })
     return store.settings
   }],
-  ['GET', '/api/v1/organization/limits', 'people.read', () => ({ plan: store.settings.plan, limits: store.limits })],
+  ['GET', '/api/v1/organization/limits', 'people.read', () => limitsOf(tenants, TENANT)],
   ['GET', '/api/v1/organization/export', 'tenant.manage', ({ response }) => (void stream(store, devices, response), STREAMED)],
 ]
 

@@ -41,7 +41,7 @@ export const passkeyRoutes = ({ passkeys: store, accounts, sessions }, opened) =
     const one = check(store, body.challenge_token, body.assertion)
     const me = people.find((person) => person.principal_id === one.owner)
     // One belongs to two tenants, as in the fake of memberships.
-    if (me === people[1] && !body.tenant) throw Object.assign(new Refusal(422, 'request.invalid', 'Something in the request is not valid'), { pointer: '/tenant' })
+    if (me === people[1] && !body.tenant) throw new Refusal(422, 'request.invalid', 'Something in the request is not valid', '', '/tenant')
     store.asked.delete(body.challenge_token)
     return opened(sessions, me, response)
   }],

@@ -1,6 +1,6 @@
 // The fake's addresses: method, path, needed permission ('' = signed in, null = anyone), answer.
 import { randomBytes, randomUUID } from 'node:crypto'
-import { clerk, CODE, contracts, guarded, newcomer, PASSWORD, people, RECOVERY_CODE, series, TENANT } from './data.mjs'
+import { clerk, CODE, contracts, guarded, newcomer, onlooker, PASSWORD, people, RECOVERY_CODE, series, TENANT } from './data.mjs'
 import { accountRoutes } from './account.mjs'
 import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
@@ -36,7 +36,7 @@ function opened(sessions, me, response) {
 
 const session = ({ sessions, passkeys, challenges = new Map() }) => [
   ['POST', '/api/v1/sessions', null, ({ body, response }) => {
-    const me = [...people, ...guarded, clerk, newcomer].find((one) => one.email === body.email?.toLowerCase())
+    const me = [...people, ...guarded, clerk, newcomer, onlooker].find((one) => one.email === body.email?.toLowerCase())
     if (!me || body.password !== PASSWORD || (body.tenant && body.tenant !== me.tenant_slug)) throw new Refusal(401, 'auth.invalid_credentials', 'Sign-in refused')
     const keys = passkeysOf(passkeys, me).length > 0
     if (!guarded.includes(me) && !keys) return opened(sessions, me, response)
@@ -66,7 +66,7 @@ const session = ({ sessions, passkeys, challenges = new Map() }) => [
   }],
 ]
 
-const registry = ({ devices, byId, silent, certificates, quarantine, find, counts, certificatesOf, quarantineOf }) => [
+const registry = ({ devices, byId, silent, certificates, quarantine, broker, find, counts, certificatesOf, quarantineOf }) => [
   ['GET', '/api/v1/devices', 'devices.read', ({ query, me }) => {
     if (me.tenant_id !== TENANT) return { devices: [], total_size: 0, presence_counts: {} }
     const prefix = (query.get('name_prefix') ?? '').toLowerCase()
@@ -93,7 +93,9 @@ const registry = ({ devices, byId, silent, certificates, quarantine, find, count
     if (!found) throw new Refusal(404, 'certificate.not_found', 'No such certificate')
     Object.assign(found, { revoked_at: iso(), state: 'CERTIFICATE_STATE_REVOKING' })
     // The broker takes its time, as it does.
-    setTimeout(() => Object.assign(found, { enforced_at: iso(), state: 'CERTIFICATE_STATE_REVOKED' }), 1200)
+    const enforce = () => Object.assign(found, { enforced_at: iso(), state: 'CERTIFICATE_STATE_REVOKED' })
+    if (broker.held) broker.held.push(enforce)
+    else setTimeout(enforce, 1200)
     return found
   }],
   ['GET', '/api/v1/devices/:id/quarantine', 'devices.read', ({ id, query }) => {

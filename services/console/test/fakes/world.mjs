@@ -12,14 +12,14 @@ import { peopleStore } from './people.mjs'
 import { pusherServer } from './pusher.mjs'
 import { registrationStore } from './registration.mjs'
 import { rightsStore } from './rights.mjs'
-import { holdTenants, tenantStore } from './tenants.mjs'
+import { tenantStore } from './tenants.mjs'
 import { trustStore } from './trust.mjs'
 
 /** An answer that is a problem document. */
 export class Refusal extends Error {
-  constructor(status, code, title, detail = '') {
+  constructor(status, code, title, detail = '', pointer = undefined) {
     super(title)
-    Object.assign(this, { status, code, title, detail })
+    Object.assign(this, { status, code, title, detail, pointer })
   }
 }
 
@@ -84,15 +84,21 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore(), registration: registrationStore(), passkeys: passkeyStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, broker: { held: null }, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore(), registration: registrationStore(), passkeys: passkeyStore() }
+}
+
+/** Ends what was held; from now on work is done by itself, or waits for the next call. */
+function holdWork(store, on) {
+  for (const work of store.held ?? []) work()
+  store.held = on ? [] : null
 }
 
 /** Levers for tests; never part of a product. */
 export function makeControl(world, broken) {
   const { pusher, commands, certificates, quarantine, silent, find, publish, reading } = world
   const control = {
-    /** The next `times` requests whose path starts so are refused. */
-    break: (prefix, status, code, times = 1) => broken.set(prefix, { status, code, times }),
+    /** The next `times` requests whose path, or method and path, start so are refused; `pointer` names the value at fault. */
+    break: (prefix, status, code, times = 1, pointer = undefined) => broken.set(prefix, { status, code, times, pointer }),
     presence(id, state) {
       Object.assign(find(id), { presence: `PRESENCE_${state}`, presence_changed_at: iso() })
       publish(id, 'presence.changed', { presence: `PRESENCE_${state}` })
@@ -108,7 +114,11 @@ export function makeControl(world, broken) {
     drop: () => pusher.dropAll(),
     hold: (on) => commands.hold(on),
     exporting: (how) => (world.organization.exporting = how),
-    holdTenants: (on) => holdTenants(world.tenants, on),
+    holdTenants: (on) => holdWork(world.tenants, on),
+    /** Whether the broker confirms what it is told. */
+    holdBroker: (on) => holdWork(world.broker, on),
+    /** Plans, tenants and what they use are as they were at the start. */
+    freshTenants: () => Object.assign(world.tenants, tenantStore()),
     providerSays: (what) => (world.federation.says = what),
     /** Whether it is open, and what stops one under way: held, failing. */
     registration: (how) => Object.assign(world.registration, how),

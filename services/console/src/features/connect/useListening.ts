@@ -14,6 +14,8 @@ export function useListening(tenantId: () => string, deviceId: Ref<string | null
   const refused = shallowRef<Quarantined[]>([])
   const certified = ref(false)
   const online = ref(false)
+  /** How often presence was heard: an answer that was asked for before then is older. */
+  let heardPresence = 0
 
   useChannel(() => (deviceId.value ? deviceChannel(tenantId(), deviceId.value) : null), {
     'telemetry.received': (data) => {
@@ -21,7 +23,9 @@ export function useListening(tenantId: () => string, deviceId: Ref<string | null
     },
     'presence.changed': (data) => {
       const change = presenceChange(data)
-      if (change) online.value = change.presence === 'online'
+      if (!change) return
+      heardPresence += 1
+      online.value = change.presence === 'online'
     },
   })
 
@@ -29,6 +33,7 @@ export function useListening(tenantId: () => string, deviceId: Ref<string | null
   async function ask(): Promise<void> {
     const id = deviceId.value
     if (!id || reading.value) return
+    const before = heardPresence
     const [certificates, quarantine, newest, device] = await Promise.all([
       listCertificates(id), listQuarantine(id), someReading(id), getDevice(id),
     ])
@@ -36,7 +41,7 @@ export function useListening(tenantId: () => string, deviceId: Ref<string | null
     certified.value = certificates.some((one) => one.revokedAt === null)
     refused.value = quarantine.rows.slice(0, 5)
     reading.value ??= newest
-    online.value = device.presence === 'online'
+    if (before === heardPresence) online.value = device.presence === 'online'
   }
   // A failed question is asked again in three seconds; the strip shows a lost link.
   usePolling(() => void ask().catch(() => {}), ASK_MS)
