@@ -312,15 +312,12 @@ async fn add_devices(
     let clock = runtime.clock();
     let renewals = Renewals { pg: pg.clone(), clock, ca: Arc::clone(&ca), standing };
     let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
+    let ca = Arc::clone(&enrolment.ca);
+    let factory = FactoryEnrolment { pg: pg.clone(), clock: runtime.clock(), ca };
     if door.is_wanted() {
         let listener = runtime.bind("est", door.listen).await?;
-        let factory = FactoryEnrolment {
-            pg: pg.clone(),
-            clock: runtime.clock(),
-            ca: Arc::clone(&enrolment.ca),
-        };
         let est = Est::new(EstParts {
-            factory,
+            factory: factory.clone(),
             enrolment: enrolment.clone(),
             renewals: renewals.clone(),
             auditor,
@@ -332,7 +329,7 @@ async fn add_devices(
     let factories = Factories { pg, clock: runtime.clock(), ids: runtime.ids() };
     let trust =
         DeviceTrustGrpc { renewals, factories, authorities, revocation: revocation.clone() };
-    let devices = DevicesGrpc { enrolment, revocation, mqtt };
+    let devices = DevicesGrpc { enrolment, factory, revocation, mqtt };
     let most = LARGEST_REQUEST;
     Ok(routes
         .add_service(DeviceTrustServiceServer::new(trust).max_decoding_message_size(most))

@@ -13,6 +13,7 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use tokio::sync::watch;
 use x509_parser::pem::parse_x509_pem;
+use yard::enrollment::DeviceIdentity;
 use yard_ids::{Clock as _, SystemClock};
 use yard_runtime::{Runtime, TaskKind};
 
@@ -31,6 +32,22 @@ pub struct Enrolled {
     ca_pem: String,
 }
 
+impl Enrolled {
+    /// A device that has enrolled by `yard`.
+    ///
+    /// # Errors
+    /// When its certificate cannot be read.
+    pub fn by_yard(device: &DeviceIdentity) -> anyhow::Result<Self> {
+        Ok(Self {
+            serial: device.serial()?,
+            csr_pem: String::new(),
+            key_pem: device.key_pem.clone(),
+            certificate_pem: device.certificate_pem.clone(),
+            ca_pem: device.ca_pem.clone(),
+        })
+    }
+}
+
 pub(crate) async fn enroll(owner: &Client, device: &str) -> anyhow::Result<Enrolled> {
     let path = format!("/api/v1/devices/{device}/claim-codes");
     let code = owner.expect("POST", &path, Some(&json!({"valid_for_seconds": 600}))).await?;
@@ -38,13 +55,11 @@ pub(crate) async fn enroll(owner: &Client, device: &str) -> anyhow::Result<Enrol
     let csr_pem = CertificateParams::new(Vec::new())?.serialize_request(&key)?.pem()?;
     let body = json!({"claim_code": text(&code, "code")?, "csr_pem": csr_pem});
     let made = owner.expect("POST", "/api/v1/enrollments", Some(&body)).await?;
-    let path = format!("/api/v1/devices/{device}/certificates");
-    let listed = owner.expect("GET", &path, None).await?;
-    let newest = listed.pointer("/certificates/0").context("a certificate is listed")?;
     let certificate_pem = text(&made, "certificate_pem")?;
-    parse_x509_pem(certificate_pem.as_bytes())?;
+    let (_, block) = parse_x509_pem(certificate_pem.as_bytes())?;
+    let serial = block.parse_x509()?.raw_serial().iter().map(|b| format!("{b:02x}")).collect();
     Ok(Enrolled {
-        serial: text(newest, "serial")?,
+        serial,
         csr_pem,
         key_pem: key.serialize_pem(),
         certificate_pem,

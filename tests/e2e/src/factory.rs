@@ -1,13 +1,21 @@
 //! A manufacturer of devices, with a CA of its own.
 
 use rcgen::{
-    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType, IsCa, Issuer,
+    KeyPair, KeyUsagePurpose,
 };
 use serde_json::json;
 
 use crate::client::Client;
 use crate::world::text;
+
+const EXTENDED_KEY_USAGE: &[u64] = &[2, 5, 29, 37];
+/// `clientAuth` and "may enrol with Switchyard" in DER. The library cannot write the second: it is
+/// an arc of a UUID.
+const USAGES: &[u8] = &[
+    0x30, 32, 0x06, 8, 0x2b, 6, 1, 5, 5, 7, 3, 2, 0x06, 20, 0x69, 0x81, 0xf9, 0x9e, 0x8f, 0xd6,
+    0xc7, 0xd4, 0x92, 0xae, 0x8d, 0x9f, 0x8b, 0xda, 0xc1, 0xc5, 0xf4, 0xb4, 0xc3, 0x34,
+];
 
 /// What its CA is registered with.
 #[derive(Debug)]
@@ -18,6 +26,26 @@ pub struct Factory {
     pub certificate_pem: String,
     /// That it may be used for the tenant.
     pub proof_pem: String,
+    ca: CertificateParams,
+    key: KeyPair,
+}
+
+impl Factory {
+    /// A certificate of the CA for a device of that serial number, and the device's key; both PEM.
+    ///
+    /// # Errors
+    /// When the key cannot be made.
+    pub fn born(&self, serial: &str) -> anyhow::Result<(String, String)> {
+        let mut device = CertificateParams::default();
+        device.distinguished_name = DistinguishedName::new();
+        device.distinguished_name.push(DnType::CustomDnType(vec![2, 5, 4, 5]), serial);
+        device.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        let usages = CustomExtension::from_oid_content(EXTENDED_KEY_USAGE, USAGES.to_vec());
+        device.custom_extensions = vec![usages];
+        let key = KeyPair::generate()?;
+        let signed = device.signed_by(&key, &Issuer::from_params(&self.ca, &self.key))?;
+        Ok((signed.pem(), key.serialize_pem()))
+    }
 }
 
 /// Its name holds the tenant's canary.
@@ -36,7 +64,7 @@ pub(crate) async fn factory(owner: &Client, tenant: &str, canary: &str) -> anyho
     let authority_id = text(&made, "authority_id")?;
     let path = format!("/api/v1/factory-authorities/{authority_id}/withdrawal");
     owner.expect("POST", &path, Some(&json!({}))).await?;
-    Ok(Factory { authority_id, certificate_pem, proof_pem })
+    Ok(Factory { authority_id, certificate_pem, proof_pem, ca, key })
 }
 
 fn named(name: &str) -> CertificateParams {

@@ -236,9 +236,9 @@ impl Api {
         self.post(&path, &serde_json::json!({})).await
     }
 
-    pub async fn enroll(&self, claim_code: &str, csr_pem: &str) -> Outcome<Enrolled> {
-        let body = serde_json::json!({ "claim_code": claim_code, "csr_pem": csr_pem });
-        self.post("/api/v1/enrollments", &body).await
+    /// The first certificate of a device.
+    pub async fn enroll(&self, request: &serde_json::Value) -> Outcome<Enrolled> {
+        self.post("/api/v1/enrollments", request).await
     }
 
     /// `signature` in base64, by the key of the certificate.

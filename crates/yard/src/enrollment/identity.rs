@@ -5,10 +5,13 @@ use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::Credential;
 use crate::api::Api;
 use crate::failure::{Failure, Outcome};
 use crate::pki::write_private;
 
+/// The key of a device that has asked for its first certificate and has no answer yet.
+const FIRST_KEY: &str = "enrolling.key";
 const KEY: &str = "device.key";
 const CERTIFICATE: &str = "device.pem";
 const CA: &str = "ca.pem";
@@ -47,12 +50,11 @@ pub struct DeviceIdentity {
 }
 
 impl DeviceIdentity {
-    /// Makes a P-256 key and has a certificate signed for it.
-    pub async fn enroll(api: &Api, claim_code: &str) -> Outcome<Self> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        // The platform takes the subject from the claim code, not from the request.
-        let request = CertificateParams::default().serialize_request(&key)?.pem()?;
-        let enrolled = api.enroll(claim_code, &request).await?;
+    /// Has a certificate signed for a key on P-256.
+    pub async fn enroll(api: &Api, credential: &Credential, key: &KeyPair) -> Outcome<Self> {
+        // The platform takes the subject from the credential, not from the request.
+        let request = CertificateParams::default().serialize_request(key)?.pem()?;
+        let enrolled = api.enroll(&credential.request(&request)?).await?;
         Ok(Self {
             key_pem: key.serialize_pem(),
             certificate_pem: enrolled.certificate_pem,
@@ -103,6 +105,33 @@ impl DeviceIdentity {
     }
 }
 
+/// A fresh key on P-256.
+pub fn new_key() -> Outcome<KeyPair> {
+    Ok(KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?)
+}
+
+/// The key that a manufacturer's certificate is shown with. It is kept until an answer has come:
+/// whoever repeats the command gets the same certificate then, where a new key would be refused.
+pub(super) fn first_key(dir: &Path) -> Outcome<KeyPair> {
+    let path = dir.join(FIRST_KEY);
+    if path.exists() {
+        let pem = fs::read_to_string(&path).map_err(Failure::file(&path))?;
+        return Ok(KeyPair::from_pem(&pem)?);
+    }
+    let key = new_key()?;
+    write_private(&path, &key.serialize_pem())?;
+    Ok(key)
+}
+
+/// Once the device has its certificate.
+pub(super) fn forget_first_key(dir: &Path) -> Outcome {
+    let path = dir.join(FIRST_KEY);
+    if !path.exists() {
+        return Ok(());
+    }
+    fs::remove_file(&path).map_err(Failure::file(&path))
+}
+
 /// A key that is there is somebody's identity.
 pub(super) fn refuse_if_enrolled(dir: &Path) -> Outcome {
     let key = dir.join(KEY);
@@ -141,5 +170,16 @@ mod tests {
         let back = DeviceIdentity::read(dir.path()).unwrap().unwrap();
         assert_eq!((back.key_pem.as_str(), back.connection), ("k", device.connection));
         assert!(refuse_if_enrolled(dir.path()).is_err());
+    }
+
+    #[test]
+    fn first_key_stays_the_same_until_its_certificate_has_come() {
+        let dir = TempDir::new("first-key");
+        let key = first_key(dir.path()).unwrap().serialize_pem();
+        let mode = fs::metadata(dir.path().join(FIRST_KEY)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(first_key(dir.path()).unwrap().serialize_pem(), key);
+        forget_first_key(dir.path()).unwrap();
+        assert!(first_key(dir.path()).unwrap().serialize_pem() != key);
     }
 }

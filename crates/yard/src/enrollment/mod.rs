@@ -1,5 +1,6 @@
 //! Enrolment: a key made here, a certificate signed there. The key never leaves this machine.
 
+mod credential;
 mod identity;
 mod renewal;
 
@@ -9,7 +10,8 @@ use clap::Args;
 use serde_json::json;
 use yard_ids::{Clock as _, SystemClock};
 
-pub use identity::{ConnectionFile, DeviceIdentity};
+pub use credential::Credential;
+pub use identity::{ConnectionFile, DeviceIdentity, new_key};
 
 use crate::api::Api;
 use crate::failure::{Failure, Outcome};
@@ -20,14 +22,31 @@ use crate::session::ProfileFile;
 #[derive(Debug, Args)]
 pub struct EnrollArgs {
     /// The one-time code that an operator made for the device.
-    #[arg(long)]
-    pub claim_code: String,
+    #[arg(long, required_unless_present = "factory_certificate")]
+    pub claim_code: Option<String>,
+    /// In place of a claim code: the certificate that the manufacturer gave the device, PEM. It works
+    /// once; until an answer has come, the same command may be repeated.
+    #[arg(long, value_name = "FILE", requires = "factory_key", conflicts_with = "claim_code")]
+    pub factory_certificate: Option<PathBuf>,
+    /// The key of that certificate, PEM.
+    #[arg(long, value_name = "FILE", requires = "factory_certificate")]
+    pub factory_key: Option<PathBuf>,
     /// Folder for device.key, device.pem, ca.pem and connection.json; made when missing.
     #[arg(long, value_name = "DIR")]
     pub dir: PathBuf,
     /// Where the platform is; left out, that of the signed-in session. No session is needed.
     #[arg(long)]
     pub url: Option<String>,
+}
+
+impl EnrollArgs {
+    fn credential(&self) -> Outcome<Credential> {
+        if let (Some(certificate), Some(key)) = (&self.factory_certificate, &self.factory_key) {
+            return Credential::factory(certificate, key);
+        }
+        // clap has seen to it that there is one.
+        Ok(Credential::ClaimCode(self.claim_code.clone().unwrap_or_default()))
+    }
 }
 
 /// Arguments of `yard devices renew`.
@@ -78,8 +97,15 @@ pub async fn run(args: &EnrollArgs, profile: &ProfileFile, out: Output) -> Outco
         None => profile.api()?,
     };
     identity::refuse_if_enrolled(&args.dir)?;
-    let device = DeviceIdentity::enroll(&api, &args.claim_code).await?;
+    let credential = args.credential()?;
+    let key = match &credential {
+        // A code is spent with the key it came with; the next one wants a key of its own.
+        Credential::ClaimCode(_) => identity::new_key()?,
+        Credential::Factory { .. } => identity::first_key(&args.dir)?,
+    };
+    let device = DeviceIdentity::enroll(&api, &credential, &key).await?;
     device.write(&args.dir)?;
+    identity::forget_first_key(&args.dir)?;
     let about = &device.connection;
     let answer = json!({
         "device_id": about.device_id, "mqtt_host": about.mqtt_host,

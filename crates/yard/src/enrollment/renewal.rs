@@ -5,13 +5,13 @@ use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P256_SHA256, SigningKey as _};
+use rcgen::{CertificateParams, KeyPair, SigningKey as _};
 use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 use x509_parser::pem::parse_x509_pem;
 
-use super::identity::{ConnectionFile, DeviceIdentity};
+use super::identity::{ConnectionFile, DeviceIdentity, new_key};
 use crate::api::{Api, Renewed};
 use crate::failure::{Failure, Outcome};
 
@@ -22,7 +22,7 @@ impl DeviceIdentity {
     /// Makes a new key and has a certificate signed for it; the old key proves who asks. Whether
     /// the device is in quarantine now comes with it.
     pub async fn renew(&self, api: &Api) -> Outcome<(Self, bool)> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+        let key = new_key()?;
         let csr_pem = CertificateParams::default().serialize_request(&key)?.pem()?;
         let serial = self.serial()?;
         let signed = format!("switchyard certificate renewal\n{serial}\n{csr_pem}");

@@ -10,7 +10,8 @@ use super::store;
 use crate::ca::{CsrError, DeviceCa, DeviceKey, Issued};
 use crate::{renewals, telemetry};
 
-const ENROLL: &str = "/yard.identity.v1.EnrollmentService/EnrollDevice";
+/// What the trail calls an enrolment, whichever way it came.
+pub(crate) const ENROLL: &str = "/yard.identity.v1.EnrollmentService/EnrollDevice";
 
 /// Signs a device's first certificate against a claim code.
 #[derive(Clone)]
@@ -21,10 +22,18 @@ pub(crate) struct Enrolment {
 }
 
 /// A device that now has a certificate.
-pub(super) struct Enrolled {
-    pub(super) tenant: TenantId,
-    pub(super) device: DeviceId,
-    pub(super) issued: Issued,
+pub(crate) struct Enrolled {
+    pub(crate) tenant: TenantId,
+    pub(crate) device: DeviceId,
+    pub(crate) issued: Issued,
+}
+
+impl Enrolled {
+    /// What the trail is told.
+    pub(crate) fn notes(&self) -> AuditNotes {
+        let object = Some(("device".to_owned(), self.device.to_string()));
+        AuditNotes { tenant: Some(self.tenant), object, ..AuditNotes::default() }
+    }
 }
 
 impl Enrolment {
@@ -48,9 +57,8 @@ impl Enrolment {
     ) -> Result<Issued, Fault> {
         let work = async {
             let enrolled = count(self.attempt(code, key).await)?;
-            let object = Some(("device".to_owned(), enrolled.device.to_string()));
-            let tenant = Some(enrolled.tenant);
-            Ok((enrolled.issued, AuditNotes { tenant, object, ..AuditNotes::default() }))
+            let notes = enrolled.notes();
+            Ok((enrolled.issued, notes))
         };
         auditor.carry_out(ENROLL, origin, work).await
     }

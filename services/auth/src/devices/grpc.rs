@@ -12,6 +12,7 @@ use super::claim::ClaimCode;
 use super::enroll::{Enrolled, Enrolment};
 use super::store::{self, After, Certificate, NewClaim};
 use crate::config::MqttConfig;
+use crate::factory::FactoryEnrolment;
 use crate::revocation::RevocationList;
 use crate::telemetry;
 
@@ -27,6 +28,7 @@ const LONGEST_SERIAL: usize = 40;
 /// Serves `EnrollmentService`.
 pub(crate) struct DevicesGrpc {
     pub(crate) enrolment: Enrolment,
+    pub(crate) factory: FactoryEnrolment,
     pub(crate) revocation: RevocationList,
     pub(crate) mqtt: MqttConfig,
 }
@@ -46,8 +48,10 @@ impl EnrollmentService for DevicesGrpc {
         request: Request<wire::EnrollDeviceRequest>,
     ) -> Result<Response<wire::EnrollDeviceResponse>, Status> {
         let call = Call::of(&request);
-        let wire::EnrollDeviceRequest { claim_code, csr_pem } = request.into_inner();
-        let enrolled = self.enrolment.enroll(&claim_code, &csr_pem).await;
+        let enrolled = self.enroll(&request.into_inner()).await;
+        if let Ok(enrolled) = &enrolled {
+            call.note(|notes| *notes = enrolled.notes());
+        }
         enrolled.map(|enrolled| self.answer(enrolled)).rpc(&call, "enroll a device")
     }
 
@@ -132,6 +136,19 @@ impl DevicesGrpc {
             device_id: device.to_string(),
             expires_at: Some(timestamp(expires_at)),
         })
+    }
+
+    async fn enroll(&self, request: &wire::EnrollDeviceRequest) -> Result<Enrolled, Fault> {
+        let wire::EnrollDeviceRequest { claim_code, csr_pem, .. } = request;
+        let wire::EnrollDeviceRequest { factory_certificate_pem, factory_signature, .. } = request;
+        if factory_certificate_pem.is_empty() {
+            return self.enrolment.enroll(claim_code, csr_pem).await;
+        }
+        if !claim_code.is_empty() {
+            let text = "a claim code and a manufacturer's certificate do not go together";
+            return Err(Fault::invalid(text).with_pointer("/factory_certificate_pem"));
+        }
+        self.factory.by_signature(factory_certificate_pem, csr_pem, factory_signature).await
     }
 
     fn answer(&self, enrolled: Enrolled) -> wire::EnrollDeviceResponse {

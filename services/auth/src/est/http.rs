@@ -101,7 +101,7 @@ async fn simpleenroll(
     let Some(shown) = shown else {
         return Err(Refusal::unauthorized("the claim code is the password of HTTP Basic"));
     };
-    let issued = factory.enroll(shown, key(&headers, &content)?, auditor, origin);
+    let issued = factory.by_tls(shown, key(&headers, &content)?, auditor, origin);
     certificate(&issued.await?)
 }
 

@@ -79,7 +79,7 @@ impl Authority {
     }
 }
 
-/// A certificate that a device was born with, whose key TLS has proved it to hold.
+/// A certificate that a device was born with, whose key it has proved to hold.
 #[derive(Debug)]
 pub(super) struct Birth {
     der: Vec<u8>,
@@ -131,7 +131,7 @@ impl Birth {
     }
 }
 
-fn der(pem: &str) -> Option<Vec<u8>> {
+pub(super) fn der(pem: &str) -> Option<Vec<u8>> {
     if pem.len() > LARGEST {
         return None;
     }
@@ -140,7 +140,7 @@ fn der(pem: &str) -> Option<Vec<u8>> {
 }
 
 /// A certificate, with nothing behind it.
-fn whole(der: &[u8]) -> Option<X509Certificate<'_>> {
+pub(super) fn whole(der: &[u8]) -> Option<X509Certificate<'_>> {
     let (rest, certificate) = parse_x509_certificate(der).ok()?;
     rest.is_empty().then_some(certificate)
 }

@@ -1,17 +1,15 @@
 use std::sync::Arc;
 
-use yard_authn::audit::{AuditNotes, Auditor, Origin};
+use yard_authn::audit::{Auditor, Origin};
 use yard_fault::{Classify as _, Code, Fault};
 use yard_ids::{Clock, DeviceId, TenantId};
 use yard_pg::{Actor, Pg, PlatformTx};
 
 use super::birth::Birth;
-use super::store;
+use super::{proof, store};
 use crate::ca::{CsrError, DeviceCa, DeviceKey, Issued};
-use crate::devices::insert_certificate;
+use crate::devices::{ENROLL, Enrolled, insert_certificate};
 use crate::telemetry;
-
-const ENROLL: &str = "/yard.identity.v1.EnrollmentService/EnrollDevice";
 
 /// Signs a device's first certificate against the one that it was born with.
 #[derive(Clone)]
@@ -27,11 +25,12 @@ impl FactoryEnrolment {
         Birth::read(shown, self.clock.now()).is_some()
     }
 
-    /// Enrols a client that TLS has proved to hold the key of the certificate it shows.
+    /// Enrols a client that TLS has proved to hold the key of the certificate it shows; the trail is
+    /// told of it as of the RPC.
     ///
     /// # Errors
     /// `enrollment.factory_refused`; `enrollment.csr_invalid`.
-    pub(crate) async fn enroll(
+    pub(crate) async fn by_tls(
         &self,
         shown: &[u8],
         key: DeviceKey,
@@ -39,21 +38,32 @@ impl FactoryEnrolment {
         origin: Origin,
     ) -> Result<Issued, Fault> {
         let work = async {
-            let done = self.attempt(shown, &key).await;
-            telemetry::enrolment(match &done {
-                Ok(_) => "enrolled",
-                Err(fault) => match fault.code() {
-                    Code::EnrollmentCsrInvalid => "csr_invalid",
-                    Code::EnrollmentFactoryRefused => "factory_refused",
-                    _ => "failed",
-                },
-            });
-            done
+            let enrolled = count(self.attempt(shown, &key).await)?;
+            let notes = enrolled.notes();
+            Ok((enrolled.issued, notes))
         };
         auditor.carry_out(ENROLL, origin, work).await
     }
 
-    async fn attempt(&self, shown: &[u8], key: &DeviceKey) -> Result<(Issued, AuditNotes), Fault> {
+    /// Enrols whoever has signed the request with the key of that certificate.
+    ///
+    /// # Errors
+    /// `enrollment.factory_refused`; `enrollment.csr_invalid`.
+    pub(crate) async fn by_signature(
+        &self,
+        certificate_pem: &str,
+        csr_pem: &str,
+        signature: &[u8],
+    ) -> Result<Enrolled, Fault> {
+        let done = async {
+            let key = DeviceKey::of_request(csr_pem).map_err(|refused| refused.into_fault())?;
+            let shown = proof::proved(certificate_pem, csr_pem, signature);
+            self.attempt(&shown.ok_or(Code::EnrollmentFactoryRefused)?, &key).await
+        };
+        count(done.await)
+    }
+
+    async fn attempt(&self, shown: &[u8], key: &DeviceKey) -> Result<Enrolled, Fault> {
         let now = self.clock.now();
         let refused = || Fault::new(Code::EnrollmentFactoryRefused);
         let birth = Birth::read(shown, now).ok_or_else(refused)?;
@@ -64,8 +74,7 @@ impl FactoryEnrolment {
         let (tenant, _) = tenant.ok_or_else(refused)?;
         let (device, issued) = self.certificate(&mut tx, tenant, &birth.serial, key).await?;
         tx.commit().await?;
-        let object = Some(("device".to_owned(), device.to_string()));
-        Ok((issued, AuditNotes { tenant: Some(tenant), object, ..AuditNotes::default() }))
+        Ok(Enrolled { tenant, device, issued })
     }
 
     /// A new one, or to the same request the same as the first time: a lost answer costs nothing.
@@ -91,6 +100,18 @@ impl FactoryEnrolment {
             manufacturer's certificate");
         Ok((device, issued))
     }
+}
+
+fn count(done: Result<Enrolled, Fault>) -> Result<Enrolled, Fault> {
+    telemetry::enrolment(match &done {
+        Ok(_) => "enrolled",
+        Err(fault) => match fault.code() {
+            Code::EnrollmentCsrInvalid => "csr_invalid",
+            Code::EnrollmentFactoryRefused => "factory_refused",
+            _ => "failed",
+        },
+    });
+    done
 }
 
 /// Told to devices of a known manufacturer only.

@@ -4,6 +4,7 @@
 mod birth;
 mod enroll;
 pub(crate) mod grpc;
+mod proof;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -36,7 +36,11 @@ pub(crate) async fn enroll(
     code: &str,
     csr_pem: &str,
 ) -> Result<Response<EnrollDeviceResponse>, Status> {
-    let request = EnrollDeviceRequest { claim_code: code.to_owned(), csr_pem: csr_pem.to_owned() };
+    let request = EnrollDeviceRequest {
+        claim_code: code.to_owned(),
+        csr_pem: csr_pem.to_owned(),
+        ..EnrollDeviceRequest::default()
+    };
     auth.enrolment().enroll_device(Request::new(request)).await
 }
 

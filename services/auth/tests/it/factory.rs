@@ -23,14 +23,14 @@ use crate::support::{Auth, START, bearer, code};
 /// Long enough for a busy machine; nothing waits for it when all is well.
 const SOON: std::time::Duration = std::time::Duration::from_secs(20);
 
-struct Factory {
+pub(crate) struct Factory {
     params: CertificateParams,
     key: KeyPair,
 }
 
 /// In what a device's certificate differs from a good one.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Odd {
+pub(crate) enum Odd {
     Nothing,
     NoUsage,
     NoClient,
@@ -83,6 +83,12 @@ impl Factory {
 
     /// A device's certificate and its key, both PEM.
     fn birth(&self, serial: &str, odd: Odd) -> (String, String) {
+        let key = new_key();
+        (self.birth_of(&key, serial, odd), key.serialize_pem())
+    }
+
+    /// A device's certificate in PEM.
+    pub(crate) fn birth_of(&self, key: &KeyPair, serial: &str, odd: Odd) -> String {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
         if odd != Odd::NoSerial {
@@ -114,8 +120,7 @@ impl Factory {
             unknown.set_criticality(true);
             params.custom_extensions.push(unknown);
         }
-        let key = new_key();
-        (self.sign(&params, &key), key.serialize_pem())
+        self.sign(&params, key)
     }
 
     /// A CA below this one, and a device's certificate of that with the whole chain.
@@ -143,7 +148,7 @@ async fn register(
 }
 
 /// A device whose serial the tenant expects, as device-ingest tells it.
-async fn expect(auth: &Auth, slug: &str, serial: &str) -> Result<String, Code> {
+pub(crate) async fn expect(auth: &Auth, slug: &str, serial: &str) -> Result<String, Code> {
     let device_id = RandomIds.uuid7().to_string();
     let devices = vec![RegisteredDevice {
         device_id: device_id.clone(),
@@ -171,7 +176,7 @@ async fn enroll(auth: &Auth, bench: &Bench, papers: &[String; 4]) -> crate::est:
 }
 
 /// A factory of the tenant `acme` is registered, and a serial of it expected.
-async fn ready(auth: &Auth) -> (Bench, Factory, String) {
+pub(crate) async fn ready(auth: &Auth) -> (Bench, Factory, String) {
     let (bench, factory) = (Bench::new(auth, "bench"), Factory::new());
     let tenant = auth.tenant("acme").await.to_string();
     register(auth, "owner@example.org", &factory, factory.proof(&tenant)).await.unwrap();
@@ -179,7 +184,7 @@ async fn ready(auth: &Auth) -> (Bench, Factory, String) {
     (bench, factory, device)
 }
 
-async fn certificates(auth: &Auth) -> String {
+pub(crate) async fn certificates(auth: &Auth) -> String {
     auth.db.sql("select count(*) from platform.device_certificates").await.trim().to_owned()
 }
 

@@ -13,6 +13,7 @@ mod export;
 mod factor_support;
 mod factors;
 mod factory;
+mod factory_signature;
 mod federation;
 mod feed;
 mod guard;

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use yard_e2e::device::{Connected, PubAckReason, publish};
+use yard::api::Api;
+use yard::enrollment::{Credential, DeviceIdentity, new_key};
+use yard_e2e::device::{Connected, Enrolled, PubAckReason, publish};
 use yard_e2e::platform::Platform;
 use yard_e2e::world::World;
 use yard_testkit::eventually;
@@ -39,6 +41,46 @@ async fn req_lmu_76_certificate_decides_who_connects_and_which_topics_are_its_ow
     world.a.owner.expect("POST", &path, Some(&json!({}))).await.expect("revoked");
     eventually(PATIENCE, || async { publish(port, device, &enrolled, &own, "{}").await.is_err() })
         .await;
+    platform.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn req_icas_22_device_comes_in_by_its_manufacturers_certificate_and_is_heard() {
+    let platform = Platform::start().await.expect("the platform starts");
+    let world = World::build(&platform).await.expect("both tenants are filled");
+    let (owner, works) = (&world.a.owner, &world.a.factory);
+    let authority = json!({
+        "name": "works", "certificate_pem": works.certificate_pem, "proof_pem": works.proof_pem,
+    });
+    let path = "/api/v1/factory-authorities";
+    owner.expect("POST", path, Some(&authority)).await.expect("registered");
+    let inventory = json!({
+        "contract_id": world.a.contract_id, "factory_enrolment": "FACTORY_ENROLMENT_EXPECTED",
+        "devices": [{"name": "born here", "external_id": "SN-4711"}],
+    });
+    let path = "/api/v1/device-imports";
+    let imported = owner.expect("POST", path, Some(&inventory)).await.expect("an answer");
+    assert_eq!(imported["committed"], true, "{imported}");
+
+    let (certificate, key) = works.born("SN-4711").expect("papers");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = |name: &str, content: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, content).expect("written");
+        path
+    };
+    let (certificate, key) = (file("born.pem", &certificate), file("born.key", &key));
+    let credential = Credential::factory(&certificate, &key).expect("a pair");
+    let stranger = Api::anonymous(&platform.base_url()).expect("an address");
+    let own = new_key().expect("a key");
+    let device = DeviceIdentity::enroll(&stranger, &credential, &own).await.expect("enrolled");
+    let again = DeviceIdentity::enroll(&stranger, &credential, &new_key().expect("a key")).await;
+    assert!(again.is_err(), "it works once");
+
+    let enrolled = Enrolled::by_yard(&device).expect("a certificate");
+    let id = device.connection.device_id.to_string();
+    let reading = platform.publish_reading(&id, &enrolled, "by its birth").await;
+    reading.expect("the broker takes it");
     platform.stop().await;
 }
 

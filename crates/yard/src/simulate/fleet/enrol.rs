@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::PATIENCE;
 use crate::api::{Api, Device, DeviceDraft};
 use crate::devices::find_device;
-use crate::enrollment::DeviceIdentity;
+use crate::enrollment::{Credential, DeviceIdentity, new_key};
 use crate::failure::{Failure, Outcome};
 
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -44,7 +44,7 @@ pub(super) async fn register(api: &Api, name: &str, contract: Uuid) -> Outcome<D
 pub(super) async fn enrol(api: &Api, device: Uuid) -> Outcome<DeviceIdentity> {
     patiently(|| async {
         let code = api.create_claim_code(device).await?;
-        DeviceIdentity::enroll(api, &code.code).await
+        DeviceIdentity::enroll(api, &Credential::ClaimCode(code.code), &new_key()?).await
     })
     .await
 }
