@@ -11,6 +11,7 @@ mod local;
 mod network;
 mod redis;
 mod script;
+mod tls;
 
 pub use gcra::{Limit, Standing, Verdict};
 pub use limiter::{Limiter, Rule};

@@ -7,9 +7,11 @@ use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::ClientLike;
 use fred::types::Builder;
-use fred::types::config::{Config, CredentialProvider, ReconnectPolicy, Server};
+use fred::types::config::{Config, CredentialProvider, ReconnectPolicy, Server, TlsConnector};
 use serde::{Deserialize, Serialize};
 use yard_runtime::{Check, ConfigError, Runtime, Secret, TaskKind};
+
+use crate::tls;
 
 /// How long a start waits for the first connection.
 const FIRST: Duration = Duration::from_secs(2);
@@ -18,13 +20,25 @@ const FIRST: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RedisConfig {
-    /// `redis://:password@host:port/database` or `redis-cluster://…`; or empty with `url_file` given.
+    /// `redis://:password@host:port/database` or `redis-cluster://…`, with TLS `rediss://` or
+    /// `rediss-cluster://`; or empty with `url_file` given.
     pub url: Secret,
     /// A file that holds the URL. User and password are read from it at each connection.
     pub url_file: PathBuf,
+    /// Authorities of the servers' certificates, PEM, in place of the system's; empty for those.
+    /// For `rediss://` and `rediss-cluster://`.
+    #[serde(default)]
+    pub ca_file: PathBuf,
 }
 
 impl RedisConfig {
+    /// For tests: one server.
+    #[must_use]
+    pub fn for_test(url: &str) -> Self {
+        let (url_file, ca_file) = (PathBuf::new(), PathBuf::new());
+        Self { url: Secret::new(url.to_owned()), url_file, ca_file }
+    }
+
     /// Whether neither option is given.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -108,6 +122,13 @@ impl Redis {
         let wrong = |_error| ConfigError::new("redis.url", "is no Redis URL");
         let mut settings = Config::from_url(url.expose()).map_err(wrong)?;
         settings.fail_fast = false;
+        if !config.ca_file.as_os_str().is_empty() {
+            if settings.tls.is_none() {
+                let problem = "is for rediss:// and rediss-cluster:// alone";
+                return Err(ConfigError::new("redis.ca_file", problem));
+            }
+            settings.tls = Some(TlsConnector::from(tls::trusting(&config.ca_file)?).into());
+        }
         if !config.url_file.as_os_str().is_empty() {
             settings.credential_provider = Some(Arc::new(FromFile(config.clone())));
         }

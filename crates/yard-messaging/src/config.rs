@@ -11,6 +11,10 @@ pub struct NatsConfig {
     pub url: Secret,
     /// A file that holds the URL.
     pub url_file: PathBuf,
+    /// Authorities of the servers' certificates, PEM, in place of the system's; empty for none.
+    /// With it the servers have to speak TLS, as `tls://` in the URL says it too.
+    #[serde(default)]
+    pub ca_file: PathBuf,
     /// Copies of each stream: 1 on a single server, 3 on a cluster.
     pub replicas: usize,
 }
@@ -19,7 +23,8 @@ impl NatsConfig {
     /// For tests: one server.
     #[must_use]
     pub fn for_test(url: &str) -> Self {
-        Self { url: Secret::new(url.to_owned()), url_file: PathBuf::new(), replicas: 1 }
+        let (url_file, ca_file) = (PathBuf::new(), PathBuf::new());
+        Self { url: Secret::new(url.to_owned()), url_file, ca_file, replicas: 1 }
     }
 
     /// The URL, from whichever of the two options has it.

@@ -174,12 +174,18 @@ impl Nats {
 /// Looks the credentials up anew at each connection, so that the file's may be changed while the
 /// service runs: the broker's old user goes, it reconnects as the new one. (The client does not
 /// take user and password from the URL by itself.)
+/// Who we are, and whom we take for the server.
 fn credentials(config: &NatsConfig) -> ConnectOptions {
+    let ca_file = config.ca_file.clone();
     let config = config.clone();
-    ConnectOptions::with_auth_callback(move |_nonce| {
+    let options = ConnectOptions::with_auth_callback(move |_nonce| {
         let found = found_in(&config);
         async move { found.map_err(AuthError::new) }
-    })
+    });
+    if ca_file.as_os_str().is_empty() {
+        return options;
+    }
+    options.add_root_certificates(ca_file).require_tls(true)
 }
 
 fn found_in(config: &NatsConfig) -> Result<Auth, String> {

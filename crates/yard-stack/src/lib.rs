@@ -19,6 +19,6 @@ pub mod tools;
 pub use error::{Result, StackError};
 pub use servers::{
     Durability, Letter, Mail, MailTls, Mosquitto, Nats, Pooler, Postgres, PostgresAdmin, Redis,
-    Replica, ServerHome, Stack,
+    Replica, ServerHome, ServerTls, Stack,
 };
 pub use tools::Tools;

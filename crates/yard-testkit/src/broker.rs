@@ -23,7 +23,7 @@ impl TestBroker {
     pub async fn start(pki: &Path) -> Self {
         let pki = pki.to_owned();
         tokio::task::spawn_blocking(move || {
-            let home = ServerHome::throwaway().expect("a temporary folder can be made");
+            let home = ServerHome::for_tests().expect("a temporary folder can be made");
             let stack = TestStack::shared();
             let plugin = stack.broker_plugin();
             let server = Mosquitto::start(stack.tools(), &home, &pki, plugin);

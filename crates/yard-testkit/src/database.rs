@@ -1,13 +1,25 @@
 //! A database for one test, copied from the migrated template.
 
+use std::collections::BTreeMap;
+use std::time::Duration;
+
 use anyhow::Result;
+use tokio::sync::Mutex;
 use yard_ids::TenantId;
 use yard_migrations::{NewTenant, SERVICE_ROLES};
 use yard_pg::{Pg, PostgresConfig};
 use yard_stack::{Pooler, PostgresAdmin, ServerHome};
 
+use crate::eventually::eventually;
+use crate::papers::TestPapers;
 use crate::replica::TestReplica;
 use crate::stack::{OwnPostgres, TestStack};
+
+/// Databases that others are copied from, by what is in them.
+static FILLED: Mutex<BTreeMap<&'static str, TestDb>> = Mutex::const_new(BTreeMap::new());
+
+/// Nothing waits for it when all is well.
+const SOON: Duration = Duration::from_secs(30);
 
 /// A migrated, empty database. Dropping it drops the database.
 #[derive(Debug)]
@@ -27,6 +39,35 @@ impl TestDb {
     /// When PostgreSQL refuses.
     pub async fn create() -> Self {
         let made = tokio::task::spawn_blocking(|| Self::copy(TestStack::shared()));
+        made.await.expect("the copying thread ends").expect("PostgreSQL copies the template")
+    }
+
+    /// The same with what `fill` puts into it, given the superuser's connection string. That is done
+    /// once in a process for each name; every database of that name is a copy.
+    ///
+    /// # Panics
+    /// When PostgreSQL refuses.
+    pub async fn filled(name: &'static str, fill: impl AsyncFnOnce(String)) -> Self {
+        let mut templates = FILLED.lock().await;
+        if !templates.contains_key(name) {
+            let template = Self::create().await;
+            fill(template.admin_url()).await;
+            let closed = format!("alter database {} allow_connections false", template.name);
+            template.postgres.sql("postgres", &closed).expect("PostgreSQL closes the template");
+            let left = format!(
+                "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{}'",
+                template.name
+            );
+            template.postgres.sql("postgres", &left).expect("whoever is left goes");
+            // It stays for all tests of the process, and goes with the server.
+            templates.insert(name, template);
+        }
+        let template = templates.get(name).expect("made above").name.clone();
+        drop(templates);
+        let made = tokio::task::spawn_blocking(move || {
+            let stack = TestStack::shared();
+            Self::of_template(&stack.postgres, &template, &stack.role_password)
+        });
         made.await.expect("the copying thread ends").expect("PostgreSQL copies the template")
     }
 
@@ -54,13 +95,25 @@ impl TestDb {
         let made = tokio::task::spawn_blocking(move || {
             let stack = TestStack::shared();
             let mut db = Self::copy(stack)?;
-            let home = ServerHome::throwaway()?;
+            let home = ServerHome::for_tests()?;
             let people = (&SERVICE_ROLES[..], db.role_password.as_str());
             let pooler = Pooler::start(&stack.pooler()?, &home, &db.postgres, people, connections)?;
             db.pooler = Some((pooler, home));
             anyhow::Ok(db)
         });
         made.await.expect("the starting thread ends").expect("PgBouncer starts")
+    }
+
+    /// The same where connections are encrypted for whoever asks for it.
+    ///
+    /// # Panics
+    /// When PostgreSQL does not start, or refuses the papers.
+    pub async fn on_an_encrypted_server(papers: &TestPapers) -> Self {
+        let db = Self::on_its_own_server().await;
+        let own = db.own.as_ref().expect("its own server");
+        own.encrypt(papers.tls()).expect("PostgreSQL takes the papers");
+        eventually(SOON, || async { db.sql("show ssl").await.trim() == "on" }).await;
+        db
     }
 
     /// A service role's connection string, for example of `yard_ingest`.

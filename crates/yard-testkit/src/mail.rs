@@ -53,7 +53,7 @@ impl TestMail {
     /// When it does not start.
     pub async fn start_with(tls: MailTls) -> Self {
         tokio::task::spawn_blocking(move || {
-            let home = ServerHome::throwaway().expect("a temporary folder can be made");
+            let home = ServerHome::for_tests().expect("a temporary folder can be made");
             let tools = TestStack::shared().tools();
             let server = Mail::start(tools, &home, &tls).expect("the mail server starts");
             Self { server, _home: home }

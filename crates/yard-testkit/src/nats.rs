@@ -1,7 +1,8 @@
 //! A NATS server for one test: it starts in milliseconds, so nothing is shared.
 
-use yard_stack::{Nats, ServerHome};
+use yard_stack::{Nats, ServerHome, Tools};
 
+use crate::papers::TestPapers;
 use crate::stack::TestStack;
 
 /// A running NATS server with JetStream that only this test uses.
@@ -18,10 +19,25 @@ impl TestNats {
     /// # Panics
     /// When it does not start.
     pub async fn start() -> Self {
+        Self::launch(|tools, home| Nats::start(tools, home, "nats")).await
+    }
+
+    /// Starts the server for clients that speak TLS and no others.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_encrypted(papers: &TestPapers) -> Self {
+        let tls = papers.tls().clone();
+        Self::launch(move |tools, home| Nats::start_encrypted(tools, home, "nats", &tls)).await
+    }
+
+    async fn launch<S>(start: S) -> Self
+    where
+        S: FnOnce(&Tools, &ServerHome) -> yard_stack::Result<Nats> + Send + 'static,
+    {
         tokio::task::spawn_blocking(|| {
-            let home = ServerHome::throwaway().expect("a temporary folder can be made");
-            let tools = TestStack::shared().tools();
-            let server = Nats::start(tools, &home, "nats").expect("nats-server starts");
+            let home = ServerHome::for_tests().expect("a temporary folder can be made");
+            let server = start(TestStack::shared().tools(), &home).expect("nats-server starts");
             Self { server, _home: home }
         })
         .await

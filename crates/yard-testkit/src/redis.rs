@@ -4,7 +4,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use anyhow::{Context, Result};
+use yard_stack::{Redis, ServerHome};
 
+use crate::papers::TestPapers;
 use crate::stack::TestStack;
 
 // The client counts databases in a byte; number 0 holds the counter. A number comes again when 254
@@ -15,6 +17,8 @@ const NUMBERED: u64 = 255;
 #[derive(Debug)]
 pub struct TestRedis {
     url: String,
+    // Before what it stands on.
+    _own: Option<(Redis, ServerHome)>,
 }
 
 impl TestRedis {
@@ -25,6 +29,23 @@ impl TestRedis {
     pub async fn create() -> Self {
         let made = tokio::task::spawn_blocking(|| Self::take(&TestStack::shared().redis_url));
         made.await.expect("the asking thread ends").expect("the shared Redis answers")
+    }
+
+    /// A Redis of its own, by TLS.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_encrypted(papers: &TestPapers) -> Self {
+        let tls = papers.tls().clone();
+        tokio::task::spawn_blocking(move || {
+            let home = ServerHome::for_tests().expect("a temporary folder can be made");
+            let tools = TestStack::shared().tools();
+            let server = Redis::start_encrypted(tools, &home, &tls).expect("Redis starts");
+            let url = server.encrypted_url(0).expect("it was started with TLS");
+            Self { url, _own: Some((server, home)) }
+        })
+        .await
+        .expect("the starting thread ends")
     }
 
     /// The connection string, with password and database number.
@@ -42,7 +63,7 @@ impl TestRedis {
         let database = count.context("Redis counts")? % NUMBERED + 1;
         ask(address, &format!("AUTH {password}\r\nSELECT {database}\r\nFLUSHDB\r\n"))?;
         let base = server.trim_end_matches("/0");
-        Ok(Self { url: format!("{base}/{database}") })
+        Ok(Self { url: format!("{base}/{database}"), _own: None })
     }
 }
 

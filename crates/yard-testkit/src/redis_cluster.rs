@@ -50,7 +50,7 @@ impl TestRedisCluster {
     }
 
     fn form() -> Result<Self> {
-        let home = ServerHome::throwaway()?;
+        let home = ServerHome::for_tests()?;
         let password = random::hex(16)?;
         let nodes: Vec<_> =
             (0..NODES).map(|n| Node::start(&home, n, &password)).collect::<Result<_>>()?;

@@ -21,7 +21,7 @@ impl TestReplica {
     pub async fn of(db: &TestDb) -> Self {
         let primary = db.server().clone();
         let started = tokio::task::spawn_blocking(move || {
-            let home = ServerHome::throwaway().expect("a temporary folder can be made");
+            let home = ServerHome::for_tests().expect("a temporary folder can be made");
             let server = Replica::start(TestStack::shared().tools(), &home, &primary);
             Self { server: server.expect("the replica starts"), _home: home }
         });

@@ -7,7 +7,9 @@ use std::sync::OnceLock;
 use anyhow::{Context, Result};
 use serde_json::Value;
 use yard_stack::tools::{PoolerProgram, broker_plugin};
-use yard_stack::{Durability, Postgres, PostgresAdmin, Redis, ServerHome, Tools, random};
+use yard_stack::{
+    Durability, Postgres, PostgresAdmin, Redis, ServerHome, ServerTls, Tools, random,
+};
 
 const FACTS_VARIABLE: &str = "YARD_TEST_STACK";
 const OWN_TEMPLATE: &str = "yard_template";
@@ -36,18 +38,22 @@ struct Own {
 #[derive(Debug)]
 pub(crate) struct OwnPostgres {
     server: Postgres,
-    _home: ServerHome,
+    home: ServerHome,
     pub(crate) template: &'static str,
     pub(crate) role_password: String,
 }
 
 impl OwnPostgres {
     pub(crate) fn start(tools: &Tools) -> Result<Self> {
-        let home = ServerHome::throwaway()?;
+        let home = ServerHome::for_tests()?;
         let server = Postgres::start(tools, &home, Durability::Throwaway)?;
         let role_password = random::hex(16)?;
         migrate_template(server.admin(), &role_password)?;
-        Ok(Self { server, _home: home, template: OWN_TEMPLATE, role_password })
+        Ok(Self { server, home, template: OWN_TEMPLATE, role_password })
+    }
+
+    pub(crate) fn encrypt(&self, tls: &ServerTls) -> Result<()> {
+        Ok(self.server.encrypt(&self.home, tls)?)
     }
 
     pub(crate) fn admin(&self) -> PostgresAdmin {
@@ -117,7 +123,7 @@ impl TestStack {
 
     fn own() -> Result<Self> {
         let tools = Tools::find_or_install(&tool_cache(), &mut |_line| {})?;
-        let home = ServerHome::throwaway()?;
+        let home = ServerHome::for_tests()?;
         let postgres = OwnPostgres::start(&tools)?;
         let redis = Redis::start(&tools, &home)?;
         Ok(Self {

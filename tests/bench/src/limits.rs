@@ -35,7 +35,7 @@ pub(crate) async fn run(args: &LimitsArgs) -> Result<Value> {
     let runtime = Runtime::builder("bench", "0").build();
     let url = std::fs::read_to_string(&args.redis_url_file).context("read the Redis URL")?;
     let url = Secret::new(url.trim_end().to_owned());
-    let config = RedisConfig { url, url_file: PathBuf::new() };
+    let config = RedisConfig { url, ..RedisConfig::for_test("") };
     let redis = Redis::start(&config, Duration::from_secs(2), &runtime).await?;
     anyhow::ensure!(redis.connected().is_some(), "Redis does not answer");
     let limiter = |redis| Arc::new(Limiter::new("yard:bench", Arc::new(SystemClock), redis));

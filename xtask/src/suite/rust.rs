@@ -54,7 +54,7 @@ impl Servers {
     fn start(workspace: &Workspace) -> Result<Self> {
         let progress = &mut |line: &str| say::note(format!("    {line}"));
         let tools = Tools::find_or_install(&workspace.tool_cache(), progress)?;
-        let home = ServerHome::throwaway()?;
+        let home = ServerHome::for_tests()?;
         let postgres = Postgres::start(&tools, &home, Durability::Throwaway)?;
         let redis = Redis::start(&tools, &home)?;
         let password = random::hex(16)?;

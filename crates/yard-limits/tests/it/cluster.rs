@@ -1,12 +1,11 @@
 //! The same on a cluster: the keys of one caller share a slot, callers spread over the nodes.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use yard_ids::SystemClock;
 use yard_limits::{Limit, Limiter, Redis, RedisConfig, Rule};
-use yard_runtime::{Runtime, Secret};
+use yard_runtime::Runtime;
 use yard_testkit::{TestRedisCluster, logs};
 
 #[tokio::test]
@@ -15,7 +14,7 @@ async fn limits_hold_on_every_node_of_a_cluster() {
     let cluster = TestRedisCluster::start().await;
     let runtime = Runtime::builder("limits", "test").build();
     let limiter = async || {
-        let config = RedisConfig { url: Secret::new(cluster.url()), url_file: PathBuf::new() };
+        let config = RedisConfig::for_test(&cluster.url());
         let redis = Redis::start(&config, Duration::from_secs(5), &runtime).await.unwrap();
         Limiter::new("yard:test", Arc::new(SystemClock), Some(redis))
     };

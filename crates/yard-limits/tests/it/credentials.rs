@@ -1,6 +1,5 @@
 //! A password that changes while the service runs.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use fred::clients::Client;
@@ -8,7 +7,7 @@ use fred::interfaces::ClientLike as _;
 use fred::types::CustomCommand;
 use yard_ids::{IdSource as _, RandomIds};
 use yard_limits::{Redis, RedisConfig};
-use yard_runtime::{Runtime, Secret};
+use yard_runtime::Runtime;
 use yard_testkit::{TestRedis, eventually};
 
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -22,7 +21,7 @@ async fn say(client: &Client, command: &'static str, words: &[&str]) {
 #[tokio::test]
 async fn req_hot_20_next_connection_has_the_password_that_the_file_has_then() {
     let (server, runtime) = (TestRedis::create().await, Runtime::builder("t", "0").build());
-    let given = RedisConfig { url: Secret::new(server.url().to_owned()), url_file: PathBuf::new() };
+    let given = RedisConfig::for_test(server.url());
     let admin = Redis::start(&given, PATIENCE, &runtime).await.unwrap();
     let admin = admin.connected().unwrap();
     let user = format!("u{}", RandomIds.uuid7().simple());
@@ -34,7 +33,7 @@ async fn req_hot_20_next_connection_has_the_password_that_the_file_has_then() {
         std::fs::write(&file, format!("redis://{user}:{password}@{address}\n")).unwrap();
     };
     write("first");
-    let followed = RedisConfig { url: Secret::default(), url_file: file.clone() };
+    let followed = RedisConfig { url_file: file.clone(), ..RedisConfig::for_test("") };
     let redis = Redis::start(&followed, PATIENCE, &runtime).await.unwrap();
     assert!(redis.connected().is_some());
 

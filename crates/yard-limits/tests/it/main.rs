@@ -4,4 +4,5 @@
 
 mod cluster;
 mod credentials;
+mod encrypted;
 mod shared;

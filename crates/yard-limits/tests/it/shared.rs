@@ -1,18 +1,17 @@
 //! Two processes, one Redis.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use yard_ids::SystemClock;
 use yard_limits::{Limit, Limiter, Redis, RedisConfig, Rule};
-use yard_runtime::{Runtime, Secret};
+use yard_runtime::Runtime;
 use yard_testkit::{ChaosProxy, TestRedis, logs};
 
 const PATIENCE: Duration = Duration::from_millis(500);
 
 fn config(url: &str) -> RedisConfig {
-    RedisConfig { url: Secret::new(url.to_owned()), url_file: PathBuf::new() }
+    RedisConfig::for_test(url)
 }
 
 async fn limiter(url: &str, runtime: &Runtime) -> Limiter {

@@ -1,5 +1,9 @@
 //! JetStream with its bad days.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
+
+mod encrypted;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

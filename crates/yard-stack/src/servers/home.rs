@@ -7,6 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use super::memory::folder_for_tests;
 use crate::error::{Doing, Result, StackError, best_effort};
 use crate::process::RunAs;
 use crate::random;
@@ -29,8 +30,17 @@ impl ServerHome {
     /// A fresh folder below the temporary folder that is removed when this value is dropped, or
     /// soon after this process has died without dropping it.
     pub fn throwaway() -> Result<Self> {
-        let name = format!("switchyard-{}", random::hex(6)?);
-        let mut home = Self::open(&std::env::temp_dir().join(name))?;
+        Self::throwaway_below(&std::env::temp_dir())
+    }
+
+    /// The same for servers of tests: in memory where there is room. Not for benchmarks, whose
+    /// figures are to be a disk's.
+    pub fn for_tests() -> Result<Self> {
+        Self::throwaway_below(&folder_for_tests())
+    }
+
+    fn throwaway_below(parent: &Path) -> Result<Self> {
+        let mut home = Self::open(&parent.join(format!("switchyard-{}", random::hex(6)?)))?;
         home.janitor = Some(Janitor::watch(&home.dir)?);
         Ok(home)
     }

@@ -3,6 +3,7 @@
 mod admin;
 mod home;
 mod mail;
+mod memory;
 mod mosquitto;
 mod nats;
 mod pooler;
@@ -10,7 +11,7 @@ mod postgres;
 mod redis;
 mod replica;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use admin::PostgresAdmin;
 pub use home::ServerHome;
@@ -51,6 +52,25 @@ impl Stack {
         let redis = Redis::start(tools, home)?;
         let nats = Nats::start(tools, home, "nats")?;
         Ok(Self { nats, redis, postgres })
+    }
+}
+
+/// What a server proves itself with over TLS, PEM.
+#[derive(Debug, Clone)]
+pub struct ServerTls {
+    /// Its certificate.
+    pub certificate: String,
+    /// The certificate's key.
+    pub key: String,
+}
+
+impl ServerTls {
+    /// Puts both into a folder of the server's.
+    fn write(&self, home: &ServerHome, dir: &Path) -> Result<(PathBuf, PathBuf)> {
+        let (certificate, key) = (dir.join("server.pem"), dir.join("server.key"));
+        private_file(home, &certificate, &self.certificate)?;
+        private_file(home, &key, &self.key)?;
+        Ok((certificate, key))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::{ServerHome, private_file};
+use super::{ServerHome, ServerTls, private_file};
 use crate::error::Result;
 use crate::ports::PortLease;
 use crate::process::{Process, ProcessSpec, Ready, Signal};
@@ -23,10 +23,29 @@ pub struct Nats {
 impl Nats {
     /// Starts a server named `name` in a folder of that name below `home`.
     pub fn start(tools: &Tools, home: &ServerHome, name: &str) -> Result<Self> {
+        Self::launch(tools, home, name, None)
+    }
+
+    /// The same, for clients that speak TLS and no others.
+    pub fn start_encrypted(
+        tools: &Tools,
+        home: &ServerHome,
+        name: &str,
+        tls: &ServerTls,
+    ) -> Result<Self> {
+        Self::launch(tools, home, name, Some(tls))
+    }
+
+    fn launch(
+        tools: &Tools,
+        home: &ServerHome,
+        name: &str,
+        tls: Option<&ServerTls>,
+    ) -> Result<Self> {
         let dir = home.folder(name)?;
         let (port, monitor) = (PortLease::any()?, PortLease::any()?);
         let password = random::hex(16)?;
-        let config = format!(
+        let mut config = format!(
             "listen: \"{}\"\nhttp: \"{}\"\nserver_name: \"{name}\"\nmax_payload: 1MB\n\
              authorization {{ user: \"{USER}\", password: \"{password}\" }}\n\
              jetstream {{ store_dir: \"{}\", max_memory_store: 256MB, max_file_store: 8GB }}\n",
@@ -34,6 +53,11 @@ impl Nats {
             monitor.addr(),
             dir.join("store").display()
         );
+        if let Some(tls) = tls {
+            let (certificate, key) = tls.write(home, &dir)?;
+            let (certificate, key) = (certificate.display(), key.display());
+            config += &format!("tls {{ cert_file: \"{certificate}\", key_file: \"{key}\" }}\n");
+        }
         let file = dir.join("nats.conf");
         private_file(home, &file, &config)?;
         let program = home.reachable_program(&tools.nats_server)?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::admin::{ADMIN, PostgresAdmin};
-use super::{Durability, ServerHome, private_file};
+use super::{Durability, ServerHome, ServerTls, private_file};
 use crate::error::{Doing, Result, StackError};
 use crate::ports::PortLease;
 use crate::process::{Process, ProcessSpec, Ready, Signal};
@@ -52,6 +52,21 @@ impl Postgres {
         let process = Process::start(spec)?;
         let admin = PostgresAdmin::new(tools, port.port(), password);
         Ok(Self { process, port, admin })
+    }
+
+    /// Has it speak TLS with whoever asks for it, from the next connection on.
+    pub fn encrypt(&self, home: &ServerHome, tls: &ServerTls) -> Result<()> {
+        let (certificate, key) = tls.write(home, &home.folder("postgres")?)?;
+        let settings = [
+            format!("alter system set ssl_cert_file = '{}'", certificate.display()),
+            format!("alter system set ssl_key_file = '{}'", key.display()),
+            "alter system set ssl = on".to_owned(),
+            "select pg_reload_conf()".to_owned(),
+        ];
+        for setting in settings {
+            self.admin.sql("postgres", &setting)?;
+        }
+        Ok(())
     }
 
     /// The superuser's access.
@@ -108,10 +123,11 @@ fn settings(port: &PortLease, socket: &Path, durability: Durability) -> String {
         // Commits stay synchronous: a killed *process* must lose nothing. No autovacuum, because
         // its workers would sit in the template database while a test copies it.
         // A replica asks again for its log five times a second, not once in five, and finds what it
-        // missed while it was cut off.
+        // missed while it was cut off. Little log, for its home may be in memory.
         Durability::Throwaway => {
             "fsync = off\nfull_page_writes = off\nautovacuum = off\n\
-             wal_retrieve_retry_interval = '200ms'\nwal_keep_size = '64MB'\n"
+             wal_retrieve_retry_interval = '200ms'\nwal_keep_size = '64MB'\n\
+             max_wal_size = '256MB'\n"
         }
         Durability::Kept => "fsync = on\nsynchronous_commit = on\nmax_wal_size = '2GB'\n",
     };

@@ -23,7 +23,7 @@ fn redis(url: &str, port: u16, commands: &str) -> String {
 #[test]
 fn killed_servers_come_back_on_the_same_port_with_their_data() {
     let tools = tools();
-    let home = ServerHome::throwaway().unwrap();
+    let home = ServerHome::for_tests().unwrap();
     let mut stack = Stack::start(&tools, &home, Durability::Throwaway).unwrap();
 
     stack.postgres.admin().sql("postgres", "create table kept as select 42 as answer").unwrap();
@@ -49,7 +49,7 @@ fn killed_servers_come_back_on_the_same_port_with_their_data() {
 #[test]
 fn dropping_the_stack_ends_every_server_and_removes_its_data() {
     let tools = tools();
-    let home = ServerHome::throwaway().unwrap();
+    let home = ServerHome::for_tests().unwrap();
     let mut stack = Stack::start(&tools, &home, Durability::Throwaway).unwrap();
     let pids = [
         stack.postgres.process().pid().unwrap(),
@@ -69,7 +69,7 @@ fn dropping_the_stack_ends_every_server_and_removes_its_data() {
 fn a_server_that_cannot_start_says_so_with_its_log() {
     let mut tools = tools();
     tools.redis_server = "/bin/false".into();
-    let home = ServerHome::throwaway().unwrap();
+    let home = ServerHome::for_tests().unwrap();
     let error = yard_stack::Redis::start(&tools, &home).unwrap_err();
     assert!(error.to_string().starts_with("redis ended before it was ready"), "{error}");
 }

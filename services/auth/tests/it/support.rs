@@ -65,9 +65,11 @@ impl Auth {
     }
 
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
-        let (db, redis) = (TestDb::create().await, TestRedis::create().await);
-        let nats = TestNats::start().await;
-        bootstrap::apply(&db.admin_url(), &first_people(), &RandomIds).await.unwrap();
+        let fill = async |url: String| {
+            bootstrap::apply(&url, &first_people(), &RandomIds).await.unwrap();
+        };
+        let db = TestDb::filled("first people", fill).await;
+        let (redis, nats) = (TestRedis::create().await, TestNats::start().await);
         let folder = std::env::temp_dir().join(format!("yard-auth-{}", RandomIds.uuid7()));
         make_keys(&folder);
         let clock = Arc::new(ManualClock::new(START));
@@ -366,7 +368,7 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         grpc: any(),
         http: any(),
         postgres: db.config("yard_auth"),
-        redis: RedisConfig { url: Secret::new(redis.to_owned()), url_file: PathBuf::new() },
+        redis: RedisConfig::for_test(redis),
         identity: IdentityConfig { key_file: file("auth.key"), trust_file: file("trust.json") },
         nats: NatsConfig::for_test(&nats.url()),
         sealing: SealingConfig { key_file: file("sealing.key") },
