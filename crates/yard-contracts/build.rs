@@ -14,12 +14,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     collect(&root.join("yard"), &mut files)?;
     files.sort();
 
-    let mut compiler = protox::Compiler::new([&root])?;
-    compiler.include_imports(true).include_source_info(true).open_files(&files)?;
     let out = PathBuf::from(env::var("OUT_DIR")?);
+    let compiler = |comments| -> Result<protox::Compiler, Box<dyn Error>> {
+        let mut compiler = protox::Compiler::new([&root])?;
+        compiler.include_imports(true).include_source_info(comments).open_files(&files)?;
+        Ok(compiler)
+    };
+    let (bare, commented) = (compiler(false)?, compiler(true)?);
     // protox encodes the set itself: our options are extensions, which prost's types would drop.
-    fs::write(out.join("switchyard.fds"), compiler.encode_file_descriptor_set())?;
-    tonic_prost_build::configure().compile_fds(compiler.file_descriptor_set())?;
+    fs::write(out.join("switchyard.fds"), bare.encode_file_descriptor_set())?;
+    fs::write(out.join("commented.fds"), commented.encode_file_descriptor_set())?;
+    tonic_prost_build::configure().compile_fds(commented.file_descriptor_set())?;
     Ok(())
 }
 

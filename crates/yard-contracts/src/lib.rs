@@ -14,7 +14,12 @@ use std::sync::OnceLock;
 
 use prost_reflect::DescriptorPool;
 
-/// The compiled descriptors of `proto/`, with options and comments.
+/// The compiled descriptors of `proto/` with comments, for documents. Decoded they take several
+/// megabytes, which no service keeps.
+pub const COMMENTED_DESCRIPTOR_SET: &[u8] =
+    include_bytes!(concat!(env!("OUT_DIR"), "/commented.fds"));
+
+/// The compiled descriptors of `proto/`, with options.
 pub const DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/switchyard.fds"));
 
 /// The descriptors, decoded once.

@@ -38,6 +38,10 @@ pub trait ServiceConfig: DeserializeOwned + Serialize + Send + 'static {
     fn validate(&self) -> Result<(), ConfigError>;
 }
 
+/// What `runtime.environment` may be.
+pub const ENVIRONMENTS: [&str; 4] = ["development", "test", "staging", "production"];
+const LIVE: [&str; 2] = ["staging", "production"];
+
 /// Section `[runtime]`, the same in every service.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -52,7 +56,8 @@ pub struct RuntimeConfig {
     pub otlp_endpoint: String,
     /// Share of traces that are kept, 0 to 1; a caller's decision is followed.
     pub sample_ratio: f64,
-    /// `development`, `staging` or `production`; a label of traces and logs.
+    /// One of [`ENVIRONMENTS`]; a label of traces and logs. In the last two, options that leave
+    /// people unprotected refuse to start.
     pub environment: String,
     /// Between "not ready" and the end of accepting, so that load balancers notice.
     #[serde(with = "humantime_serde")]
@@ -88,7 +93,17 @@ impl RuntimeConfig {
         }
     }
 
+    /// People use it: what is insecure may not be configured.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        LIVE.contains(&self.environment.as_str())
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
+        if !ENVIRONMENTS.contains(&self.environment.as_str()) {
+            let rule = format!("has to be one of {}", ENVIRONMENTS.join(", "));
+            return Err(ConfigError::new("runtime.environment", rule));
+        }
         if !(0.0..=1.0).contains(&self.sample_ratio) {
             return Err(ConfigError::new("runtime.sample_ratio", "has to be 0 to 1"));
         }
@@ -193,6 +208,8 @@ mod tests {
 
     #[test]
     fn unknown_missing_and_wrong_options_are_named_in_one_line() {
+        let misspelt = refused(&GOOD.replace("\"test\"", "\"prod\""));
+        assert!(misspelt.contains("runtime.environment"), "{misspelt}");
         let unknown = refused(&GOOD.replace("environment", "enviroment"));
         assert!(unknown.contains("enviroment"), "{unknown}");
         let missing = refused(&GOOD.replace("listen = \"127.0.0.1:1\"", ""));

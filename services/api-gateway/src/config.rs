@@ -106,6 +106,10 @@ impl ServiceConfig for Config {
     }
 
     fn validate(&self) -> Result<(), ConfigError> {
+        if self.runtime.is_live() && !self.http.public_https {
+            let rule = "has to be true where runtime.environment is staging or production";
+            return Err(ConfigError::new("http.public_https", rule));
+        }
         Origins::parse(&self.http.allowed_origins, self.http.public_https)?;
         Proxies::parse(&self.http.trusted_proxies, self.http.forwarded_header)?;
         if !self.redis.is_empty() {

@@ -72,7 +72,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 
     check_auth(&runtime, &upstreams)?;
     let gateway = Gateway {
-        openapi: openapi::document(pool, &routes, &config).to_string().into(),
+        openapi: openapi::served(&routes, &config)?,
         transcoder: Transcoder {
             upstreams,
             sessions: Arc::new(sessions),

@@ -368,7 +368,10 @@ impl ServiceConfig for Config {
         self.throttle.validate()?;
         self.factors.validate()?;
         self.keys.validate()?;
-        self.issuer.url()?;
+        if self.issuer.url()?.starts_with("http://") && self.runtime.is_live() {
+            let problem = "has to be https://… where runtime.environment is staging or production";
+            return Err(ConfigError::new("issuer.public_url", problem));
+        }
         self.audit.validate()?;
         self.device_ca.validate()?;
         self.est.validate()?;
@@ -452,6 +455,10 @@ mod tests {
             let issuer = refused(&complete().replace("public_url = \"\"", &url));
             assert!(issuer.contains("issuer.public_url"), "{issuer}");
         }
+        let here = "public_url = \"http://127.0.0.1:8070\"";
+        let here = complete().replace("public_url = \"\"", here);
+        let live = refused(&here.replace("\"development\"\n", "\"staging\"\n"));
+        assert!(live.contains("issuer.public_url"), "{live}");
         let short = refused(&complete().replace("\"400d\"", "\"7d\""));
         assert!(short.contains("audit.retention"), "{short}");
         let colon = refused(&complete().replace("\"Switchyard\"", "\"a:b\""));

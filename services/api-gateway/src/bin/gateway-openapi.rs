@@ -5,6 +5,6 @@ use std::io::Write as _;
 fn main() -> anyhow::Result<()> {
     let pool = yard_contracts::descriptors();
     let routes = api_gateway::transcode::Routes::compile(pool)?;
-    let text = api_gateway::openapi::pretty(pool, &routes)?;
+    let text = api_gateway::openapi::pretty(&routes)?;
     Ok(std::io::stdout().write_all(text.as_bytes())?)
 }

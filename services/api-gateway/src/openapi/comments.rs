@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
-use prost_reflect::{DescriptorPool, FileDescriptor};
+use prost::Message as _;
+use prost_reflect::FileDescriptor;
+use prost_types::FileDescriptorSet;
 
 /// Leading comments by file and descriptor path.
 pub(super) struct Comments(HashMap<(String, Vec<i32>), String>);
 
 impl Comments {
-    pub(super) fn of(pool: &DescriptorPool) -> Self {
+    pub(super) fn of_the_contract() -> Self {
         let mut texts = HashMap::new();
-        for file in pool.files() {
-            let Some(info) = &file.file_descriptor_proto().source_code_info else {
+        let set = FileDescriptorSet::decode(yard_contracts::COMMENTED_DESCRIPTOR_SET);
+        for file in set.expect("our own build wrote this descriptor set").file {
+            let Some(info) = &file.source_code_info else {
                 continue;
             };
             for location in &info.location {

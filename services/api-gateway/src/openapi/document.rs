@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use prost_reflect::DescriptorPool;
 use serde_json::{Map, Value, json};
 
 use super::comments::Comments;
@@ -13,8 +12,8 @@ use crate::Config;
 use crate::limits::CapsConfig;
 use crate::transcode::{Route, Routes};
 
-pub(super) fn build(pool: &DescriptorPool, routes: &Routes, config: &Config) -> Value {
-    let comments = Comments::of(pool);
+pub(super) fn build(routes: &Routes, config: &Config) -> Value {
+    let comments = Comments::of_the_contract();
     let ordered = ordered(routes);
     let answers = ordered.iter().map(|route| route.rpc.descriptor.output());
     let mut schemas = Schemas::new(&comments, answers);

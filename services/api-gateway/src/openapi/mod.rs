@@ -6,7 +6,7 @@ mod operation;
 mod responses;
 mod schema;
 
-use prost_reflect::DescriptorPool;
+use bytes::Bytes;
 use serde_json::Value;
 use yard_runtime::ConfigError;
 
@@ -15,8 +15,19 @@ use crate::transcode::Routes;
 
 /// The document as JSON, with the limits of this configuration.
 #[must_use]
-pub fn document(pool: &DescriptorPool, routes: &Routes, config: &Config) -> Value {
-    sorted(document::build(pool, routes, config))
+pub fn document(routes: &Routes, config: &Config) -> Value {
+    sorted(document::build(routes, config))
+}
+
+/// The document as it is served. It is made in a thread of its own: the ten megabytes that it takes
+/// meanwhile lie in that thread's part of the heap and go back with it, where they would stay behind
+/// as holes among what lives on.
+pub(crate) fn served(routes: &Routes, config: &Config) -> anyhow::Result<Bytes> {
+    let made = std::thread::scope(|scope| {
+        let making = scope.spawn(|| Bytes::from(document(routes, config).to_string()));
+        making.join()
+    });
+    made.map_err(|_panic| anyhow::anyhow!("the OpenAPI document could not be made"))
 }
 
 /// The document as it is committed: with the default limits, indented, keys in order, one line feed
@@ -24,9 +35,9 @@ pub fn document(pool: &DescriptorPool, routes: &Routes, config: &Config) -> Valu
 ///
 /// # Errors
 /// When the defaults in the program do not load, which a test would show first.
-pub fn pretty(pool: &DescriptorPool, routes: &Routes) -> Result<String, ConfigError> {
+pub fn pretty(routes: &Routes) -> Result<String, ConfigError> {
     let defaults = Config::documented()?;
-    Ok(format!("{:#}\n", document(pool, routes, &defaults)))
+    Ok(format!("{:#}\n", document(routes, &defaults)))
 }
 
 /// Another crate's choice of map for `serde_json` must not change the committed file.

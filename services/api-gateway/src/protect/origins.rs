@@ -13,7 +13,8 @@ pub(crate) struct Origins {
 
 impl Origins {
     /// Reads `http.allowed_origins`. `*` and everything that is no origin is refused.
-    /// Behind HTTPS, our own origin is one of HTTPS: a page that came without could be anybody's.
+    /// Behind HTTPS, our own origin and all others are of HTTPS: a page that came without could be
+    /// anybody's.
     pub(crate) fn parse(list: &[String], https: bool) -> Result<Self, ConfigError> {
         let refuse = |text: &str, why| {
             Err(ConfigError::new("http.allowed_origins", format!("{text:?} {why}")))
@@ -27,6 +28,11 @@ impl Origins {
             let same = origin.is_some_and(|(scheme, host)| format!("{scheme}://{host}") == *text);
             if !same || !(text.starts_with("http://") || text.starts_with("https://")) {
                 return refuse(text, "is no origin (scheme://host[:port])");
+            }
+            // Apps on a phone serve their pages from there.
+            let here = origin.is_some_and(|(_, host)| host.host() == "localhost");
+            if https && text.starts_with("http://") && !here {
+                return refuse(text, "is a page without HTTPS, which could be anybody's");
             }
         }
         Ok(Self { listed: Arc::new(list.iter().cloned().collect()), https })

@@ -47,3 +47,30 @@ fn defaults_load_and_wrong_options_are_named() {
         assert!(line.contains(named) && line.lines().count() == 1, "{named}: {line}");
     }
 }
+
+/// Where people use it, cookies and pages travel by HTTPS, and other sites' pages are named by it.
+#[test]
+fn req_hot_18_environment_that_people_use_starts_with_https_only() {
+    let with = |environment: &str, https: &str| {
+        let named = format!("environment = \"{environment}\"");
+        complete().replacen("environment = \"development\"", &named, 1).replacen(
+            "public_https = false",
+            https,
+            1,
+        )
+    };
+    let load = |text: &str| config::load::<Config>("api-gateway", text, None);
+    for live in ["staging", "production"] {
+        let plain = load(&with(live, "public_https = false")).unwrap_err().to_string();
+        assert!(plain.contains("http.public_https"), "{live}: {plain}");
+        let secure = with(live, "public_https = true");
+        load(&secure).unwrap();
+        let foreign = "allowed_origins = [\"http://shop.example\"]";
+        let foreign = secure.replacen("allowed_origins = []", foreign, 1);
+        let foreign = load(&foreign).unwrap_err().to_string();
+        assert!(foreign.contains("http.allowed_origins"), "{live}: {foreign}");
+    }
+    for quiet in ["development", "test"] {
+        load(&with(quiet, "public_https = false")).unwrap();
+    }
+}
