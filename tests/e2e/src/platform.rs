@@ -49,7 +49,15 @@ struct Places {
     pki: PathBuf,
     /// The gateway's, chosen before it starts: auth has to know what the platform is called outside.
     port: u16,
-    rotating: bool,
+    special: Special,
+}
+
+/// In what a platform differs from the usual one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Special {
+    Nothing,
+    TwoAuthorities,
+    ManySignIns,
 }
 
 impl Platform {
@@ -58,7 +66,16 @@ impl Platform {
     /// # Errors
     /// At the first thing that does not start.
     pub async fn start() -> anyhow::Result<Self> {
-        Self::start_with(TestDb::create().await, false).await
+        Self::start_with(TestDb::create().await, Special::Nothing).await
+    }
+
+    /// As [`Platform::start`], where nobody signs in too often: for a benchmark of what lies behind
+    /// the limits.
+    ///
+    /// # Errors
+    /// At the first thing that does not start.
+    pub async fn start_for_benchmark() -> anyhow::Result<Self> {
+        Self::start_with(TestDb::create().await, Special::ManySignIns).await
     }
 
     /// As [`Platform::start`], with every service's database behind a PgBouncer in transaction mode
@@ -67,7 +84,7 @@ impl Platform {
     /// # Errors
     /// At the first thing that does not start.
     pub async fn start_behind_pooler(connections: u16) -> anyhow::Result<Self> {
-        Self::start_with(TestDb::behind_pooler(connections).await, false).await
+        Self::start_with(TestDb::behind_pooler(connections).await, Special::Nothing).await
     }
 
     /// As [`Platform::start`], while another device CA takes over: `device-ca-next` signs, that of
@@ -76,14 +93,14 @@ impl Platform {
     /// # Errors
     /// At the first thing that does not start.
     pub async fn start_with_two_authorities() -> anyhow::Result<Self> {
-        Self::start_with(TestDb::create().await, true).await
+        Self::start_with(TestDb::create().await, Special::TwoAuthorities).await
     }
 
-    async fn start_with(db: TestDb, rotating: bool) -> anyhow::Result<Self> {
+    async fn start_with(db: TestDb, special: Special) -> anyhow::Result<Self> {
         let folder = Arc::new(tempfile::tempdir()?);
         let pki = folder.path().join("pki");
         yard::pki::generate("localhost", &SystemClock)?.write(&pki, false)?;
-        if rotating {
+        if special == Special::TwoAuthorities {
             begin_rotation(&pki)?;
         }
         let places = Places {
@@ -95,7 +112,7 @@ impl Platform {
             folder,
             pki,
             port: free_port()?,
-            rotating,
+            special,
         };
         bootstrap::apply(&places.db.admin_url(), &people(), &RandomIds).await?;
         // The configurations that a start holds meanwhile are large.
@@ -247,12 +264,13 @@ async fn start_services(places: &Places) -> anyhow::Result<Vec<(&'static str, Ru
     let passed = runtime("auth").address("http").context("auth's HTTP listener")?;
     let over = format!(
         "{}{}http.listen = \"127.0.0.1:{}\"\nredis.url = \"{}\"\n\
-         pass_through.upstream = \"{passed}\"\n\
+         pass_through.upstream = \"{passed}\"\n{}\
          [upstreams]\n{upstreams}socket = \"{socket}\"\n",
         common(places, "api-gateway"),
         nats_over(places),
         places.port,
         places.redis.url(),
+        gateway_limits_over(places),
     );
     api_gateway::run(load_over(api_gateway::DEFAULT_CONFIG, &over)?, runtime("api-gateway"))
         .await
@@ -318,7 +336,7 @@ fn auth_over(places: &Places) -> String {
          issuer.key_file = \"{pki}/auth-issuer.key\"\n\
          issuer.public_url = \"http://127.0.0.1:{}\"\n\
          federation.allowed_networks = [\"127.0.0.0/8\"]\nfederation.plain_http = true\n\
-         {}\
+         {}{}\
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
          mqtt.host = \"localhost\"\nmqtt.port = {}\n\
          mail.smtp_url = \"smtp+plain://127.0.0.1:{}\"\nmail.console_url = \"{CONSOLE}\"\n\
@@ -326,10 +344,30 @@ fn auth_over(places: &Places) -> String {
         database_over(places, "auth"),
         places.redis.url(),
         places.port,
+        throttle_over(places),
         authorities_over(places),
         places.broker.port(),
         places.mail.port(),
     )
+}
+
+/// How often one may sign in, as the gateway counts.
+fn gateway_limits_over(places: &Places) -> &'static str {
+    match places.special {
+        Special::ManySignIns => "limits.login.address.burst = 1000000\n",
+        Special::Nothing | Special::TwoAuthorities => "",
+    }
+}
+
+/// The same, as auth counts.
+fn throttle_over(places: &Places) -> &'static str {
+    match places.special {
+        Special::ManySignIns => {
+            "throttle.pair_burst = 100000\nthrottle.account_burst = 100000\n\
+             throttle.source_burst = 100000\n"
+        }
+        Special::Nothing | Special::TwoAuthorities => "",
+    }
 }
 
 /// One that nobody has at this moment.
@@ -345,7 +383,7 @@ fn authorities_over(places: &Places) -> String {
              device_ca.{option}key_file = \"{pki}/{name}.key\"\n"
         )
     };
-    if places.rotating {
+    if places.special == Special::TwoAuthorities {
         told("", "device-ca-next") + &told("previous_", "device-ca-old")
     } else {
         told("", "device-ca")

@@ -177,10 +177,13 @@ fn api_gateway(edge: &Edge, workspace: &Workspace) -> Service {
         .set("pass_through.upstream", edge.auth_http.addr())
         .nats(edge)
         .redis(edge)
-        // A fleet of simulated devices enrols from one address, and tests know no patience.
+        // A fleet of simulated devices enrols from one address, tests know no patience, and
+        // benchmarks want what lies behind.
         .set("limits.login.address.burst", 100_000)
         .set("limits.write.session.burst", 100_000)
-        .set("limits.read.session.burst", 100_000)
+        .set("limits.read.session.burst", 1_000_000)
+        .set("limits.read.address.burst", 1_000_000)
+        .set("limits.read.tenant.burst", 1_000_000)
         .identity(edge)
         .path("console.dir", &workspace.join("services/console/dist"))
         .done()

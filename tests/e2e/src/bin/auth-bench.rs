@@ -15,7 +15,7 @@ fn main() -> anyhow::Result<()> {
 }
 
 async fn run() -> anyhow::Result<()> {
-    let platform = Platform::start().await?;
+    let platform = Platform::start_for_benchmark().await?;
     let verifications = bench::tokens::verifications(&platform)?;
     let logins = bench::logins::measure(&platform).await?;
     let revocation = bench::revocation::measure(&platform, TRIES).await?;
