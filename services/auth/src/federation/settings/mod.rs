@@ -69,6 +69,7 @@ impl ProvidersGrpc {
         caller: &Caller,
         wish: wire::IdentityProvider,
     ) -> Result<wire::IdentityProvider, Fault> {
+        in_person(caller)?;
         let inner = &self.federation.0;
         let (id, tenant) = (inner.ids.uuid7(), caller.tenant()?.uuid());
         self.federation.callback(id)?;
@@ -117,6 +118,7 @@ impl ProvidersGrpc {
         caller: &Caller,
         id: &str,
     ) -> Result<wire::DeleteIdentityProviderResponse, Fault> {
+        in_person(caller)?;
         let none = || Fault::new(Code::ResourceNotFound);
         let tenant = caller.tenant()?.uuid();
         let id = Uuid::try_parse(id).map_err(|_e| none())?;
@@ -148,6 +150,19 @@ impl ProvidersGrpc {
             created_at: Some(timestamp(provider.created_at)),
         })
     }
+}
+
+/// Whose word counts in a tenant is for its own people to decide, in their own sessions: not for a
+/// program that acts for one, nor for an operator who came in for something else.
+fn in_person(caller: &Caller) -> Result<(), Fault> {
+    if caller.client().is_some() {
+        return Err(Code::AuthSessionRequired.into());
+    }
+    if caller.break_glass().is_some() {
+        let text = "Identity providers are for the organization's own people to see to.";
+        return Err(Fault::new(Code::AuthForbidden).with_public(text));
+    }
+    Ok(())
 }
 
 /// The roles that a provider hands on, each once, and where they stand in the request. One with rules
