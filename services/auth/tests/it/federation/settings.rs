@@ -177,13 +177,14 @@ async fn secret_is_sealed_anew_under_the_key_that_is_active() {
     auth.finish().await;
 }
 
-/// What an access token gets that sets a provider up, and that takes one away.
-async fn attempts(auth: &Auth, access: &str, provider: &IdentityProvider) -> [Option<Code>; 2] {
-    let made = create(auth, access, provider.clone()).await;
-    let made = made.err().map(|status| Fault::from_status(&status).code());
+/// What an access token gets that sets a provider up, that changes one, and that takes one away.
+async fn attempts(auth: &Auth, access: &str, provider: &IdentityProvider) -> [Option<Code>; 3] {
+    let refusal = |status| Fault::from_status(&status).code();
+    let made = create(auth, access, provider.clone()).await.err().map(refusal);
+    let changed = change(auth, access, provider.clone(), &["name"]).await.err().map(refusal);
     let mut providers = IdentityProviderServiceClient::new(auth.channel());
     let request = DeleteIdentityProviderRequest { provider_id: provider.provider_id.clone() };
-    [made, code(providers.delete_identity_provider(bearer(request, access)).await)]
+    [made, changed, code(providers.delete_identity_provider(bearer(request, access)).await)]
 }
 
 #[tokio::test]
@@ -196,7 +197,7 @@ async fn provider_is_seen_to_by_people_themselves_who_have_just_proved_who_they_
     let auth = party.auth;
     let access = auth.exchange(tokens["access_token"].as_str().unwrap()).await.unwrap();
     assert_eq!(auth.claims(&access).permissions, ["tenant.manage"]);
-    assert_eq!(attempts(&auth, &access, &provider).await, [Some(Code::AuthSessionRequired); 2]);
+    assert_eq!(attempts(&auth, &access, &provider).await, [Some(Code::AuthSessionRequired); 3]);
     // An operator who came in, with all that it takes.
     let follower = auth.follower().await;
     let session = auth.session("root@example.org", "").await;
@@ -210,12 +211,12 @@ async fn provider_is_seen_to_by_people_themselves_who_have_just_proved_who_they_
     let mut entries = BreakGlassServiceClient::new(auth.channel());
     entries.enter_tenant(bearer(entry, &outside)).await.unwrap();
     let inside = auth.renewed(&follower, &outside, &session).await;
-    assert_eq!(attempts(&auth, &inside, &provider).await, [Some(Code::AuthForbidden); 2]);
+    assert_eq!(attempts(&auth, &inside, &provider).await, [Some(Code::AuthForbidden); 3]);
     // The owner, a little too late.
     let session = auth.session("owner@example.org", "acme").await;
     auth.clock.advance(Duration::seconds(601));
     let late = auth.exchange(&session).await.unwrap();
-    assert_eq!(attempts(&auth, &late, &provider).await, [Some(Code::AuthStepUpRequired); 2]);
+    assert_eq!(attempts(&auth, &late, &provider).await, [Some(Code::AuthStepUpRequired); 3]);
     let standing = "select count(*) from platform.identity_providers where deleted_at is null";
     assert_eq!(auth.db.sql(standing).await.trim(), "1");
     auth.finish().await;
