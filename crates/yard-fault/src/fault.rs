@@ -15,6 +15,7 @@ pub struct Fault {
     public: Option<String>,
     pointer: Option<String>,
     max_auth_age: Option<u32>,
+    retry_after: Option<u32>,
     detail: Option<String>,
     source: Option<Source>,
 }
@@ -23,7 +24,15 @@ impl Fault {
     /// A fault whose public text is the code's title.
     #[must_use]
     pub const fn new(code: Code) -> Self {
-        Self { code, public: None, pointer: None, max_auth_age: None, detail: None, source: None }
+        Self {
+            code,
+            public: None,
+            pointer: None,
+            max_auth_age: None,
+            retry_after: None,
+            detail: None,
+            source: None,
+        }
     }
 
     /// A fault of our own making. `detail` is never shown to a caller.
@@ -56,6 +65,13 @@ impl Fault {
     #[must_use]
     pub const fn with_max_auth_age(mut self, seconds: u32) -> Self {
         self.max_auth_age = Some(seconds);
+        self
+    }
+
+    /// For what is to be repeated later: after how many seconds it may be granted.
+    #[must_use]
+    pub const fn with_retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
         self
     }
 
@@ -101,6 +117,12 @@ impl Fault {
     #[must_use]
     pub const fn max_auth_age(&self) -> Option<u32> {
         self.max_auth_age
+    }
+
+    /// After how many seconds it may be granted, if that is known.
+    #[must_use]
+    pub const fn retry_after(&self) -> Option<u32> {
+        self.retry_after
     }
 
     /// The private text with the chain of causes, for the log.

@@ -10,6 +10,8 @@ pub const INCIDENT_METADATA: &str = "yard-incident";
 pub const POINTER_METADATA: &str = "yard-pointer";
 /// Response metadata that carries the seconds of [`Fault::max_auth_age`].
 pub const MAX_AUTH_AGE_METADATA: &str = "yard-max-auth-age";
+/// Response metadata that carries the seconds of [`Fault::retry_after`].
+pub const RETRY_AFTER_METADATA: &str = "retry-after";
 
 impl Fault {
     /// The gRPC status, with the code (and pointer) in its metadata.
@@ -25,6 +27,9 @@ impl Fault {
         }
         if let Some(seconds) = self.max_auth_age() {
             metadata.insert(MAX_AUTH_AGE_METADATA, seconds.into());
+        }
+        if let Some(seconds) = self.retry_after() {
+            metadata.insert(RETRY_AFTER_METADATA, seconds.into());
         }
         tonic::Status::with_metadata(self.class().grpc_code(), self.public(), metadata)
     }
@@ -43,6 +48,9 @@ impl Fault {
         }
         if let Some(seconds) = text(MAX_AUTH_AGE_METADATA).and_then(|s| s.parse().ok()) {
             fault = fault.with_max_auth_age(seconds);
+        }
+        if let Some(seconds) = text(RETRY_AFTER_METADATA).and_then(|s| s.parse().ok()) {
+            fault = fault.with_retry_after(seconds);
         }
         fault
     }
@@ -78,13 +86,14 @@ mod tests {
     #[test]
     fn every_code_survives_the_way_through_grpc() {
         for code in Code::ALL {
-            let fault =
-                Fault::new(*code).with_public("words").with_pointer("/a/b").with_max_auth_age(600);
+            let fault = Fault::new(*code).with_public("words").with_pointer("/a/b");
+            let fault = fault.with_max_auth_age(600).with_retry_after(90);
             let back = Fault::from_status(&fault.to_status("incident-1"));
             assert_eq!(
                 (back.code(), back.public(), back.pointer(), back.max_auth_age()),
                 (*code, "words", Some("/a/b"), Some(600))
             );
+            assert_eq!(back.retry_after(), Some(90));
         }
     }
 

@@ -12,7 +12,9 @@ mod problem;
 pub use class::{AckDecision, Class};
 pub use codes::Code;
 pub use fault::{Classify, Fault};
-pub use grpc::{CODE_METADATA, INCIDENT_METADATA, MAX_AUTH_AGE_METADATA, POINTER_METADATA};
+pub use grpc::{
+    CODE_METADATA, INCIDENT_METADATA, MAX_AUTH_AGE_METADATA, POINTER_METADATA, RETRY_AFTER_METADATA,
+};
 pub use problem::{PROBLEM_JSON, Problem};
 
 /// What most fallible functions of the services return.

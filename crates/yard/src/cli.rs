@@ -14,7 +14,7 @@ use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
 use crate::enrollment::{self, EnrollArgs};
 use crate::factories::{self, FactoriesCommand};
 use crate::failure::{Failure, Outcome, REFUSED, USAGE};
-use crate::federation::{self, ClientsCommand};
+use crate::federation::{self, ClientsCommand, ProvidersCommand};
 use crate::keys::{self, KeysCommand};
 use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
@@ -103,6 +103,11 @@ enum Command {
     OauthClients {
         #[command(subcommand)]
         command: Option<ClientsCommand>,
+    },
+    /// Identity providers of your tenant: who else says, by OpenID Connect, who its people are.
+    IdentityProviders {
+        #[command(subcommand)]
+        command: Option<ProvidersCommand>,
     },
     /// The export of a tenant: take it, and check one without asking anyone.
     #[command(subcommand)]
@@ -231,6 +236,10 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         }
         Command::OauthClients { command } => {
             federation::run_clients(&command.unwrap_or(ClientsCommand::List), &api()?, out).await
+        }
+        Command::IdentityProviders { command } => {
+            let command = command.unwrap_or(ProvidersCommand::List);
+            federation::run_providers(&command, &api()?, out).await
         }
         Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
         Command::Tenants(command) => tenants::run(&command, &api()?, out).await,

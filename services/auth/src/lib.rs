@@ -163,11 +163,12 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let opener = Opener { clock: runtime.clock(), ids: runtime.ids(), lifetime };
     let parts = FederationParts::over(&runtime, &pg, &sealer, &nudge, &opener, &passwords);
     let federation = Federation::start(parts, &config, &runtime).await?;
+    let throttle = Throttle::new(redis, &config.throttle, runtime.clock());
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
         passwords: passwords.clone(),
-        throttle: Throttle::new(redis, &config.throttle, runtime.clock()),
+        throttle: throttle.clone(),
         factors: factors.clone(),
         opener: opener.clone(),
         post: post.clone(),
@@ -194,8 +195,9 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     });
 
     let founder = Founder::start(&pg, &runtime);
-    let (mail, made) = ((&post, &passwords), (&founder, &nudge));
-    let registration = RegistrationParts::over(&runtime, &pg, mail, made, config.registration)?;
+    let (held, made) = ((&post, &passwords, &throttle), (&founder, &nudge));
+    let registration =
+        RegistrationParts::over(&runtime, &pg, held, made, config.registration).await?;
     let people = PeopleParts::over(&runtime, &pg, post, passwords, sealer, &nudge);
     let told = nudge.clone();
     let sessions = Arc::new(SessionsGrpc {

@@ -3,6 +3,7 @@ import { problemFrom, problemOf } from '@/api/problem'
 import { device, quarantined } from '@/api/types'
 import { age, daysLeft, duration, measure, moment, offset, short, span, unit } from '@/app/format'
 import { navigation } from '@/app/navigation'
+import { changesOf, draftOf, faultsOf } from '@/features/federation/draft'
 import { batcher } from '@/live/batcher'
 import { commandChange, presenceChange, telemetryEvent } from '@/live/events'
 import { linkState } from '@/live/link'
@@ -134,5 +135,25 @@ describe('navigation', () => {
   })
   it('any one of the rights of an entry is enough', () => {
     for (const right of ['people.read', 'tenant.manage']) expect(labels([right]).flat(), right).toContain('Settings')
+  })
+})
+
+describe('change of a provider', () => {
+  const before = { provider_id: 'p', name: 'Aqua', issuer: 'http://idp.inside', client_id: 'c', client_secret: '', scopes: ['profile', 'email'], groups_claim: 'groups', role_rules: [{ group: 'ops', role: 'operator' }], default_role: '', email_domains: ['aqua.example'], create_people: true, created_at: '', redirect_uri: '', disabled: false }
+
+  it('is what is otherwise, however it is written', () => {
+    const draft = { ...draftOf(before), name: ' Aqua ', scopes: 'profile,  email', domains: 'AQUA.example' }
+    expect(changesOf(draft, before)).toEqual({})
+    draft.rules.push({ group: 'leads ', role: 'owner' })
+    expect(changesOf(draft, before)).toEqual({ role_rules: [{ group: 'ops', role: 'operator' }, { group: 'leads', role: 'owner' }] })
+    expect(before.role_rules).toHaveLength(1)
+  })
+  it('never is the issuer, and the secret only where it was chosen', () => {
+    const draft = { ...draftOf(before), issuer: 'https://elsewhere.example', client_secret: 'left over' }
+    expect(changesOf(draft, before)).toEqual({})
+    expect(changesOf({ ...draft, secret: 'set' }, before)).toEqual({ client_secret: 'left over' })
+    expect(changesOf({ ...draft, secret: 'none' }, before)).toEqual({ client_secret: '' })
+    expect(faultsOf(draft, before)).toEqual({})
+    expect(faultsOf({ ...draft, secret: 'set', client_secret: '' }, before)).toHaveProperty('client_secret')
   })
 })

@@ -340,7 +340,7 @@ fn auth_over(places: &Places) -> String {
          device_ca.crl_file = \"{pki}/device-crl.pem\"\n\
          mqtt.host = \"localhost\"\nmqtt.port = {}\n\
          mail.smtp_url = \"smtp+plain://127.0.0.1:{}\"\nmail.console_url = \"{CONSOLE}\"\n\
-         registration.open = true\n",
+         registration.open = true\nregistration.asked_per_network = 1000\n",
         database_over(places, "auth"),
         places.redis.url(),
         places.port,

@@ -111,6 +111,8 @@ fn auth(edge: &Edge) -> Service {
         .set("mail.smtp_url", format!("smtp+plain://127.0.0.1:{}", edge.mail_port))
         .set("mail.console_url", url(edge.gateway.addr()))
         .set("registration.open", true)
+        // Tests ask from one address.
+        .set("registration.asked_per_network", 1000)
         .done()
 }
 

@@ -41,7 +41,7 @@ pub async fn login(args: &LoginArgs, file: &ProfileFile, out: Output) -> Outcome
     let api = Api::anonymous(&args.url)?;
     let body = json!({
         "email": args.email,
-        "password": password(&args.password_file)?,
+        "password": read_secret(&args.password_file)?,
         "tenant": args.tenant.as_deref().unwrap_or_default(),
         "delivery": "SESSION_DELIVERY_TOKEN",
     });
@@ -139,7 +139,8 @@ fn place(me: &Me) -> &str {
     }
 }
 
-fn password(file: &std::path::Path) -> Outcome<String> {
+/// What a file holds, or standard input for `-`, without one line end after it.
+pub(crate) fn read_secret(file: &std::path::Path) -> Outcome<String> {
     let mut text = String::new();
     if file.as_os_str() == "-" {
         std::io::stdin().read_to_string(&mut text).map_err(Failure::file(file))?;

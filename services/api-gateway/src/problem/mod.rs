@@ -17,12 +17,11 @@ pub(crate) struct Refusal {
     pub(crate) fault: Fault,
     /// The id under which the service's log has the rest; then it is logged already.
     incident: Option<String>,
-    retry_after: Option<u32>,
 }
 
 impl From<Fault> for Refusal {
     fn from(fault: Fault) -> Self {
-        Self { fault, incident: None, retry_after: None }
+        Self { fault, incident: None }
     }
 }
 
@@ -40,7 +39,7 @@ impl Refusal {
 
     /// To be repeated after so many seconds.
     pub(crate) fn later(fault: Fault, seconds: u32) -> Self {
-        Self { fault, incident: None, retry_after: Some(seconds) }
+        fault.with_retry_after(seconds).into()
     }
 
     /// What a service answered.
@@ -49,7 +48,6 @@ impl Refusal {
         Self {
             fault: Fault::from_status(status),
             incident: text(INCIDENT_METADATA).map(str::to_owned),
-            retry_after: text("retry-after").and_then(|seconds| seconds.parse().ok()),
         }
     }
 }
@@ -83,7 +81,7 @@ pub(crate) fn respond(refusal: &Refusal, request_id: &str) -> Response {
             }
         }
         Class::RateLimited | Class::Unavailable | Class::Draining => {
-            let seconds = refusal.retry_after.unwrap_or(2).max(1);
+            let seconds = refusal.fault.retry_after().unwrap_or(2).max(1);
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         _ => {}

@@ -71,6 +71,9 @@ mod tests {
             email_domains: Vec::new(),
             create_people: true,
             created_at: OffsetDateTime::UNIX_EPOCH,
+            disabled_at: None,
+            changed_at: None,
+            version: 1,
         }
     }
 

@@ -184,14 +184,14 @@ const fn outcome(code: Code) -> &'static str {
     }
 }
 
-/// The tenant's slug, if the tenant is open and still trusts the provider; both stay so until the
+/// The tenant's slug, if the tenant is open and trusts the provider as it did; both stay so until the
 /// transaction ends.
 async fn enter(tx: &mut PlatformTx, proved: &Proved) -> Result<String, Fault> {
     // Sign-ins and changes of the tenant's people wait for each other from here on.
     lock_tenant(tx, proved.provider.tenant_id).await?;
     let place = store::place(tx, proved.provider.tenant_id).await?;
-    if !store::stands(tx, proved.provider.id).await? {
-        return Err(refused("the provider was taken away"));
+    if !store::stands(tx, &proved.provider).await? {
+        return Err(refused("the provider was taken away, disabled or changed"));
     }
     match place.state.as_str() {
         "ready" => Ok(place.slug),

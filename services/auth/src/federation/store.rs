@@ -20,6 +20,11 @@ pub(super) struct Provider {
     pub(super) email_domains: Vec<String>,
     pub(super) create_people: bool,
     pub(super) created_at: OffsetDateTime,
+    /// Since when it lets nobody in.
+    pub(super) disabled_at: Option<OffsetDateTime>,
+    pub(super) changed_at: Option<OffsetDateTime>,
+    /// Another with each change.
+    pub(super) version: i32,
 }
 
 /// A sign-in, or a link, that is under way.
@@ -67,12 +72,14 @@ pub(super) struct Who<'w> {
     pub(super) subject: &'w str,
 }
 
+/// One that lets people in.
 pub(super) async fn provider(tx: &mut PlatformTx, id: Uuid) -> Result<Option<Provider>, PgError> {
     let row = sqlx::query_as(
         "select id, tenant_id, name, issuer, client_id, client_secret_sealed, scopes, \
            groups_claim, rule_groups, rule_roles, default_role, email_domains, create_people, \
-           created_at \
-         from platform.identity_providers where id = $1 and deleted_at is null",
+           created_at, disabled_at, changed_at, version \
+         from platform.identity_providers \
+         where id = $1 and deleted_at is null and disabled_at is null",
     )
     .bind(id)
     .fetch_optional(&mut **tx)
@@ -80,12 +87,15 @@ pub(super) async fn provider(tx: &mut PlatformTx, id: Uuid) -> Result<Option<Pro
     Ok(row)
 }
 
-/// Whether a provider still stands; it does until the transaction ends.
-pub(super) async fn stands(tx: &mut PlatformTx, id: Uuid) -> Result<bool, PgError> {
+/// Whether a provider still lets people in, by the settings that it was read with; it does until the
+/// transaction ends.
+pub(super) async fn stands(tx: &mut PlatformTx, provider: &Provider) -> Result<bool, PgError> {
     let row = sqlx::query(
-        "select from platform.identity_providers where id = $1 and deleted_at is null for share",
+        "select from platform.identity_providers \
+         where id = $1 and version = $2 and deleted_at is null and disabled_at is null for share",
     )
-    .bind(id)
+    .bind(provider.id)
+    .bind(provider.version)
     .fetch_optional(&mut **tx)
     .await?;
     Ok(row.is_some())
@@ -99,7 +109,8 @@ pub(super) async fn offered(
     let rows = sqlx::query_as(
         "select p.id, p.name from platform.identity_providers p \
          join platform.tenants t on t.id = p.tenant_id \
-         where t.slug = $1 and t.state = 'ready' and p.deleted_at is null order by p.name, p.id",
+         where t.slug = $1 and t.state = 'ready' and p.deleted_at is null and p.disabled_at is null \
+         order by p.name, p.id",
     )
     .bind(slug)
     .fetch_all(&mut **tx)

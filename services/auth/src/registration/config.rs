@@ -1,7 +1,12 @@
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
+use yard_limits::Limit;
 use yard_runtime::ConfigError;
 
 use crate::tenancy::names;
+
+const DAY: Duration = Duration::from_secs(86_400);
 
 /// Tenants that people ask for by themselves.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -13,6 +18,8 @@ pub struct RegistrationConfig {
     pub plan: String,
     /// Requests in 24 hours.
     pub asked_per_day: u32,
+    /// Requests from one address: so many at once, and as many again over 24 hours.
+    pub asked_per_network: u32,
     /// Tenants in 24 hours.
     pub made_per_day: u32,
 }
@@ -26,6 +33,7 @@ impl RegistrationConfig {
         }
         for (option, count) in [
             ("registration.asked_per_day", self.asked_per_day),
+            ("registration.asked_per_network", self.asked_per_network),
             ("registration.made_per_day", self.made_per_day),
         ] {
             if !(1..=1_000_000).contains(&count) {
@@ -33,6 +41,12 @@ impl RegistrationConfig {
             }
         }
         Ok(())
+    }
+
+    /// What one network may ask for.
+    pub(super) fn network_limit(&self) -> Limit {
+        let interval = DAY / self.asked_per_network.max(1);
+        Limit { burst: self.asked_per_network, interval }
     }
 }
 
@@ -44,8 +58,9 @@ mod tests {
     fn counts_and_plan_are_held_to_their_bounds() {
         let usual = RegistrationConfig {
             open: true,
-            plan: "standard".to_owned(),
+            plan: "trial".to_owned(),
             asked_per_day: 1,
+            asked_per_network: 5,
             made_per_day: 1_000_000,
         };
         assert!(usual.validate().is_ok());
@@ -53,6 +68,7 @@ mod tests {
             RegistrationConfig { plan: String::new(), ..usual.clone() },
             RegistrationConfig { plan: "Gold".to_owned(), ..usual.clone() },
             RegistrationConfig { asked_per_day: 0, ..usual.clone() },
+            RegistrationConfig { asked_per_network: 0, ..usual.clone() },
             RegistrationConfig { made_per_day: 1_000_001, ..usual.clone() },
         ] {
             assert!(wrong.validate().is_err(), "{wrong:?}");

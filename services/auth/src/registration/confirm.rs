@@ -33,7 +33,8 @@ impl RegistrationGrpc {
         if row.account_disabled {
             return Err(Code::AuthForbidden.into());
         }
-        self.count_try(&mut tx, &hash).await?;
+        within_tries(row.tries)?;
+        self.has_room(&mut tx).await?;
         tx.commit().await?;
         // Only now: a link that leads nowhere costs no hash.
         let password_hash = self.parts.passwords.hash(request.password).await?;
@@ -57,7 +58,10 @@ impl RegistrationGrpc {
             Err(error) => return Err(error.into()),
         }
         let slug = wanted.unwrap_or(&row.tenant_slug);
-        let tenant = self.found(&mut tx, &row, slug, account.id, now).await?;
+        let tenant = match self.found(&mut tx, &row, slug, account.id, now).await {
+            Ok(tenant) => tenant,
+            Err(fault) => return Err(tried(tx, &hash, fault).await),
+        };
         call.note(|notes| {
             notes.actor = Some(format!("person:{}", account.id.as_hyphenated()));
             notes.acting_as = Some(OWNER.to_owned());
@@ -85,13 +89,13 @@ impl RegistrationGrpc {
             let text = "The link went to another address than yours.";
             return Err(Fault::new(Code::AuthForbidden).with_public(text));
         }
-        self.count_try(&mut tx, &hash).await?;
-        tx.commit().await?;
-        let mut tx = self.parts.begin(&call.caller).await?;
         self.keep(&mut tx, &hash, now).await?;
         people::note_verified(&mut tx, person, now).await?;
         let slug = wanted.unwrap_or(&row.tenant_slug);
-        let tenant = self.found(&mut tx, &row, slug, person, now).await?;
+        let tenant = match self.found(&mut tx, &row, slug, person, now).await {
+            Ok(tenant) => tenant,
+            Err(fault) => return Err(tried(tx, &hash, fault).await),
+        };
         call.note(|notes| notes.copy_to = Some(tenant));
         self.finish(call, tx, &hash).await
     }
@@ -102,24 +106,26 @@ impl RegistrationGrpc {
         row.ok_or_else(|| Fault::new(Code::LinkInvalid))
     }
 
-    /// Bounds what one link can be used for: passwords to hash, and slugs to try.
-    async fn count_try(&self, tx: &mut PlatformTx, hash: &[u8; 32]) -> Result<(), Fault> {
-        if store::count_try(tx, hash, MOST_TRIES).await? {
-            return Ok(());
-        }
-        let text = "This link was tried ten times; ask for another one.";
-        Err(Fault::new(Code::AuthThrottled).with_public(text))
-    }
-
-    /// Of two who confirm one link, the second waits here and finds it confirmed.
+    /// Of two who confirm one link, the second waits here and finds it confirmed, or tried. What
+    /// comes after this can be undone and the link still held.
     async fn keep(
         &self,
         tx: &mut PlatformTx,
         hash: &[u8; 32],
         now: OffsetDateTime,
     ) -> Result<(), Fault> {
-        let open = store::keep(tx, hash, now).await?;
-        open.then_some(()).ok_or_else(|| Fault::new(Code::LinkInvalid))
+        let tries = store::keep(tx, hash, now).await?;
+        within_tries(tries.ok_or_else(|| Fault::new(Code::LinkInvalid))?)?;
+        Ok(store::mark(tx).await?)
+    }
+
+    async fn has_room(&self, tx: &mut PlatformTx) -> Result<(), Fault> {
+        let since = self.parts.clock.now() - Duration::days(1);
+        if store::made_since(tx, since).await? < i64::from(self.parts.rules.made_per_day) {
+            return Ok(());
+        }
+        let text = "As many organizations were made in 24 hours as may be; try again tomorrow.";
+        Err(Fault::new(Code::RateLimited).with_public(text))
     }
 
     /// Makes the tenant as an operator does, with the person as its owner.
@@ -131,16 +137,12 @@ impl RegistrationGrpc {
         owner: Uuid,
         now: OffsetDateTime,
     ) -> Result<TenantId, Fault> {
-        let rules = &self.parts.rules;
         store::lock(tx, "made").await?;
-        if store::made_since(tx, now - Duration::days(1)).await? >= i64::from(rules.made_per_day) {
-            let text = "As many organizations were made in 24 hours as may be; try again tomorrow.";
-            return Err(Fault::new(Code::RateLimited).with_public(text));
-        }
+        self.has_room(tx).await?;
         let new = NewTenant {
             slug,
             name: &row.tenant_name,
-            plan: &rules.plan,
+            plan: &self.parts.rules.plan,
             locale: row.locale.as_deref(),
         };
         let tenant = self.parts.founder.found(tx, &new).await.map_err(refused)?;
@@ -164,6 +166,29 @@ impl RegistrationGrpc {
         self.parts.founder.wake();
         Ok(show::shown(row))
     }
+}
+
+/// Bounds how many slugs one link finds to be others'.
+fn within_tries(tries: i32) -> Result<(), Fault> {
+    if tries < MOST_TRIES {
+        return Ok(());
+    }
+    let text = "This link was tried ten times; ask for another one.";
+    Err(Fault::new(Code::AuthThrottled).with_public(text))
+}
+
+/// Counts a slug that is another's, and nothing else: not what whoever confirms has to wait for. In
+/// the transaction that holds the link, so that of many at once each is counted.
+async fn tried(mut tx: PlatformTx, hash: &[u8; 32], fault: Fault) -> Fault {
+    if fault.code() != Code::ResourceExists {
+        return fault;
+    }
+    let counted = async {
+        store::back_to_mark(&mut tx).await?;
+        store::count_try(&mut tx, hash).await?;
+        tx.commit().await
+    };
+    counted.await.map_or_else(Fault::from, |()| fault)
 }
 
 fn other_slug(text: &str) -> Result<Option<&str>, Fault> {

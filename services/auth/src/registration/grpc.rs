@@ -1,6 +1,8 @@
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
-use time::Duration;
+use time::Duration as Span;
 use tonic::{Request, Response, Status, async_trait};
 use yard_authn::{Call, RpcResult as _};
 use yard_contracts::tenancy::v1 as wire;
@@ -11,7 +13,11 @@ use super::store::{self, NewWish};
 use super::wish::Wish;
 use super::{GOOD_FOR, RegistrationParts};
 use crate::rounds::Rounds;
+use crate::sessions::{Client, whole_seconds};
 use crate::telemetry;
+
+/// What requests are counted as.
+const KIND: &str = "registration";
 
 /// Serves `RegistrationService`.
 pub(super) struct RegistrationGrpc {
@@ -33,7 +39,8 @@ impl RegistrationService for RegistrationGrpc {
         request: Request<wire::RegisterRequest>,
     ) -> Result<Response<wire::RegisterResponse>, Status> {
         let call = Call::of(&request);
-        let done = self.ask(&call, request.get_ref()).await;
+        let source = Client::of(request.metadata()).source();
+        let done = self.ask(&call, request.get_ref(), source).await;
         done.map(|()| wire::RegisterResponse {}).rpc(&call, "take a wish for a tenant")
     }
 
@@ -63,15 +70,24 @@ impl RegistrationService for RegistrationGrpc {
 }
 
 impl RegistrationGrpc {
-    /// The same for everybody: a row is written, and nobody and nothing is looked up.
-    async fn ask(&self, call: &Call, request: &wire::RegisterRequest) -> Result<(), Fault> {
-        let RegistrationParts { clock, ids, rules, .. } = &*self.parts;
+    /// The same for everybody: a row is written, and nobody and nothing is looked up. What a network
+    /// is told of its own requests says nothing about an address.
+    async fn ask(
+        &self,
+        call: &Call,
+        request: &wire::RegisterRequest,
+        source: Option<IpAddr>,
+    ) -> Result<(), Fault> {
+        let RegistrationParts { clock, ids, rules, throttle, .. } = &*self.parts;
         self.parts.admit()?;
         let wish = Wish::of(request)?;
+        if let Some(wait) = throttle.count_from(KIND, rules.network_limit(), source).await {
+            return Err(asked_enough(wait));
+        }
         let now = clock.now();
         let mut tx = self.parts.begin(&call.caller).await?;
         store::lock(&mut tx, "asked").await?;
-        let asked = store::asked_since(&mut tx, now - Duration::days(1)).await?;
+        let asked = store::asked_since(&mut tx, now - Span::days(1)).await?;
         if asked >= i64::from(rules.asked_per_day) {
             let text = "As many have asked in 24 hours as may; ask again tomorrow.";
             return Err(Fault::new(Code::RateLimited).with_public(text));
@@ -84,4 +100,9 @@ impl RegistrationGrpc {
         self.clerk.wake();
         Ok(())
     }
+}
+
+fn asked_enough(wait: Duration) -> Fault {
+    let text = "Your network has asked as often as it may; ask again later.";
+    Fault::new(Code::RateLimited).with_public(text).with_retry_after(whole_seconds(wait))
 }

@@ -27,8 +27,8 @@ use yard_runtime::{ConfigError, Runtime};
 use crate::LARGEST_REQUEST;
 use crate::feed::Nudge;
 use crate::mail::Post;
-use crate::sessions::Passwords;
-use crate::tenancy::Founder;
+use crate::sessions::{Passwords, Throttle};
+use crate::tenancy::{self, Founder};
 use clerk::Clerk;
 use grpc::RegistrationGrpc;
 
@@ -42,7 +42,7 @@ const GOOD_FOR: Duration = Duration::days(1);
 const MOST_LINKS: i64 = 2;
 /// No link comes to an address sooner after another.
 const PAUSE: Duration = Duration::minutes(2);
-/// Tries to confirm one link: each may ask for another slug.
+/// Slugs of others' that may be tried with one link.
 const MOST_TRIES: i32 = 10;
 
 /// What all of it works with.
@@ -52,6 +52,7 @@ pub(crate) struct RegistrationParts {
     ids: Arc<dyn IdSource>,
     post: Post,
     passwords: Passwords,
+    throttle: Throttle,
     founder: Founder,
     nudge: Nudge,
     rules: RegistrationConfig,
@@ -59,22 +60,30 @@ pub(crate) struct RegistrationParts {
 
 impl RegistrationParts {
     /// # Errors
-    /// When it is open and no mail can be sent.
-    pub(crate) fn over(
+    /// When it is open and no mail can be sent, or there is no such plan.
+    pub(crate) async fn over(
         runtime: &Runtime,
         pg: &Pg,
-        (post, passwords): (&Post, &Passwords),
+        (post, passwords, throttle): (&Post, &Passwords, &Throttle),
         (founder, nudge): (&Founder, &Nudge),
         rules: RegistrationConfig,
-    ) -> Result<Self, ConfigError> {
-        if rules.open && post.ready().is_err() {
-            let rule = "needs mail.smtp_url: whoever registers follows the link of a mail";
-            return Err(ConfigError::new("registration.open", rule));
+    ) -> anyhow::Result<Self> {
+        if rules.open {
+            if post.ready().is_err() {
+                let rule = "needs mail.smtp_url: whoever registers follows the link of a mail";
+                return Err(ConfigError::new("registration.open", rule).into());
+            }
+            let mut tx = PlatformTx::begin(pg, &Actor::service("auth")).await?;
+            if !tenancy::is_plan(&mut tx, &rules.plan).await? {
+                let rule = format!("there is no plan {:?}: name another, or make it", rules.plan);
+                return Err(ConfigError::new("registration.plan", rule).into());
+            }
+            tx.commit().await?;
         }
         let (clock, ids) = (runtime.clock(), runtime.ids());
         let (pg, post, passwords) = (pg.clone(), post.clone(), passwords.clone());
-        let (founder, nudge) = (founder.clone(), nudge.clone());
-        Ok(Self { pg, clock, ids, post, passwords, founder, nudge, rules })
+        let (throttle, founder, nudge) = (throttle.clone(), founder.clone(), nudge.clone());
+        Ok(Self { pg, clock, ids, post, passwords, throttle, founder, nudge, rules })
     }
 
     async fn begin(&self, caller: &Caller) -> Result<PlatformTx, Fault> {

@@ -78,6 +78,7 @@ mod tests {
             begun_at,
             failed_at,
             ready_at,
+            tries: 0,
             principal_id: None,
             account_in_use: true,
             account_disabled: false,

@@ -46,6 +46,7 @@ pub(super) struct Row {
     pub(super) begun_at: Option<OffsetDateTime>,
     pub(super) failed_at: Option<OffsetDateTime>,
     pub(super) ready_at: Option<OffsetDateTime>,
+    pub(super) tries: i32,
     /// The account of the address, if it has one.
     pub(super) principal_id: Option<Uuid>,
     /// Whether that account can sign in somewhere.
@@ -173,7 +174,7 @@ pub(super) async fn find(
     let row = sqlx::query_as(
         "select r.id, r.email, r.display_name, r.tenant_name, r.tenant_slug, r.locale, \
            r.mailed_at, r.expires_at, r.confirmed_at, r.begun_at, r.failed_at, r.ready_at, \
-           p.principal_id, \
+           r.tries, p.principal_id, \
            coalesce(p.system_administrator, false) \
              or exists (select from platform.memberships m \
                         where m.principal_id = p.principal_id) as account_in_use, \
@@ -191,37 +192,42 @@ pub(super) async fn find(
     Ok(row)
 }
 
-/// False when the link was tried often enough.
-pub(super) async fn count_try(
-    tx: &mut PlatformTx,
-    token_hash: &[u8; 32],
-    most: i32,
-) -> Result<bool, PgError> {
-    let done = sqlx::query(
-        "update platform.registrations set tries = tries + 1 where token_hash = $1 and tries < $2",
-    )
-    .bind(token_hash.as_slice())
-    .bind(most)
-    .execute(&mut **tx)
-    .await?;
-    Ok(done.rows_affected() == 1)
+pub(super) async fn count_try(tx: &mut PlatformTx, token_hash: &[u8; 32]) -> Result<(), PgError> {
+    sqlx::query("update platform.registrations set tries = tries + 1 where token_hash = $1")
+        .bind(token_hash.as_slice())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
-/// Keeps a link that is still to be confirmed for this transaction. False when it is not.
+/// Where [`back_to_mark`] comes back to.
+pub(super) async fn mark(tx: &mut PlatformTx) -> Result<(), PgError> {
+    sqlx::query("savepoint link_kept").execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Undoes what came after [`mark`], also when the database refused it; locks from before stay.
+pub(super) async fn back_to_mark(tx: &mut PlatformTx) -> Result<(), PgError> {
+    sqlx::query("rollback to savepoint link_kept").execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Keeps a link that is still to be confirmed for this transaction; how often it was tried. `None`
+/// when it is not to be confirmed.
 pub(super) async fn keep(
     tx: &mut PlatformTx,
     token_hash: &[u8; 32],
     now: OffsetDateTime,
-) -> Result<bool, PgError> {
-    let row = sqlx::query(
-        "select from platform.registrations \
+) -> Result<Option<i32>, PgError> {
+    let tries = sqlx::query_scalar(
+        "select tries from platform.registrations \
          where token_hash = $1 and confirmed_at is null and expires_at > $2 for update",
     )
     .bind(token_hash.as_slice())
     .bind(now)
     .fetch_optional(&mut **tx)
     .await?;
-    Ok(row.is_some())
+    Ok(tries)
 }
 
 pub(super) async fn confirm(

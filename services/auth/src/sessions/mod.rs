@@ -29,7 +29,7 @@ pub(crate) use own::OwnSessions;
 pub(crate) use own_store::{lock_person, revoke_in_tenant};
 pub(crate) use passwords::Passwords;
 pub(crate) use store::{Membership, end_others, mark};
-pub(crate) use throttle::Throttle;
+pub(crate) use throttle::{Throttle, whole_seconds};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

@@ -47,7 +47,6 @@ pub(super) struct Attempt {
 impl Attempt {
     /// Keys hold hashes, so that Redis holds no e-mail and no address.
     pub(super) fn new(email: &str, source: Option<IpAddr>) -> Self {
-        let short = |text: &str| secrets::hex(&secrets::sha256(text)).chars().take(32).collect();
         Self { account: short(email), source: source.map(|from| short(&network(from).to_string())) }
     }
 
@@ -79,6 +78,11 @@ impl Attempt {
     fn known_key(&self) -> String {
         format!("yard:auth:login:{{{}}}:known:{}", self.account, self.source())
     }
+}
+
+/// Enough of a hash to tell one from another.
+fn short(text: &str) -> String {
+    secrets::hex(&secrets::sha256(text)).chars().take(32).collect()
 }
 
 /// A proof within a session: what it is guessed with, and the session that asks.
@@ -161,7 +165,26 @@ impl Throttle {
     /// `auth.throttled` with the seconds to wait.
     pub(super) async fn admit_within(&self, within: &Within) -> Result<(), Fault> {
         let limit = if within.factor { self.factor_pair } else { self.pair };
-        let limits = [(within.key.clone(), limit)];
+        let wait = self.count(&within.key, limit).await;
+        wait.map_or(Ok(()), |wait| Err(throttled(wait)))
+    }
+
+    /// Counts one of `what`, which nobody has to be signed in for, from the network that somebody
+    /// is in; how long they have to wait, if they do. Who does not come by the gateway has none,
+    /// and is not counted.
+    pub(crate) async fn count_from(
+        &self,
+        what: &str,
+        limit: Limit,
+        source: Option<IpAddr>,
+    ) -> Option<Duration> {
+        let network = short(&network(source?).to_string());
+        self.count(&format!("yard:auth:{what}:from:{network}"), limit).await
+    }
+
+    /// How long to wait for one limit, by Redis or else by this process alone.
+    async fn count(&self, key: &str, limit: Limit) -> Option<Duration> {
+        let limits = [(key.to_owned(), limit)];
         let asked = match self.redis.connected() {
             None => Err("not connected".to_owned()),
             Some(redis) => {
@@ -171,9 +194,9 @@ impl Throttle {
         };
         let verdict = asked.unwrap_or_else(|problem| {
             unavailable(&problem);
-            self.local.admit(&within.key, &limits)
+            self.local.admit(key, &limits)
         });
-        verdict.wait.map_or(Ok(()), |wait| Err(throttled(wait)))
+        verdict.wait
     }
 
     /// The proof was right: forgets the failures of its kind in the session.
@@ -255,9 +278,14 @@ impl Throttle {
 }
 
 fn throttled(wait: Duration) -> Fault {
-    let seconds = wait.as_secs() + 1;
+    let seconds = whole_seconds(wait);
     let text = format!("Too many attempts; wait {seconds} s before the next.");
-    Fault::new(Code::AuthThrottled).with_public(text)
+    Fault::new(Code::AuthThrottled).with_public(text).with_retry_after(seconds)
+}
+
+/// After which a wait is over.
+pub(crate) fn whole_seconds(wait: Duration) -> u32 {
+    u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1)
 }
 
 fn unavailable(problem: &str) {

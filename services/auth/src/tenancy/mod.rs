@@ -27,6 +27,7 @@ use grpc::TenantsGrpc;
 use organization::OrganizationGrpc;
 
 pub(crate) use founder::{Founder, NewTenant};
+pub(crate) use plans::is_plan;
 
 /// Adds the services of this domain.
 pub(crate) fn serve(routes: Routes, pg: &Pg, founder: Founder, runtime: &Runtime) -> Routes {

@@ -414,8 +414,9 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
         mail: mail(),
         registration: RegistrationConfig {
             open: false,
-            plan: "standard".to_owned(),
+            plan: "trial".to_owned(),
             asked_per_day: 100,
+            asked_per_network: 3,
             made_per_day: 100,
         },
     }

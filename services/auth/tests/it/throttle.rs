@@ -106,7 +106,7 @@ async fn logins_go_on_without_redis_and_stay_limited() {
 }
 
 /// A port that nothing listens on: bound and given back.
-fn unused_port() -> u16 {
+pub(crate) fn unused_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }

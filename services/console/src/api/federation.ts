@@ -2,7 +2,7 @@
 import { body, client, type Schemas } from './client'
 
 export type Provider = Schemas['IdentityProvider']
-export type ProviderDraft = Omit<Provider, 'provider_id' | 'created_at' | 'redirect_uri'>
+export type ProviderDraft = Omit<Provider, 'provider_id' | 'created_at' | 'changed_at' | 'redirect_uri' | 'disabled'>
 export type SignInProvider = Schemas['SignInProvider']
 export type LinkedIdentity = Schemas['LinkedIdentity']
 export type Begun = Schemas['BeginFederatedSignInResponse']
@@ -30,5 +30,9 @@ export const unlink = (provider_id: string): Promise<unknown> => body(client.DEL
 export const listProviders = async (): Promise<Provider[]> => (await body(client.GET('/api/v1/identity-providers'))).identity_providers
 
 export const createProvider = (draft: ProviderDraft): Promise<Provider> => body(client.POST('/api/v1/identity-providers', { body: draft }))
+
+/** Only what `change` has is changed. */
+export const updateProvider = (provider_id: string, change: Partial<ProviderDraft> & { disabled?: boolean }): Promise<Provider> =>
+  body(client.PATCH('/api/v1/identity-providers/{provider_id}', { params: { path: { provider_id }, query: { update_mask: Object.keys(change).join(',') } }, body: change }))
 
 export const deleteProvider = (provider_id: string): Promise<unknown> => body(client.DELETE('/api/v1/identity-providers/{provider_id}', byProvider(provider_id)))

@@ -15,12 +15,12 @@ export const federationStore = () => ({
 
 function provider(draft) {
   const provider_id = randomUUID()
-  return { provider_id, name: '', issuer: '', client_id: '', scopes: [], groups_claim: '', role_rules: [], default_role: '', email_domains: [], create_people: false, created_at: iso(), redirect_uri: `https://switchyard.example/sign-in/callback/${provider_id}`, ...draft, client_secret: '' }
+  return { provider_id, name: '', issuer: '', client_id: '', scopes: [], groups_claim: '', role_rules: [], default_role: '', email_domains: [], create_people: false, disabled: false, created_at: iso(), redirect_uri: `https://switchyard.example/sign-in/callback/${provider_id}`, ...draft, client_secret: '' }
 }
 
 function begin(store, request, provider_id, more) {
   const one = store.providers.find((at) => at.provider_id === provider_id)
-  if (!one) return null
+  if (!one || one.disabled) return null
   const state = secret()
   const binding = secret()
   store.begun.set(state, { binding, provider_id, ...more })
@@ -41,7 +41,7 @@ export const federationRoutes = ({ federation: store, sessions }) => {
     if (me.identity_provider_id) throw new Refusal(403, 'auth.own_sign_in_required', "This is about your own account; sign in to it without the organization's identity provider.")
   }
   return [
-    ['GET', '/api/v1/sign-in/providers', null, ({ query }) => ({ providers: query.get('tenant') === 'aqua' ? store.providers.map(({ provider_id, name }) => ({ provider_id, name })) : [] })],
+    ['GET', '/api/v1/sign-in/providers', null, ({ query }) => ({ providers: query.get('tenant') === 'aqua' ? store.providers.filter((one) => !one.disabled).map(({ provider_id, name }) => ({ provider_id, name })) : [] })],
     ['POST', '/api/v1/sign-in/federated', null, ({ body, request }) => begin(store, request, body.provider_id, {})],
     ['POST', '/api/v1/sign-in/federated/completion', null, ({ body, response }) => {
       const one = check(store, body)
@@ -67,6 +67,12 @@ export const federationRoutes = ({ federation: store, sessions }) => {
     }],
     ['GET', '/api/v1/identity-providers', 'tenant.manage', () => ({ identity_providers: store.providers })],
     ['POST', '/api/v1/identity-providers', 'tenant.manage', ({ body }) => (store.providers.push(provider(body)), store.providers.at(-1))],
+    ['PATCH', '/api/v1/identity-providers/:id', 'tenant.manage', ({ id, body, query }) => {
+      const one = store.providers.find((at) => at.provider_id === id)
+      if (!one) return null
+      const { client_secret: _sealed, ...named } = Object.fromEntries(query.get('update_mask').split(',').map((path) => [path, body[path]]))
+      return Object.assign(one, named, { changed_at: iso() })
+    }],
     ['DELETE', '/api/v1/identity-providers/:id', 'tenant.manage', ({ id }) => {
       store.providers = store.providers.filter((one) => one.provider_id !== id)
       return { provider_id: id }

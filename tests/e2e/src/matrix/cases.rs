@@ -336,6 +336,10 @@ fn providers(service: &str, tenant: &Tenant) -> Option<Value> {
         }}),
         "IdentityProviderService/ListIdentityProviders"
         | "FederatedSignInService/ListLinkedIdentities" => json!({}),
+        "IdentityProviderService/UpdateIdentityProvider" => json!({
+            "identity_provider": {"provider_id": provider, "name": "Of the world"},
+            "update_mask": "name",
+        }),
         "IdentityProviderService/DeleteIdentityProvider" => {
             json!({"provider_id": tenant.spare_provider_id})
         }

@@ -1,5 +1,6 @@
-//! Providers: set up, listed and taken away by their tenant.
+//! Providers: set up, listed, changed and taken away by their tenant.
 
+mod change;
 mod store;
 mod wishes;
 
@@ -48,6 +49,15 @@ impl IdentityProviderService for ProvidersGrpc {
         self.list(&call.caller).await.rpc(&call, "list identity providers")
     }
 
+    async fn update_identity_provider(
+        &self,
+        request: Request<wire::UpdateIdentityProviderRequest>,
+    ) -> Result<Response<wire::IdentityProvider>, Status> {
+        let call = Call::of(&request);
+        let request = request.into_inner();
+        self.change(&call.caller, request).await.rpc(&call, "change an identity provider")
+    }
+
     async fn delete_identity_provider(
         &self,
         request: Request<wire::DeleteIdentityProviderRequest>,
@@ -69,32 +79,24 @@ impl ProvidersGrpc {
         caller: &Caller,
         wish: wire::IdentityProvider,
     ) -> Result<wire::IdentityProvider, Fault> {
+        in_person(caller)?;
         let inner = &self.federation.0;
         let (id, tenant) = (inner.ids.uuid7(), caller.tenant()?.uuid());
         self.federation.callback(id)?;
-        let secret = wishes::secret(&wish.client_secret)?;
-        let sealed =
-            secret.map(|secret| inner.sealer.seal(SECRET, id.as_bytes(), secret.as_bytes()));
+        let client_secret_sealed = self.sealed(id, &wish.client_secret)?;
+        let (now, disabled) = (inner.clock.now(), wish.disabled);
         let known = |url: &str| inner.directory.fetcher().url(url).is_ok();
         let wished = wishes::read(wish, known)?;
         let provider = Provider {
             id,
             tenant_id: tenant,
-            client_secret_sealed: sealed.transpose()?,
-            created_at: inner.clock.now(),
+            client_secret_sealed,
+            created_at: now,
+            disabled_at: disabled.then_some(now),
             ..wished
         };
         let mut tx = self.begin(caller).await?;
-        if provider.create_people && store::is_self_registered(&mut tx, tenant).await? {
-            // Else whoever runs a provider of their own could ask for anybody's address, and take it.
-            let text =
-                "accounts are made by the providers of organizations that an operator vouches for";
-            return Err(Fault::invalid(text).with_pointer("/identity_provider/create_people"));
-        }
-        for (role, pointer) in given(&provider) {
-            let may = rights::may_hand_on(&mut tx, caller.tenant()?, caller, role).await;
-            may.map_err(|fault| fault.with_pointer(pointer))?;
-        }
+        admit(&mut tx, caller, &provider).await?;
         if store::count(&mut tx, tenant).await? >= MOST {
             return Err(Fault::invalid(format!("a tenant has {MOST} providers at most")));
         }
@@ -117,6 +119,7 @@ impl ProvidersGrpc {
         caller: &Caller,
         id: &str,
     ) -> Result<wire::DeleteIdentityProviderResponse, Fault> {
+        in_person(caller)?;
         let none = || Fault::new(Code::ResourceNotFound);
         let tenant = caller.tenant()?.uuid();
         let id = Uuid::try_parse(id).map_err(|_e| none())?;
@@ -128,6 +131,11 @@ impl ProvidersGrpc {
         tx.commit().await?;
         self.federation.0.nudge.now();
         Ok(wire::DeleteIdentityProviderResponse { provider_id: id.as_hyphenated().to_string() })
+    }
+
+    fn sealed(&self, id: Uuid, secret: &str) -> Result<Option<Vec<u8>>, Fault> {
+        let Some(secret) = wishes::secret(secret)? else { return Ok(None) };
+        Ok(Some(self.federation.0.sealer.seal(SECRET, id.as_bytes(), secret.as_bytes())?))
     }
 
     fn to_wire(&self, provider: Provider) -> Result<wire::IdentityProvider, Fault> {
@@ -146,8 +154,38 @@ impl ProvidersGrpc {
             email_domains: provider.email_domains,
             create_people: provider.create_people,
             created_at: Some(timestamp(provider.created_at)),
+            disabled: provider.disabled_at.is_some(),
+            changed_at: provider.changed_at.map(timestamp),
         })
     }
+}
+
+/// Whose word counts in a tenant is for its own people to decide, in their own sessions: not for a
+/// program that acts for one, nor for an operator who came in for something else.
+fn in_person(caller: &Caller) -> Result<(), Fault> {
+    if caller.client().is_some() {
+        return Err(Code::AuthSessionRequired.into());
+    }
+    if caller.break_glass().is_some() {
+        let text = "Identity providers are for the organization's own people to see to.";
+        return Err(Fault::new(Code::AuthForbidden).with_public(text));
+    }
+    Ok(())
+}
+
+/// Whether a caller may have a provider let people in as it says.
+async fn admit(tx: &mut PlatformTx, caller: &Caller, provider: &Provider) -> Result<(), Fault> {
+    if provider.create_people && store::is_self_registered(tx, provider.tenant_id).await? {
+        // Else whoever runs a provider of their own could ask for anybody's address, and take it.
+        let text =
+            "accounts are made by the providers of organizations that an operator vouches for";
+        return Err(Fault::invalid(text).with_pointer("/identity_provider/create_people"));
+    }
+    for (role, pointer) in given(provider) {
+        let may = rights::may_hand_on(tx, caller.tenant()?, caller, role).await;
+        may.map_err(|fault| fault.with_pointer(pointer))?;
+    }
+    Ok(())
 }
 
 /// The roles that a provider hands on, each once, and where they stand in the request. One with rules

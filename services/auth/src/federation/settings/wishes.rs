@@ -99,5 +99,8 @@ pub(super) fn read(
         email_domains: wish.email_domains,
         create_people: wish.create_people,
         created_at: OffsetDateTime::UNIX_EPOCH,
+        disabled_at: None,
+        changed_at: None,
+        version: 1,
     })
 }

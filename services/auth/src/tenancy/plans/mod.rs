@@ -42,10 +42,15 @@ pub(super) async fn put(
 /// # Errors
 /// `request.invalid` when there is none of that name.
 pub(super) async fn existing(tx: &mut PlatformTx, name: &str) -> Result<(), Fault> {
-    if store::exists(tx, name).await? {
+    if is_plan(tx, name).await? {
         return Ok(());
     }
     Err(Fault::invalid("there is no plan of that name").with_pointer("/plan"))
+}
+
+/// Whether there is one of that name.
+pub(crate) async fn is_plan(tx: &mut PlatformTx, name: &str) -> Result<bool, PgError> {
+    store::exists(tx, name).await
 }
 
 fn plan(row: Row) -> wire::Plan {

@@ -3,6 +3,7 @@
 
 mod accounts;
 mod answers;
+mod changes;
 mod links;
 mod settings;
 mod step_up;
@@ -21,6 +22,7 @@ use axum::{Form, Json, Router};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
+use prost_types::FieldMask;
 use serde_json::{Value, json};
 use time::Duration;
 use tokio::net::TcpListener;
@@ -60,6 +62,8 @@ struct Script {
     refuses: bool,
     /// Whoever redeems a code waits for a permit of it.
     gate: Option<Arc<Semaphore>>,
+    /// How many came to redeem a code.
+    came: usize,
     key_reads: usize,
 }
 
@@ -97,7 +101,11 @@ async fn jwks(State(script): State<Shared>) -> Json<Value> {
 }
 
 async fn token(State(script): State<Shared>, Form(form): Form<Vec<(String, String)>>) -> Response {
-    let gate = script.lock().unwrap().gate.clone();
+    let gate = {
+        let mut script = script.lock().unwrap();
+        script.came += 1;
+        script.gate.clone()
+    };
     if let Some(gate) = gate {
         drop(gate.acquire().await);
     }
@@ -178,6 +186,7 @@ impl Party {
             forms: Vec::new(),
             refuses: false,
             gate: None,
+            came: 0,
             key_reads: 0,
         }));
         let router = Router::new()
@@ -294,4 +303,19 @@ async fn create(
     let request = CreateIdentityProviderRequest { identity_provider: Some(wish) };
     let mut providers = IdentityProviderServiceClient::new(auth.channel());
     Ok(providers.create_identity_provider(bearer(request, owner)).await?.into_inner())
+}
+
+/// Changes of a provider what `mask` names.
+async fn change(
+    auth: &Auth,
+    who: &str,
+    wanted: IdentityProvider,
+    mask: &[&str],
+) -> Result<IdentityProvider, tonic::Status> {
+    let request = UpdateIdentityProviderRequest {
+        identity_provider: Some(wanted),
+        update_mask: Some(FieldMask { paths: mask.iter().map(|&path| path.to_owned()).collect() }),
+    };
+    let mut providers = IdentityProviderServiceClient::new(auth.channel());
+    Ok(providers.update_identity_provider(bearer(request, who)).await?.into_inner())
 }

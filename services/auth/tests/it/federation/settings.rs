@@ -2,7 +2,11 @@
 
 use base64::engine::general_purpose::STANDARD;
 
+use yard_contracts::rights::v1::EnterTenantRequest;
+use yard_contracts::rights::v1::break_glass_service_client::BreakGlassServiceClient;
+
 use super::*;
+use crate::oauth;
 use crate::rights_support::Desk;
 
 #[tokio::test]
@@ -170,5 +174,50 @@ async fn secret_is_sealed_anew_under_the_key_that_is_active() {
     })
     .await;
     drop((script, provider));
+    auth.finish().await;
+}
+
+/// What an access token gets that sets a provider up, that changes one, and that takes one away.
+async fn attempts(auth: &Auth, access: &str, provider: &IdentityProvider) -> [Option<Code>; 3] {
+    let refusal = |status| Fault::from_status(&status).code();
+    let made = create(auth, access, provider.clone()).await.err().map(refusal);
+    let changed = change(auth, access, provider.clone(), &["name"]).await.err().map(refusal);
+    let mut providers = IdentityProviderServiceClient::new(auth.channel());
+    let request = DeleteIdentityProviderRequest { provider_id: provider.provider_id.clone() };
+    [made, changed, code(providers.delete_identity_provider(bearer(request, access)).await)]
+}
+
+#[tokio::test]
+async fn provider_is_seen_to_by_people_themselves_who_have_just_proved_who_they_are() {
+    let Party { log: _log, auth, owner, provider, .. } = Party::start().await;
+    // A client of the owner's, which may do in the tenant what the owner may.
+    let client = oauth::register(&auth, &owner, &["tenant.manage"]).await;
+    let party = oauth::Party { auth, client, person: owner };
+    let tokens = party.grant("openid tenant.manage").await;
+    let auth = party.auth;
+    let access = auth.exchange(tokens["access_token"].as_str().unwrap()).await.unwrap();
+    assert_eq!(auth.claims(&access).permissions, ["tenant.manage"]);
+    assert_eq!(attempts(&auth, &access, &provider).await, [Some(Code::AuthSessionRequired); 3]);
+    // An operator who came in, with all that it takes.
+    let follower = auth.follower().await;
+    let session = auth.session("root@example.org", "").await;
+    let outside = auth.exchange(&session).await.unwrap();
+    let entry = EnterTenantRequest {
+        tenant_id: auth.tenant("acme").await.to_string(),
+        reason: "nobody can sign in".to_owned(),
+        minutes: 10,
+        permissions: vec!["tenant.manage".to_owned()],
+    };
+    let mut entries = BreakGlassServiceClient::new(auth.channel());
+    entries.enter_tenant(bearer(entry, &outside)).await.unwrap();
+    let inside = auth.renewed(&follower, &outside, &session).await;
+    assert_eq!(attempts(&auth, &inside, &provider).await, [Some(Code::AuthForbidden); 3]);
+    // The owner, a little too late.
+    let session = auth.session("owner@example.org", "acme").await;
+    auth.clock.advance(Duration::seconds(601));
+    let late = auth.exchange(&session).await.unwrap();
+    assert_eq!(attempts(&auth, &late, &provider).await, [Some(Code::AuthStepUpRequired); 3]);
+    let standing = "select count(*) from platform.identity_providers where deleted_at is null";
+    assert_eq!(auth.db.sql(standing).await.trim(), "1");
     auth.finish().await;
 }

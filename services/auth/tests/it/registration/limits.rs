@@ -2,17 +2,30 @@
 
 use futures::future::join_all;
 use time::Duration as Span;
-use tonic::Request;
+use tonic::{Request, Response, Status};
+use yard_authn::audit::CLIENT_ADDRESS;
 use yard_contracts::tenancy::v1 as wire;
 use yard_contracts::tenancy::v1::RegistrationState;
-use yard_fault::Code;
-use yard_testkit::{eventually, logs};
+use yard_fault::{Code, Fault};
+use yard_runtime::Secret;
+use yard_testkit::{TestMail, eventually, logs};
 
 use super::{
-    NEW, SOON, answered, ask, client, confirm, confirm_as, count, link, open, open_with, show,
-    until,
+    NEW, SOON, VIEWER, answered, ask, claim, client, confirm, confirm_as, count, link, open,
+    open_with, show, until, wish,
 };
-use crate::support::{code, plain_smtp};
+use crate::support::{Auth, code, plain_smtp};
+use crate::throttle::unused_port;
+
+async fn ask_from(
+    auth: &Auth,
+    address: &str,
+    email: &str,
+) -> Result<Response<wire::RegisterResponse>, Status> {
+    let mut request = Request::new(wish(email, "acme"));
+    request.metadata_mut().insert(CLIENT_ADDRESS, address.parse().unwrap());
+    client(auth).register(request).await
+}
 
 #[tokio::test]
 async fn link_takes_ten_tries_and_wrong_ones_cost_nothing() {
@@ -27,11 +40,11 @@ async fn link_takes_ten_tries_and_wrong_ones_cost_nothing() {
     };
     let refused = client(&auth).confirm_registration(Request::new(short)).await;
     assert_eq!(code(refused), Some(Code::RequestInvalid));
-    for turn in 0..10 {
-        let taken = if turn % 2 == 0 { "acme" } else { "byte" };
-        let refused = code(confirm_as(&auth, &token, taken).await);
-        assert_eq!(refused, Some(Code::ResourceExists), "{turn}");
-    }
+    // Of many at once as many are looked at.
+    let tries = join_all((0..12).map(|_turn| confirm_as(&auth, &token, "byte"))).await;
+    let codes: Vec<_> = tries.into_iter().map(code).collect();
+    let count = |wanted: Code| codes.iter().filter(|code| **code == Some(wanted)).count();
+    assert_eq!((count(Code::ResourceExists), count(Code::AuthThrottled)), (10, 2), "{codes:?}");
     let refused = code(confirm_as(&auth, &token, "free-one").await);
     assert_eq!(refused, Some(Code::AuthThrottled));
     for odd in ["", "x", &"A".repeat(43)] {
@@ -124,6 +137,82 @@ async fn installation_is_held_to_its_requests_and_its_tenants_a_day() {
     assert_eq!(shown.state(), RegistrationState::Requested);
     auth.clock.advance(Span::days(1));
     link(&auth, &mail, NEW, "one-more", 1).await;
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn waiting_for_a_day_with_room_costs_a_link_no_try() {
+    let _log = logs::capture();
+    let (auth, mail) = open_with(|rules| rules.made_per_day = 1).await;
+    let first = link(&auth, &mail, "first@example.org", "first", 1).await;
+    confirm(&auth, &first).await.unwrap();
+    auth.clock.advance(Span::hours(12));
+    let token = link(&auth, &mail, NEW, "new-water", 1).await;
+    for turn in 0..11 {
+        assert_eq!(code(confirm(&auth, &token).await), Some(Code::RateLimited), "{turn}");
+    }
+    let viewers = link(&auth, &mail, VIEWER, "viewers-own", 1).await;
+    let viewer = auth.access(VIEWER, "").await;
+    for turn in 0..11 {
+        let refused = code(claim(&auth, &viewer, &viewers).await);
+        assert_eq!(refused, Some(Code::RateLimited), "{turn}");
+    }
+    let tried = count(&auth, "registrations where tries > 0").await;
+    assert_eq!(tried, "0");
+    auth.clock.advance(Span::hours(12));
+    confirm(&auth, &token).await.unwrap();
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn network_is_held_to_its_requests_and_no_other_with_it() {
+    let _log = logs::capture();
+    let (auth, _mail) = open().await;
+    // Whatever it asks for: who has an account and what is taken make no difference.
+    for (turn, email) in [NEW, VIEWER, "nobody@example.org"].into_iter().enumerate() {
+        let address = format!("2001:db8::{turn}");
+        assert_eq!(code(ask_from(&auth, &address, email).await), None, "{email}");
+    }
+    for email in [NEW, VIEWER, "more@example.org"] {
+        let refused = ask_from(&auth, "2001:db8::ffff", email).await.unwrap_err();
+        let fault = Fault::from_status(&refused);
+        assert_eq!(fault.code(), Code::RateLimited, "{email}");
+        // A third of a day, less what the test took.
+        let wait = fault.retry_after().unwrap();
+        assert!((28_000..=28_801).contains(&wait), "{wait}");
+    }
+    // What is refused for its form is not counted, and neither is another's network.
+    for _turn in 0..4 {
+        let odd = ask_from(&auth, "2001:db8:0:1::1", "nobody").await;
+        assert_eq!(code(odd), Some(Code::RequestInvalid));
+    }
+    assert_eq!(code(ask_from(&auth, "2001:db8:0:1::1", NEW).await), None);
+    assert_eq!(code(ask_from(&auth, "192.0.2.1", NEW).await), None);
+    auth.finish().await;
+}
+
+#[tokio::test]
+async fn network_has_its_requests_back_one_by_one_also_without_redis() {
+    let log = logs::capture();
+    log.expect("login limits are not available");
+    let nowhere = unused_port();
+    let mail = TestMail::start().await;
+    let url = plain_smtp(&mail);
+    let auth = Auth::start_with(|config| {
+        config.redis.url = Secret::new(format!("redis://127.0.0.1:{nowhere}/0"));
+        config.mail.smtp_url = url;
+        config.registration.open = true;
+    })
+    .await;
+    let ask = async || code(ask_from(&auth, "192.0.2.1", NEW).await);
+    for _turn in 0..3 {
+        assert_eq!(ask().await, None);
+    }
+    auth.clock.advance(Span::hours(8) - Span::microseconds(1));
+    assert_eq!(ask().await, Some(Code::RateLimited));
+    auth.clock.advance(Span::microseconds(1));
+    assert_eq!(ask().await, None);
+    assert_eq!(ask().await, Some(Code::RateLimited));
     auth.finish().await;
 }
 

@@ -159,7 +159,7 @@ async fn whoever_registers_becomes_the_owner_of_a_tenant_that_is_ready() {
     let of = "select t.locale, t.plan, p.email_verified_at is not null, p.locale \
               from platform.tenants t, platform.people p \
               where t.slug = 'new-water' and p.email = 'new@example.org'";
-    assert_eq!(auth.db.sql(of).await.trim(), "de|standard|t|de");
+    assert_eq!(auth.db.sql(of).await.trim(), "de|trial|t|de");
     // The schema is the same as every other's.
     let versions = "select count(distinct s.version) from platform.tenant_schemas s";
     assert_eq!(auth.db.sql(versions).await.trim(), "1");
@@ -211,7 +211,11 @@ async fn installation_that_is_closed_registers_nobody_and_finishes_what_was_conf
     let (auth, mail) = open().await;
     let token = link(&auth, &mail, NEW, "new-water", 1).await;
     let url = plain_smtp(&mail);
-    let shut = |config: &mut auth::Config| config.mail.smtp_url = url;
+    let shut = |config: &mut auth::Config| {
+        config.mail.smtp_url = url;
+        // Nobody gets it.
+        config.registration.plan = "gone".to_owned();
+    };
     let auth = auth.restart_told(async |_engines| {}, shut).await.unwrap();
     let terms = client(&auth).get_registration_terms(Request::new(Default::default())).await;
     assert!(!terms.unwrap().into_inner().open);
@@ -229,6 +233,18 @@ async fn installation_that_is_closed_registers_nobody_and_finishes_what_was_conf
     let engines = auth.stop().await;
     let without_mail = engines.refusal(|config| config.registration.open = true).await;
     assert!(without_mail.contains("registration.open"), "{without_mail}");
+    let url = plain_smtp(&mail);
+    let without_plan = engines
+        .refusal(|config| {
+            config.mail.smtp_url = url;
+            config.registration.open = true;
+            config.registration.plan = "gone".to_owned();
+        })
+        .await;
+    assert!(
+        without_plan.contains("registration.plan: there is no plan \"gone\""),
+        "{without_plan}"
+    );
     std::fs::remove_dir_all(&engines.folder).unwrap();
 }
 
