@@ -229,7 +229,6 @@ async fn installation_that_is_closed_registers_nobody_and_finishes_what_was_conf
     let engines = auth.stop().await;
     let without_mail = engines.refusal(|config| config.registration.open = true).await;
     assert!(without_mail.contains("registration.open"), "{without_mail}");
-    std::fs::remove_dir_all(&engines.folder).unwrap();
 }
 
 #[tokio::test]
