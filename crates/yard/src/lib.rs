@@ -25,8 +25,6 @@ pub mod sequences;
 pub mod session;
 pub mod simulate;
 pub mod tenants;
-#[cfg(test)]
-mod testing;
 pub mod tokens;
 pub mod verify;
 

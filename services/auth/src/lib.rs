@@ -144,6 +144,7 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         Ground::lay(&config, &runtime).await?;
     let issuer_url = config.issuer.url()?;
     let passkeys = Passkeys::over(&config.passkeys, &config.mail, runtime.clock())?;
+    passkeys.settle(&pg).await?;
     let factors = Factors { sealer: sealer.clone(), clock: runtime.clock(), passkeys };
     let post = Post::start(&config.mail, &pg, &sealer, &runtime)?;
     let passwords = Passwords::start(&config.sessions).await?;
@@ -198,7 +199,7 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let (held, made) = ((&post, &passwords, &throttle), (&founder, &nudge));
     let registration =
         RegistrationParts::over(&runtime, &pg, held, made, config.registration).await?;
-    let people = PeopleParts::over(&runtime, &pg, post, passwords, sealer, &nudge);
+    let people = PeopleParts::over(&runtime, &pg, post.clone(), passwords, sealer, &nudge);
     let told = nudge.clone();
     let sessions = Arc::new(SessionsGrpc {
         login,
@@ -215,6 +216,7 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
         name: config.factors.issuer,
         sessions: Arc::clone(&sessions),
         nudge: told.clone(),
+        post,
     };
     let sessions =
         SessionServiceServer::from_arc(sessions).max_decoding_message_size(LARGEST_REQUEST);
@@ -346,10 +348,11 @@ struct OwnParts {
     name: String,
     sessions: Arc<SessionsGrpc>,
     nudge: Nudge,
+    post: Post,
 }
 
 fn add_own(routes: Routes, parts: OwnParts, runtime: &Runtime) -> Routes {
-    let OwnParts { pg, factors, name, sessions, nudge } = parts;
+    let OwnParts { pg, factors, name, sessions, nudge, post } = parts;
     let passkeys = PasskeysGrpc {
         pg: pg.clone(),
         ids: runtime.ids(),
@@ -357,6 +360,7 @@ fn add_own(routes: Routes, parts: OwnParts, runtime: &Runtime) -> Routes {
         name: name.clone(),
         sessions,
         nudge: nudge.clone(),
+        post,
     };
     let tokens = TokensGrpc {
         pg: pg.clone(),

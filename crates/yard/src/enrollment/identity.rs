@@ -145,13 +145,14 @@ pub(super) fn refuse_if_enrolled(dir: &Path) -> Outcome {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use yard_testkit::TestFolder;
+
     use super::*;
-    use crate::testing::TempDir;
 
     #[test]
     fn identity_written_is_read_back_and_its_key_is_private() {
-        let dir = TempDir::new("identity");
-        assert!(DeviceIdentity::read(dir.path()).unwrap().is_none());
+        let dir = TestFolder::new("identity");
+        assert!(DeviceIdentity::read(&dir).unwrap().is_none());
         let device = DeviceIdentity {
             key_pem: "k".to_owned(),
             certificate_pem: "c".to_owned(),
@@ -164,12 +165,12 @@ mod tests {
                 renew_after: None,
             },
         };
-        device.write(dir.path()).unwrap();
-        let mode = fs::metadata(dir.path().join(KEY)).unwrap().permissions().mode();
+        device.write(&dir).unwrap();
+        let mode = fs::metadata(dir.join(KEY)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        let back = DeviceIdentity::read(dir.path()).unwrap().unwrap();
+        let back = DeviceIdentity::read(&dir).unwrap().unwrap();
         assert_eq!((back.key_pem.as_str(), back.connection), ("k", device.connection));
-        assert!(refuse_if_enrolled(dir.path()).is_err());
+        assert!(refuse_if_enrolled(&dir).is_err());
     }
 
     #[test]

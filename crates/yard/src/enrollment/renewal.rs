@@ -97,9 +97,9 @@ pub(super) fn finish(dir: &Path) -> Outcome {
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
+    use yard_testkit::TestFolder;
 
     use super::*;
-    use crate::testing::TempDir;
 
     fn identity(device_id: Uuid) -> DeviceIdentity {
         DeviceIdentity {
@@ -131,19 +131,19 @@ mod tests {
 
     #[test]
     fn files_are_replaced_together_also_after_a_crash_in_between() {
-        let dir = TempDir::new("renewal");
+        let dir = TestFolder::new("renewal");
         let first = identity(Uuid::nil());
-        first.write(dir.path()).unwrap();
+        first.write(&dir).unwrap();
         let second = DeviceIdentity {
             key_pem: "key 2".to_owned(),
             certificate_pem: "certificate 2".to_owned(),
             ..first
         };
-        second.write(&dir.path().join(NEXT)).unwrap();
+        second.write(&dir.join(NEXT)).unwrap();
         // The key is in its place, the certificate is not.
-        fs::rename(dir.path().join("next/device.key"), dir.path().join("device.key")).unwrap();
-        let read = DeviceIdentity::read(dir.path()).unwrap().unwrap();
+        fs::rename(dir.join("next/device.key"), dir.join("device.key")).unwrap();
+        let read = DeviceIdentity::read(&dir).unwrap().unwrap();
         assert_eq!((read.key_pem, read.certificate_pem), (second.key_pem, second.certificate_pem));
-        assert!(!dir.path().join("next/connection.json").exists());
+        assert!(!dir.join("next/connection.json").exists());
     }
 }

@@ -86,8 +86,9 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
+    use yard_testkit::TestFolder;
+
     use super::*;
-    use crate::testing::TempDir;
 
     fn run(device: u128, epoch: i64) -> DeviceRun {
         let acked = vec![(1, 5), (7, 7)].into();
@@ -96,11 +97,11 @@ mod tests {
 
     #[test]
     fn ledger_written_is_read_back_and_none_is_empty() {
-        let dir = TempDir::new("ledger");
-        assert_eq!(Ledger::read(dir.path()).unwrap(), Ledger::default());
+        let dir = TestFolder::new("ledger");
+        assert_eq!(Ledger::read(&dir).unwrap(), Ledger::default());
         let ledger = Ledger { devices: vec![run(1, 5)] };
-        ledger.write(dir.path()).unwrap();
-        assert_eq!(Ledger::read(dir.path()).unwrap(), ledger);
+        ledger.write(&dir).unwrap();
+        assert_eq!(Ledger::read(&dir).unwrap(), ledger);
     }
 
     #[test]

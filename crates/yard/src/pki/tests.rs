@@ -5,9 +5,9 @@ use std::sync::Arc;
 use x509_parser::prelude::*;
 use yard_authn::{Claims, Signer, Verifier};
 use yard_ids::{IdSource as _, RandomIds};
+use yard_testkit::TestFolder;
 
 use super::*;
-use crate::testing::TempDir;
 
 const PERSON: &str = "person:0190a6f2-7c2a-7b52-9c11-000000000001";
 
@@ -148,27 +148,27 @@ fn trust_file_verifies_what_each_service_signs_and_only_under_its_own_name() {
 
 #[test]
 fn pki_files_keep_keys_private_and_are_not_overwritten_unasked() {
-    let dir = TempDir::new("pki");
-    made().write(dir.path(), false).unwrap();
+    let dir = TestFolder::new("pki");
+    made().write(&dir, false).unwrap();
     for (name, mode) in
         [("device-ca.key", 0o600), ("services/auth.key", 0o600), ("broker.pem", 0o644)]
     {
-        let meta = std::fs::metadata(dir.path().join(name)).unwrap();
+        let meta = std::fs::metadata(dir.join(name)).unwrap();
         assert_eq!(meta.permissions().mode() & 0o777, mode, "{name}");
     }
-    let before = std::fs::read(dir.path().join("device-ca.key")).unwrap();
-    assert!(made().write(dir.path(), false).is_err());
-    assert_eq!(std::fs::read(dir.path().join("device-ca.key")).unwrap(), before);
-    made().write(dir.path(), true).unwrap();
-    assert_ne!(std::fs::read(dir.path().join("device-ca.key")).unwrap(), before);
+    let before = std::fs::read(dir.join("device-ca.key")).unwrap();
+    assert!(made().write(&dir, false).is_err());
+    assert_eq!(std::fs::read(dir.join("device-ca.key")).unwrap(), before);
+    made().write(&dir, true).unwrap();
+    assert_ne!(std::fs::read(dir.join("device-ca.key")).unwrap(), before);
 }
 
 #[test]
 fn pki_verifies_with_openssl_where_it_is_installed() {
-    let dir = TempDir::new("openssl");
-    made().write(dir.path(), false).unwrap();
+    let dir = TestFolder::new("openssl");
+    made().write(&dir, false).unwrap();
     let openssl = |args: &[&str]| {
-        let run = Command::new("openssl").current_dir(dir.path()).args(args).output();
+        let run = Command::new("openssl").current_dir(&dir).args(args).output();
         // A machine without OpenSSL has nothing to compare with.
         let Ok(run) = run else { return };
         let said = String::from_utf8_lossy(&run.stderr).into_owned();

@@ -70,13 +70,14 @@ fn environment(name: &str) -> Option<OsString> {
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
+    use yard_testkit::TestFolder;
+
     use super::*;
-    use crate::testing::TempDir;
 
     #[test]
     fn profile_written_is_private_and_read_back() {
-        let dir = TempDir::new("profile");
-        let file = ProfileFile::locate(Some(dir.path().join("a/profile.toml"))).unwrap();
+        let dir = TestFolder::new("profile");
+        let file = ProfileFile::locate(Some(dir.join("a/profile.toml"))).unwrap();
         assert!(file.api().is_err());
         let profile =
             Profile { url: "http://h:1".to_owned(), session_token: "yst_\"x\"".to_owned() };

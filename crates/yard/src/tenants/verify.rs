@@ -56,16 +56,16 @@ pub fn check_file(file: &Path) -> Outcome<Verified> {
 
 #[cfg(test)]
 mod tests {
+    use yard_testkit::TestFolder;
+
     use super::*;
 
     #[test]
     fn file_that_is_no_export_is_named_with_the_reason() {
-        let folder = std::env::temp_dir().join(format!("yard-tenants-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new("tenants");
         let file = folder.join("no.ndjson");
         std::fs::write(&file, "{}\n").unwrap();
         let problem = check_file(&file).unwrap_err().to_string();
         assert!(problem.contains("no.ndjson") && problem.contains("first line"), "{problem}");
-        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use reqwest::{Method, Response};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{Fixture, folder, problem};
+use crate::support::{Fixture, problem};
 
 fn build(dir: &Path, shell: &str) {
     fs::create_dir_all(dir.join("assets")).unwrap();
@@ -21,9 +21,13 @@ fn build(dir: &Path, shell: &str) {
 }
 
 async fn serving(shell: &str) -> Fixture {
-    let dir = folder();
-    build(&dir, shell);
-    Fixture::with(|config| config.console.dir = dir).await
+    Fixture::with(|config| {
+        // Below the fixture's own folder, with which it goes.
+        let dir = config.identity.key_file.with_file_name("console");
+        build(&dir, shell);
+        config.console.dir = dir;
+    })
+    .await
 }
 
 fn header<'r>(response: &'r Response, name: &str) -> &'r str {

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,8 +26,8 @@ use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer
 use yard_fault::Code;
 use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, SessionId, SystemClock};
 use yard_runtime::{Runtime, RuntimeConfig, TaskKind, config};
-use yard_testkit::TestNats;
 use yard_testkit::logs::{self, LogCapture};
+use yard_testkit::{TestFolder, TestNats};
 
 use crate::doubles::Double;
 
@@ -75,14 +74,6 @@ pub(crate) fn session_of(role: &str) -> SessionId {
     SessionId::from_uuid(Uuid::from_u128(role.bytes().fold(1, |id, b| id * 31 + u128::from(b))))
 }
 
-/// A folder of its own for each test.
-pub(crate) fn folder() -> PathBuf {
-    let name = RandomIds.uuid7().as_hyphenated().to_string();
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::create_dir_all(&path).unwrap();
-    path
-}
-
 fn key(kid: &str) -> (String, Json) {
     let document = Ed25519KeyPair::generate_pkcs8v1(&SystemRandom::new()).unwrap();
     let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(document.as_ref()).unwrap();
@@ -103,6 +94,8 @@ pub(crate) struct Fixture {
     pub(crate) log: LogCapture,
     /// After it: that the broker goes before the gateway is the test's doing.
     nats: TestNats,
+    /// Of its keys.
+    _folder: TestFolder,
 }
 
 impl Fixture {
@@ -120,7 +113,7 @@ impl Fixture {
         ));
         let runtime =
             Runtime::builder("api-gateway", "0.0.0").clock(Arc::clone(&clock) as Arc<_>).build();
-        let dir = folder();
+        let dir = TestFolder::new("gateway");
         let (pem, own) = key("service:api-gateway");
         let (issuer, issuer_jwk) = key("issuer:test");
         fs::write(dir.join("own.key"), pem).unwrap();
@@ -151,7 +144,7 @@ impl Fixture {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        Self { services, runtime, clock, address, client, nats, log }
+        Self { services, runtime, clock, address, client, nats, log, _folder: dir }
     }
 
     /// auth says by the feed that what everybody may do has changed.

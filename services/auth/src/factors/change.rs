@@ -41,19 +41,35 @@ impl Factors {
         self.new_codes(tx, person).await
     }
 
-    /// After a factor was taken away.
+    /// What a person can prove themselves with.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn enrolled(
+        &self,
+        tx: &mut PlatformTx,
+        person: Uuid,
+    ) -> Result<Enrolled, Fault> {
+        Ok(store::enrolled(tx, self.passkeys.domain(), person).await?)
+    }
+
+    /// After a factor was taken away. With the last one the recovery codes go, unless they stand in for
+    /// passkeys of a former domain.
     ///
     /// # Errors
     /// `auth.second_factor_required` when it was the last and has to stay.
     pub(crate) async fn removed(&self, tx: &mut PlatformTx, person: Uuid) -> Result<(), Fault> {
-        if store::enrolled(tx, person).await?.any() {
+        let left = self.enrolled(tx, person).await?;
+        if left.any() {
             return Ok(());
         }
-        if store::overview(tx, person).await?.required {
+        if store::overview(tx, self.passkeys.domain(), person).await?.required {
             let text = "An organization of yours requires a second factor: add another one first.";
             return Err(Fault::new(Code::AuthSecondFactorRequired).with_public(text));
         }
-        store::replace_recovery_codes(tx, person, &[], self.clock.now()).await?;
+        if left.former_passkeys == 0 {
+            store::replace_recovery_codes(tx, person, &[], self.clock.now()).await?;
+        }
         Ok(())
     }
 
@@ -66,7 +82,7 @@ impl Factors {
         tx: &mut PlatformTx,
         person: Uuid,
     ) -> Result<wire::Factors, Fault> {
-        Ok(shown(&store::overview(tx, person).await?))
+        Ok(shown(&store::overview(tx, self.passkeys.domain(), person).await?))
     }
 
     pub(super) async fn new_codes(
@@ -90,5 +106,6 @@ fn shown(overview: &Overview) -> wire::Factors {
         recovery_codes_left: count(overview.recovery_codes),
         required: overview.required,
         passkeys: count(overview.passkeys),
+        former_passkeys: count(overview.former_passkeys),
     }
 }

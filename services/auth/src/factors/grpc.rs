@@ -121,7 +121,7 @@ impl FactorsGrpc {
         let waiting = waiting.ok_or_else(|| Fault::new(Code::AuthChallengeExpired))?;
         let step = self.factors.step(&waiting, code, now)?;
         let step = step.ok_or_else(|| Fault::new(Code::AuthFactorInvalid))?;
-        let before = store::enrolled(&mut tx, person).await?;
+        let before = self.factors.enrolled(&mut tx, person).await?;
         store::confirm_totp(&mut tx, person, waiting.id, step, now).await?;
         let shown = ["otp", MULTI_FACTOR];
         let recovery_codes = self.factors.added(&mut tx, caller, before, &shown).await?;
@@ -145,7 +145,7 @@ impl FactorsGrpc {
         let person = caller.person()?.uuid();
         let mut tx = self.begin(caller).await?;
         store::lock(&mut tx, person).await?;
-        if !store::enrolled(&mut tx, person).await?.any() {
+        if !self.factors.enrolled(&mut tx, person).await?.any() {
             let text = "recovery codes stand in for a second factor, and there is none";
             return Err(Fault::invalid(text));
         }

@@ -12,7 +12,7 @@ mod totp;
 mod upkeep;
 
 pub(crate) use proof::{Factors, Proof};
-pub(crate) use store::{enrolled, lock};
+pub(crate) use store::lock;
 pub(crate) use upkeep::AppSecrets;
 
 use yard_contracts::identity::v1::FactorKind;
@@ -26,14 +26,23 @@ const PURPOSE: &str = "totp-secret";
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Enrolled {
     pub(crate) totp: bool,
+    /// Of the domain that the console is under.
     pub(crate) passkeys: i64,
+    /// Of another, where it was before: no browser shows one of them here.
+    pub(crate) former_passkeys: i64,
     pub(crate) recovery_codes: i64,
 }
 
 impl Enrolled {
-    /// Whether sign-in asks for one. Recovery codes alone are none: they stand in for a lost one.
+    /// Whether there is one. Recovery codes alone are none: they stand in for a lost one.
     pub(crate) const fn any(self) -> bool {
         self.totp || self.passkeys > 0
+    }
+
+    /// Whether the password alone is not enough. Nobody's account is less guarded for a move of the
+    /// console: whose passkeys stayed behind shows a recovery code, as long as there is one.
+    pub(crate) const fn asked_for(self) -> bool {
+        self.any() || (self.former_passkeys > 0 && self.recovery_codes > 0)
     }
 
     /// What is typed; whether a passkey can be asked for depends on more.
@@ -42,7 +51,7 @@ impl Enrolled {
         if self.totp {
             kinds.push(FactorKind::Totp);
         }
-        if self.any() && self.recovery_codes > 0 {
+        if self.asked_for() && self.recovery_codes > 0 {
             kinds.push(FactorKind::RecoveryCode);
         }
         kinds

@@ -105,8 +105,8 @@ impl Factors {
         let Some(code) = RecoveryCode::parse(code) else {
             return Ok(false);
         };
-        // Without another factor, codes that a removed one left behind open nothing.
-        if !store::enrolled(tx, person).await?.any() {
+        // Codes that a removed factor left behind open nothing.
+        if !self.enrolled(tx, person).await?.asked_for() {
             return Ok(false);
         }
         Ok(store::use_recovery_code(tx, person, &code.hash(person), self.clock.now()).await?)

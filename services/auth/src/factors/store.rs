@@ -18,6 +18,7 @@ pub(super) struct TotpSecret {
 pub(super) struct Overview {
     pub(super) totp_since: Option<OffsetDateTime>,
     pub(super) passkeys: i64,
+    pub(super) former_passkeys: i64,
     pub(super) recovery_codes: i64,
     pub(super) required: bool,
 }
@@ -26,6 +27,7 @@ pub(super) struct Overview {
 struct EnrolledRow {
     totp: bool,
     passkeys: i64,
+    former_passkeys: i64,
     recovery_codes: i64,
 }
 
@@ -39,32 +41,49 @@ pub(crate) async fn lock(tx: &mut PlatformTx, person: Uuid) -> Result<(), PgErro
     Ok(())
 }
 
-pub(crate) async fn enrolled(tx: &mut PlatformTx, person: Uuid) -> Result<Enrolled, PgError> {
+/// Of passkeys those count that were made for `domain`; without one none do.
+pub(super) async fn enrolled(
+    tx: &mut PlatformTx,
+    domain: Option<&str>,
+    person: Uuid,
+) -> Result<Enrolled, PgError> {
     let row: EnrolledRow = sqlx::query_as(
         "select exists (select from platform.totp_secrets \
              where principal_id = $1 and confirmed_at is not null) as totp, \
-           (select count(*) from platform.passkeys where principal_id = $1) as passkeys, \
+           p.own as passkeys, p.registered - p.own as former_passkeys, \
            (select count(*) from platform.recovery_codes \
-             where principal_id = $1 and used_at is null) as recovery_codes",
+             where principal_id = $1 and used_at is null) as recovery_codes \
+         from (select count(*) as registered, \
+             count(*) filter (where coalesce(rp_id, $2) = $2) as own \
+           from platform.passkeys where principal_id = $1) p",
     )
     .bind(person)
+    .bind(domain)
     .fetch_one(&mut **tx)
     .await?;
-    let EnrolledRow { totp, passkeys, recovery_codes } = row;
-    Ok(Enrolled { totp, passkeys, recovery_codes })
+    let EnrolledRow { totp, passkeys, former_passkeys, recovery_codes } = row;
+    Ok(Enrolled { totp, passkeys, former_passkeys, recovery_codes })
 }
 
-pub(super) async fn overview(tx: &mut PlatformTx, person: Uuid) -> Result<Overview, PgError> {
+pub(super) async fn overview(
+    tx: &mut PlatformTx,
+    domain: Option<&str>,
+    person: Uuid,
+) -> Result<Overview, PgError> {
     let row = sqlx::query_as(
         "select (select confirmed_at from platform.totp_secrets \
              where principal_id = $1 and confirmed_at is not null) as totp_since, \
-           (select count(*) from platform.passkeys where principal_id = $1) as passkeys, \
+           p.own as passkeys, p.registered - p.own as former_passkeys, \
            (select count(*) from platform.recovery_codes \
              where principal_id = $1 and used_at is null) as recovery_codes, \
            exists (select from platform.memberships m join platform.tenants t on t.id = m.tenant_id \
-             where m.principal_id = $1 and t.second_factor_required) as required",
+             where m.principal_id = $1 and t.second_factor_required) as required \
+         from (select count(*) as registered, \
+             count(*) filter (where coalesce(rp_id, $2) = $2) as own \
+           from platform.passkeys where principal_id = $1) p",
     )
     .bind(person)
+    .bind(domain)
     .fetch_one(&mut **tx)
     .await?;
     Ok(row)

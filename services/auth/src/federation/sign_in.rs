@@ -18,6 +18,8 @@ use crate::sessions::{Client, Opening, SessionToken};
 use crate::telemetry;
 
 const LONGEST_NAME: usize = 120;
+/// Identities of one person in one tenant, at all of its providers together.
+const MOST_LINKS: i64 = 10;
 
 /// A new session.
 pub(super) struct Opened {
@@ -148,7 +150,8 @@ impl Federation {
     /// Completes a link: the same person who began it, in the same tenant.
     ///
     /// # Errors
-    /// `federation.refused`, `resource.exists` when it is somebody else's.
+    /// `federation.refused`, `resource.exists` when it is somebody else's, `limit.reached` when they have
+    /// as many as they may.
     pub(super) async fn link(
         &self,
         answer: &Answer<'_>,
@@ -166,6 +169,13 @@ impl Federation {
         enter(&mut tx, &proved).await?;
         if !store::link(&mut tx, who(&proved), proved.provider.id, person.uuid(), now).await? {
             return Err(Code::ResourceExists.into());
+        }
+        // Nobody else links in this tenant meanwhile. What was there and is linked again is none more.
+        if store::count(&mut tx, tenant.uuid(), person.uuid()).await? > MOST_LINKS {
+            let text = format!(
+                "You are linked to {MOST_LINKS} identities in this organization: take one away first."
+            );
+            return Err(Fault::new(Code::LimitReached).with_public(text));
         }
         tx.commit().await?;
         Ok(proved)

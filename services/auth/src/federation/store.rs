@@ -220,6 +220,18 @@ pub(super) async fn link(
     Ok(done.rows_affected() == 1)
 }
 
+/// How many identities a person has in a tenant.
+pub(super) async fn count(
+    tx: &mut PlatformTx,
+    tenant: Uuid,
+    principal: Uuid,
+) -> Result<i64, PgError> {
+    let query = "select count(*) from platform.identity_links \
+         where tenant_id = $1 and principal_id = $2";
+    let count = sqlx::query_scalar(query).bind(tenant).bind(principal).fetch_one(&mut **tx).await?;
+    Ok(count)
+}
+
 pub(super) async fn links(
     tx: &mut PlatformTx,
     tenant: Uuid,

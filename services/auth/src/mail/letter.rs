@@ -78,6 +78,15 @@ impl Letter {
         Self::new("password-changed-in-session", None, &[("at", &moment(at))])
     }
 
+    /// Without its name: whoever is in the account writes it, and would speak to its owner through us.
+    pub(crate) fn passkey_added(at: OffsetDateTime) -> Self {
+        Self::new("passkey-added", None, &[("at", &moment(at))])
+    }
+
+    pub(crate) fn passkey_removed(at: OffsetDateTime) -> Self {
+        Self::new("passkey-removed", None, &[("at", &moment(at))])
+    }
+
     pub(crate) fn email_verification(link: Link, until: OffsetDateTime) -> Self {
         Self::new("email-verification", Some(link), &[("until", &moment(until))])
     }
@@ -122,11 +131,13 @@ macro_rules! templates {
     };
 }
 
-const FILES: [(&str, &str); 32] = templates![
+const FILES: [(&str, &str); 40] = templates![
     "invitation",
     "password-reset",
     "password-changed",
     "password-changed-in-session",
+    "passkey-added",
+    "passkey-removed",
     "email-verification",
     "email-change-old",
     "email-change-new",
@@ -202,6 +213,8 @@ mod tests {
             Letter::password_reset(link(Page::PasswordReset), 30),
             Letter::password_changed(AT),
             Letter::password_changed_in_session(AT),
+            Letter::passkey_added(AT),
+            Letter::passkey_removed(AT),
             Letter::email_verification(link(Page::EmailVerification), AT),
             Letter::email_change_old(link(Page::EmailChange), text, AT),
             Letter::email_change_new(link(Page::EmailChange), AT),

@@ -14,6 +14,8 @@ use yard_pg::{Actor, Pg, PlatformTx};
 use super::{form, store};
 use crate::factors::{self, Factors};
 use crate::feed::Nudge;
+use crate::mail::Post;
+use crate::people::{self, Notice};
 use crate::sessions::grpc::SessionsGrpc;
 use crate::sessions::{Client, SESSION_CHANGED};
 
@@ -26,6 +28,7 @@ pub(crate) struct PasskeysGrpc {
     pub(crate) name: String,
     pub(crate) sessions: Arc<SessionsGrpc>,
     pub(crate) nudge: Nudge,
+    pub(crate) post: Post,
 }
 
 #[async_trait]
@@ -111,7 +114,9 @@ impl PasskeysGrpc {
         let mut tx = self.begin(caller).await?;
         let rows = store::list(&mut tx, person).await?;
         tx.commit().await?;
-        Ok(wire::ListPasskeysResponse { passkeys: rows.into_iter().map(Into::into).collect() })
+        let domain = self.factors.passkeys.domain();
+        let passkeys = rows.into_iter().map(|row| row.shown(domain)).collect();
+        Ok(wire::ListPasskeysResponse { passkeys })
     }
 
     async fn rename(
@@ -125,7 +130,8 @@ impl PasskeysGrpc {
         let mut tx = self.begin(caller).await?;
         let row = store::rename(&mut tx, person, id, &name).await?;
         tx.commit().await?;
-        row.map(Into::into).ok_or_else(|| Code::ResourceNotFound.into())
+        let row = row.ok_or_else(|| Fault::new(Code::ResourceNotFound))?;
+        Ok(row.shown(self.factors.passkeys.domain()))
     }
 
     async fn remove(&self, caller: &Caller, passkey: &str) -> Result<wire::Factors, Fault> {
@@ -138,8 +144,21 @@ impl PasskeysGrpc {
         }
         self.factors.removed(&mut tx, person).await?;
         let left = self.factors.overview(&mut tx, person).await?;
+        self.tell(&mut tx, person, Notice::PasskeyRemoved).await?;
         tx.commit().await?;
+        self.post.wake();
         Ok(left)
+    }
+
+    /// Writes a mail to the person; wake the post after the commit.
+    pub(super) async fn tell(
+        &self,
+        tx: &mut PlatformTx,
+        person: Uuid,
+        notice: Notice,
+    ) -> Result<(), Fault> {
+        let (email, now) = (store::names(tx, person).await?.email, self.factors.clock.now());
+        people::tell(tx, &self.post, (person, &email), notice, now).await
     }
 
     pub(super) async fn begin(&self, caller: &Caller) -> Result<PlatformTx, Fault> {
@@ -147,16 +166,20 @@ impl PasskeysGrpc {
     }
 }
 
-impl From<store::Row> for wire::Passkey {
-    fn from(row: store::Row) -> Self {
-        Self {
-            passkey_id: row.id.as_hyphenated().to_string(),
-            name: row.name,
-            created_at: Some(timestamp(row.created_at)),
-            last_used_at: row.last_used_at.map(timestamp),
-            backup_eligible: row.backup_eligible,
-            backed_up: row.backed_up,
-            transports: row.transports,
+impl store::Row {
+    /// As its owner sees it where `domain` is the one whose passkeys count.
+    pub(super) fn shown(self, domain: Option<&str>) -> wire::Passkey {
+        let own = self.rp_id.as_deref().or(domain);
+        wire::Passkey {
+            passkey_id: self.id.as_hyphenated().to_string(),
+            name: self.name,
+            created_at: Some(timestamp(self.created_at)),
+            last_used_at: self.last_used_at.map(timestamp),
+            backup_eligible: self.backup_eligible,
+            backed_up: self.backed_up,
+            transports: self.transports,
+            of_former_domain: own.is_none() || own != domain,
+            rp_id: own.unwrap_or_default().to_owned(),
         }
     }
 }

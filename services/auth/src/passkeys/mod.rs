@@ -30,7 +30,7 @@ use uuid::Uuid;
 use yard_contracts::identity::v1 as wire;
 use yard_fault::Fault;
 use yard_ids::Clock;
-use yard_pg::PlatformTx;
+use yard_pg::{Actor, Pg, PlatformTx};
 use yard_runtime::ConfigError;
 
 use crate::challenges::ChallengeToken;
@@ -88,6 +88,23 @@ impl Passkeys {
         Ok(Self { clock, relying_party })
     }
 
+    /// Writes down which domain passkeys are of that an earlier release registered: the configured one,
+    /// which nothing else was in their time unless somebody changed it before this release.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub(crate) async fn settle(&self, pg: &Pg) -> Result<(), Fault> {
+        let Some(domain) = self.domain() else { return Ok(()) };
+        let mut tx = PlatformTx::begin(pg, &Actor::service("auth")).await?;
+        store::adopt(&mut tx, domain).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// The domain whose passkeys count; `None` where there are none.
+    pub(crate) fn domain(&self) -> Option<&str> {
+        self.relying_party.as_deref().map(|rp| rp.id.as_str())
+    }
+
     /// What to ask a browser for: any passkey, or one of a person's. The challenge is the token's.
     ///
     /// # Errors
@@ -100,7 +117,7 @@ impl Passkeys {
     ) -> Result<wire::PasskeyRequestOptions, Fault> {
         let rp = self.relying_party()?;
         let own = match person {
-            Some(person) => store::descriptors(tx, person).await?,
+            Some(person) => store::descriptors(tx, &rp.id, person).await?,
             None => Vec::new(),
         };
         Ok(wire::PasskeyRequestOptions {
@@ -110,11 +127,6 @@ impl Passkeys {
             timeout: PATIENCE,
             user_verification: "required".to_owned(),
         })
-    }
-
-    /// Whether there can be passkeys.
-    pub(crate) const fn are_there(&self) -> bool {
-        self.relying_party.is_some()
     }
 
     /// Takes a proof by somebody who is known, in the transaction that uses up its challenge.
@@ -127,11 +139,12 @@ impl Passkeys {
         person: Uuid,
         answer: &Answer,
     ) -> Result<bool, Fault> {
-        let credential = store::credential(tx, &answer.assertion.credential_id).await?;
+        let rp = self.relying_party()?;
+        let credential = store::credential(tx, &rp.id, &answer.assertion.credential_id).await?;
         let credential = credential.filter(|found| found.principal_id == person);
         let handle = answer.assertion.user_handle.as_slice();
         let theirs = handle.is_empty() || handle == person.as_bytes();
-        Ok(self.verified(tx, credential.as_ref(), answer).await? && theirs)
+        Ok(self.verified(tx, rp, credential.as_ref(), answer).await? && theirs)
     }
 
     /// Takes the proof of somebody who says by nothing else who they are, in the transaction that
@@ -144,9 +157,10 @@ impl Passkeys {
         tx: &mut PlatformTx,
         answer: &Answer,
     ) -> Result<Claim, Fault> {
-        let credential = store::credential(tx, &answer.assertion.credential_id).await?;
+        let rp = self.relying_party()?;
+        let credential = store::credential(tx, &rp.id, &answer.assertion.credential_id).await?;
         let person = credential.as_ref().map(|found| found.principal_id);
-        let verified = self.verified(tx, credential.as_ref(), answer).await?;
+        let verified = self.verified(tx, rp, credential.as_ref(), answer).await?;
         let handle = answer.assertion.user_handle.as_slice();
         let theirs = person.is_some_and(|person| handle == person.as_bytes());
         let proved = verified && theirs;
@@ -157,10 +171,10 @@ impl Passkeys {
     async fn verified(
         &self,
         tx: &mut PlatformTx,
+        rp: &RelyingParty,
         credential: Option<&store::Credential>,
         answer: &Answer,
     ) -> Result<bool, Fault> {
-        let rp = self.relying_party()?;
         let decoy = Known { public_key: DECOY, backup_eligible: false };
         let known = credential.map_or(decoy, |found| Known {
             public_key: &found.public_key,
@@ -175,7 +189,7 @@ impl Passkeys {
                 return Ok(false);
             }
         };
-        let taken = store::note_use(tx, found.id, &signed, self.clock.now()).await?;
+        let taken = store::note_use(tx, &rp.id, found.id, &signed, self.clock.now()).await?;
         if !taken {
             telemetry::passkey_counter_went_back();
             tracing::warn!(

@@ -11,12 +11,13 @@ use yard_pg::PlatformTx;
 use super::form::{self, Attestation};
 use super::grpc::PasskeysGrpc;
 use super::verify::{self, Registered};
-use super::{PATIENCE, Refused, SHOWN, key, store};
+use super::{PATIENCE, Refused, RelyingParty, SHOWN, key, store};
 use crate::challenges::{self, Begun, ChallengeToken, Purpose};
 use crate::factors;
+use crate::people::Notice;
 use crate::telemetry;
 
-/// Passkeys of one person.
+/// Passkeys of one person under one domain.
 const MOST: usize = 20;
 
 impl PasskeysGrpc {
@@ -27,7 +28,7 @@ impl PasskeysGrpc {
         let person = caller.person()?.uuid();
         let rp = self.factors.passkeys.relying_party()?;
         let mut tx = self.begin(caller).await?;
-        let own = store::descriptors(&mut tx, person).await?;
+        let own = store::descriptors(&mut tx, &rp.id, person).await?;
         admit_one_more(own.len())?;
         let names = store::names(&mut tx, person).await?;
         let begun = Begun {
@@ -82,15 +83,19 @@ impl PasskeysGrpc {
             backup_eligible: made.backup_eligible,
             backed_up: made.backed_up,
             transports: answer.transports,
+            rp_id: Some(rp.id.clone()),
         };
         let mut tx = self.begin(caller).await?;
         factors::lock(&mut tx, person).await?;
         challenges::finish(&mut tx, &token).await?;
-        let recovery_codes = self.add(&mut tx, caller, &row, &made).await?;
+        let recovery_codes = self.add(&mut tx, caller, rp, (&row, &made)).await?;
         let factors = self.factors.overview(&mut tx, person).await?;
+        self.tell(&mut tx, person, Notice::PasskeyAdded).await?;
         tx.commit().await?;
+        self.post.wake();
         telemetry::factor("passkey", "registered");
-        Ok(wire::PasskeyAdded { passkey: Some(row.into()), factors: Some(factors), recovery_codes })
+        let passkey = Some(row.shown(Some(&rp.id)));
+        Ok(wire::PasskeyAdded { passkey, factors: Some(factors), recovery_codes })
     }
 
     async fn count_try(
@@ -114,12 +119,12 @@ impl PasskeysGrpc {
         &self,
         tx: &mut PlatformTx,
         caller: &Caller,
-        row: &store::Row,
-        made: &Registered,
+        rp: &RelyingParty,
+        (row, made): (&store::Row, &Registered),
     ) -> Result<Vec<String>, Fault> {
         let person = caller.person()?.uuid();
-        admit_one_more(store::descriptors(tx, person).await?.len())?;
-        let before = factors::enrolled(tx, person).await?;
+        admit_one_more(store::descriptors(tx, &rp.id, person).await?.len())?;
+        let before = self.factors.enrolled(tx, person).await?;
         match store::insert(tx, person, row, made).await {
             Ok(()) => {}
             // Whose it is, is nobody's business.

@@ -41,7 +41,7 @@ pub(crate) use store::lock_tenant;
 
 pub(crate) use accounts::{NewAccount, join, make as make_account, note_verified};
 pub(crate) use links::LinkToken;
-pub(crate) use notices::{NewPassword, tell_new_password};
+pub(crate) use notices::{Notice, tell};
 
 /// Without one of these nobody could let anybody in.
 pub(crate) const OWNER: &str = "owner";

@@ -227,6 +227,7 @@ fn is_due(signed: Option<Signed>, extent: Extent, now: OffsetDateTime) -> bool {
 #[cfg(test)]
 mod tests {
     use time::macros::datetime;
+    use yard_testkit::TestFolder;
 
     use super::*;
 
@@ -261,8 +262,7 @@ mod tests {
 
     #[tokio::test]
     async fn file_is_replaced_as_a_whole_and_leaves_no_draft() {
-        let folder = std::env::temp_dir().join(format!("yard-auth-crl-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new("crl");
         let file = ListFile::new(&folder.join("crl.pem"), "i1").unwrap();
         file.replace("one").await.unwrap();
         file.replace("two").await.unwrap();

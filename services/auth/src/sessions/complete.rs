@@ -31,9 +31,8 @@ impl Login {
         let begun =
             Begun { purpose: Purpose::SecondFactor, person, tenant: place.tenant(), amr: &["pwd"] };
         let (token, expires_at) = challenges::begin(tx, &begun, self.0.clock.now()).await?;
-        let passkeys = &self.0.factors.passkeys;
-        let passkey = if enrolled.passkeys > 0 && passkeys.are_there() {
-            Some(passkeys.options(tx, person, &token).await?)
+        let passkey = if enrolled.passkeys > 0 {
+            Some(self.0.factors.passkeys.options(tx, person, &token).await?)
         } else {
             None
         };

@@ -13,7 +13,7 @@ use super::store::{self, Account, Membership};
 use super::throttle::Attempt;
 use super::{Client, Opener, Opening, Passwords, SessionToken, Throttle};
 use crate::challenges::ChallengeToken;
-use crate::factors::{self, Enrolled, Factors};
+use crate::factors::{Enrolled, Factors};
 use crate::mail::{Address, Post};
 use crate::telemetry;
 
@@ -172,8 +172,8 @@ impl Login {
         if !store::password_stands(&mut tx, &account).await? {
             return Err(Code::AuthInvalidCredentials.into());
         }
-        let enrolled = factors::enrolled(&mut tx, account.principal_id).await?;
-        if enrolled.any() {
+        let enrolled = self.0.factors.enrolled(&mut tx, account.principal_id).await?;
+        if enrolled.asked_for() {
             // The password alone makes no address one of the owner's, nor its count new.
             let challenged = self.challenge(&mut tx, &account, &place, enrolled).await?;
             tx.commit().await?;

@@ -15,7 +15,7 @@ use super::reauthenticate::{Renewed, session};
 use super::throttle::{Attempt, Within};
 use super::{Client, store};
 use crate::challenges::{self, Begun, ChallengeToken, Purpose};
-use crate::factors::{self, Proof};
+use crate::factors::Proof;
 use crate::passkeys::{self, Answer};
 use crate::telemetry;
 
@@ -70,7 +70,7 @@ impl Login {
         session(caller)?;
         let person = caller.person()?.uuid();
         let mut tx = self.begin(caller).await?;
-        if factors::enrolled(&mut tx, person).await?.passkeys == 0 {
+        if self.0.factors.enrolled(&mut tx, person).await?.passkeys == 0 {
             return Err(Fault::invalid("you have no passkey"));
         }
         self.ask_for_passkey(tx, Purpose::Reauthentication, Some(person)).await

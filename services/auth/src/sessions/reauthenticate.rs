@@ -13,9 +13,9 @@ use super::store::{self, Account};
 use super::throttle::Within;
 use super::{SessionToken, own_store};
 use crate::challenges::ChallengeToken;
-use crate::factors::{self, Enrolled, Proof};
+use crate::factors::{Enrolled, Proof};
 use crate::passkeys::Answer;
-use crate::people::{self, NewPassword};
+use crate::people::{self, Notice};
 use crate::telemetry;
 
 /// How old the last proof may be when somebody with a second factor changes the password.
@@ -84,7 +84,7 @@ impl Login {
         let session = session(caller)?;
         let (account, enrolled) = self.own_account(caller).await?;
         match again {
-            Again::Password(_) if enrolled.any() => {
+            Again::Password(_) if enrolled.asked_for() => {
                 let text = "Show a passkey, a code of your authenticator app or a recovery code: \
                             the password alone is not enough.";
                 Err(Fault::new(Code::AuthSecondFactorRequired).with_public(text))
@@ -132,7 +132,7 @@ impl Login {
     ) -> Result<Renewed, Fault> {
         let session = session(caller)?;
         let (account, enrolled) = self.own_account(caller).await?;
-        if enrolled.any() && !is_recent(caller, self.0.clock.now()) {
+        if enrolled.asked_for() && !is_recent(caller, self.0.clock.now()) {
             let text = format!("This needs a second factor shown within the last {RECENT} s.");
             let fault = Fault::new(Code::AuthStepUpRequired).with_public(text);
             return Err(fault.with_max_auth_age(RECENT));
@@ -150,10 +150,10 @@ impl Login {
             return Err(Code::ResourceStale.into());
         }
         // Whoever has a second factor proves nothing by the password alone.
-        let renewed = self.renew(&mut tx, session, &["pwd"], !enrolled.any()).await?;
+        let renewed = self.renew(&mut tx, session, &["pwd"], !enrolled.asked_for()).await?;
         let ended = store::end_others(&mut tx, person, caller.session(), now).await?;
         let whom = (person, account.email.as_str());
-        people::tell_new_password(&mut tx, &self.0.post, whom, NewPassword::InSession, now).await?;
+        people::tell(&mut tx, &self.0.post, whom, Notice::PasswordInSession, now).await?;
         tx.commit().await?;
         self.0.post.wake();
         self.0.throttle.passed_within(&within).await;
@@ -177,7 +177,7 @@ impl Login {
         let person = caller.person()?.uuid();
         let mut tx = self.begin(caller).await?;
         let account = store::account_of(&mut tx, person).await?;
-        let enrolled = factors::enrolled(&mut tx, person).await?;
+        let enrolled = self.0.factors.enrolled(&mut tx, person).await?;
         tx.commit().await?;
         let account = account.ok_or_else(|| Fault::new(Code::AuthSessionExpired))?;
         Ok((account, enrolled))

@@ -187,7 +187,6 @@ async fn authority_with_certificates_in_force_is_not_taken_away_by_leaving_it_ou
     let state = "select state from platform.device_authorities";
     assert_eq!(engines.db.sql(state).await.trim(), "active", "nothing has changed");
     assert_eq!(engines.db.sql(number).await, before, "no list was signed in which it is missing");
-    std::fs::remove_dir_all(&engines.folder).unwrap();
 }
 
 #[tokio::test]

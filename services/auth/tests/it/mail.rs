@@ -10,7 +10,7 @@ use yard_contracts::identity::v1::RequestPasswordResetRequest;
 use yard_contracts::identity::v1::recovery_service_client::RecoveryServiceClient;
 use yard_fault::Code;
 use yard_runtime::Secret;
-use yard_testkit::{MailTls, TestMail, eventually, link_token, logs};
+use yard_testkit::{MailTls, TestFolder, TestMail, eventually, link_token, logs};
 
 use crate::support::{Auth, code, plain_smtp};
 
@@ -145,7 +145,7 @@ async fn mail_that_could_not_be_sent_in_time_is_given_up() {
 #[tokio::test]
 async fn mail_goes_by_starttls_and_by_tls_to_a_server_whose_authority_is_known() {
     let _log = logs::capture();
-    let folder = tempfile();
+    let folder = TestFolder::new("mail");
     let (certificate, key) = certify(&folder, "127.0.0.1");
     for (scheme, tls) in [
         ("smtp", MailTls::StartTls(certificate.clone(), key.clone())),
@@ -162,14 +162,13 @@ async fn mail_goes_by_starttls_and_by_tls_to_a_server_whose_authority_is_known()
         mail.await_to("viewer@example.org", 1).await;
         auth.finish().await;
     }
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test]
 async fn nothing_is_said_to_a_server_that_cannot_prove_itself_or_offers_no_tls() {
     let log = logs::capture();
     log.expect("a mail could not be sent yet");
-    let folder = tempfile();
+    let folder = TestFolder::new("mail");
     let (certificate, key) = certify(&folder, "127.0.0.1");
     let stranger = folder.join("other");
     std::fs::create_dir_all(&stranger).unwrap();
@@ -191,7 +190,6 @@ async fn nothing_is_said_to_a_server_that_cannot_prove_itself_or_offers_no_tls()
         assert!(mail.to("viewer@example.org").is_empty());
         auth.finish().await;
     }
-    std::fs::remove_dir_all(folder).unwrap();
 }
 
 #[tokio::test]
@@ -206,13 +204,6 @@ async fn without_a_mail_server_what_needs_one_is_refused_and_says_why() {
     assert_eq!(code(refused), Some(Code::ServiceUnavailable));
     assert_eq!(auth.db.sql("select count(*) from platform.reset_wishes").await.trim(), "0");
     auth.finish().await;
-}
-
-fn tempfile() -> PathBuf {
-    use yard_ids::IdSource as _;
-    let folder = std::env::temp_dir().join(format!("yard-mail-{}", yard_ids::RandomIds.uuid7()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
 }
 
 /// A certificate that is its own authority, and its key.

@@ -25,6 +25,8 @@ mod memberships;
 mod oauth;
 mod overrides;
 mod own_sessions;
+mod passkey_domain;
+mod passkey_owner;
 mod passkey_refusals;
 mod passkey_support;
 mod passkeys;

@@ -5,9 +5,10 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tonic::{Response, Status};
 use yard_contracts::identity::v1 as wire;
 use yard_contracts::identity::v1::SessionDelivery;
+use yard_fault::Code;
 use yard_testkit::{Answered, Authenticator, Created, KeyKind};
 
-use crate::support::{Auth, bearer};
+use crate::support::{Auth, bearer, code};
 
 /// The host of the tests' console.
 pub(crate) const DOMAIN: &str = "yard.test";
@@ -151,6 +152,17 @@ pub(crate) async fn list(auth: &Auth, token: &str) -> Vec<wire::Passkey> {
     auth.passkeys().list_passkeys(request).await.unwrap().into_inner().passkeys
 }
 
+pub(crate) async fn rename(
+    auth: &Auth,
+    token: &str,
+    passkey: &str,
+    name: &str,
+) -> Result<Response<wire::Passkey>, Status> {
+    let request =
+        wire::RenamePasskeyRequest { passkey_id: passkey.to_owned(), name: name.to_owned() };
+    auth.passkeys().rename_passkey(bearer(request, token)).await
+}
+
 pub(crate) async fn remove(
     auth: &Auth,
     token: &str,
@@ -158,4 +170,34 @@ pub(crate) async fn remove(
 ) -> Result<Response<wire::Factors>, Status> {
     let request = wire::RemovePasskeyRequest { passkey_id: passkey.to_owned() };
     auth.passkeys().remove_passkey(bearer(request, token)).await
+}
+
+impl Holder {
+    /// Whatever `other` is, it is the holder's in name only: it is refused so by all that would read or
+    /// change passkeys, and by the proofs. What it tries is right in everything else, as shows after.
+    pub(crate) async fn refuses(&mut self, auth: &Auth, other: &str, expected: Code) {
+        let own = auth.exchange(&self.session).await.unwrap();
+        let (before, id) = (list(auth, &own).await, self.passkey.passkey_id.clone());
+        let begun = begin(auth, &own).await.unwrap();
+        let mut second = Authenticator::new(KeyKind::EdDsa, DOMAIN);
+        let created = create(&mut second, &begun);
+        let challenge = begin_again(auth, &own).await.unwrap();
+        let answer = self.answer(&challenge);
+        let read = bearer(wire::ListPasskeysRequest {}, other);
+        for refused in [
+            code(begin(auth, other).await.map(Response::new)),
+            code(complete(auth, other, &begun, &created).await),
+            code(rename(auth, other, &id, "mine").await),
+            code(remove(auth, other, &id).await),
+            code(begin_again(auth, other).await.map(Response::new)),
+            code(reauthenticate(auth, other, &challenge, answer.clone()).await),
+            code(auth.passkeys().list_passkeys(read).await),
+        ] {
+            assert_eq!(refused, Some(expected));
+        }
+        assert_eq!(list(auth, &own).await, before);
+        complete(auth, &own, &begun, &created).await.unwrap();
+        let proved = reauthenticate(auth, &own, &challenge, answer).await.unwrap();
+        self.session = proved.into_inner().session_token;
+    }
 }

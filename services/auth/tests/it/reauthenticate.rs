@@ -19,7 +19,7 @@ const NEW: &str = "another horse battery";
 const INVALID: Option<Code> = Some(Code::AuthInvalidCredentials);
 const THROTTLED: Option<Code> = Some(Code::AuthThrottled);
 
-fn again(password: &str, totp: &str, recovery: &str) -> wire::ReauthenticateRequest {
+pub(crate) fn again(password: &str, totp: &str, recovery: &str) -> wire::ReauthenticateRequest {
     wire::ReauthenticateRequest {
         password: password.to_owned(),
         totp_code: totp.to_owned(),
@@ -29,7 +29,7 @@ fn again(password: &str, totp: &str, recovery: &str) -> wire::ReauthenticateRequ
     }
 }
 
-async fn prove(
+pub(crate) async fn prove(
     auth: &Auth,
     token: &str,
     proof: wire::ReauthenticateRequest,

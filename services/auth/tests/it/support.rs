@@ -39,7 +39,7 @@ use yard_ids::{Clock as _, IdSource as _, ManualClock, RandomIds, TenantId};
 use yard_messaging::{Nats, NatsConfig};
 use yard_migrations::bootstrap::{self, Bootstrap, Person, Tenant};
 use yard_runtime::{Runtime, RuntimeConfig, Secret};
-use yard_testkit::{CONSOLE, TestDb, TestMail, TestNats, TestRedis, eventually};
+use yard_testkit::{CONSOLE, TestDb, TestFolder, TestMail, TestNats, TestRedis, eventually};
 
 pub(crate) const START: OffsetDateTime = datetime!(2026-03-01 12:00 UTC);
 pub(crate) const PASSWORD: &str = "correct horse battery";
@@ -52,7 +52,7 @@ const KEYS: [&str; 4] = ["auth", "api-gateway", "device-ingest", "issuer"];
 pub(crate) struct Auth {
     pub(crate) db: TestDb,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: TestFolder,
     runtime: Runtime,
     channel: Channel,
     pub(crate) nats: TestNats,
@@ -70,7 +70,7 @@ impl Auth {
         };
         let db = TestDb::filled("first people", fill).await;
         let (redis, nats) = (TestRedis::create().await, TestNats::start().await);
-        let folder = std::env::temp_dir().join(format!("yard-auth-{}", RandomIds.uuid7()));
+        let folder = TestFolder::new("auth");
         make_keys(&folder);
         let clock = Arc::new(ManualClock::new(START));
         let auth = Self::over(Engines { db, redis, nats, folder, clock }, change).await.unwrap();
@@ -250,7 +250,6 @@ impl Auth {
     /// Stops it and sees that no task failed or was left behind.
     pub(crate) async fn finish(self) {
         assert!(self.runtime.stop(Duration::ZERO, Duration::from_secs(10)).await);
-        std::fs::remove_dir_all(&self.folder).unwrap();
     }
 }
 
@@ -259,7 +258,7 @@ pub(crate) struct Engines {
     pub(crate) db: TestDb,
     redis: TestRedis,
     nats: TestNats,
-    pub(crate) folder: PathBuf,
+    pub(crate) folder: TestFolder,
     clock: Arc<ManualClock>,
 }
 
@@ -330,7 +329,6 @@ fn first_people() -> Bootstrap {
 
 /// The files that `yard pki init` makes, as far as auth reads them.
 fn make_keys(folder: &Path) {
-    std::fs::create_dir_all(folder).unwrap();
     let write = |name: &str, text: String| std::fs::write(folder.join(name), text).unwrap();
     let mut keys = Vec::new();
     for name in KEYS {

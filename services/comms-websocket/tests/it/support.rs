@@ -1,6 +1,5 @@
 //! A running service, its keys, and clients for it.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::RequestErrorKind;
@@ -25,7 +24,7 @@ use yard_contracts::subjects;
 use yard_ids::{DeviceId, IdSource as _, RandomIds, TenantId};
 use yard_runtime::Runtime;
 use yard_testkit::logs::{self, LogCapture};
-use yard_testkit::{TestNats, TestRedis, eventually};
+use yard_testkit::{TestFolder, TestNats, TestRedis, eventually};
 
 pub(crate) const KEY: &str = "test-app";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -47,7 +46,7 @@ pub(crate) fn device_channel(tenant: TenantId, device: DeviceId) -> String {
 pub(crate) struct Service {
     pub(crate) rt: Runtime,
     pub(crate) nats: TestNats,
-    folder: PathBuf,
+    _folder: TestFolder,
     issuer: Signer,
     /// Last, so that it still listens while the rest ends.
     pub(crate) log: LogCapture,
@@ -64,8 +63,7 @@ impl Service {
         drop(yard_runtime::metrics_text());
         let nats = TestNats::start().await;
         let rt = Runtime::builder("comms-websocket", "0.0.0").build();
-        let folder = std::env::temp_dir().join(format!("yard-comms-{}", RandomIds.uuid7()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new("comms");
         let (own, own_public) = key_pair();
         let (issuer, issuer_public) = key_pair();
         let trust = json!({"keys": [
@@ -80,7 +78,7 @@ impl Service {
         change(&mut config);
         comms_websocket::run(config, rt.clone()).await.unwrap();
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
-        Self { rt, nats, folder, issuer, log }
+        Self { rt, nats, _folder: folder, issuer, log }
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -179,12 +177,6 @@ impl Service {
 
     pub(crate) async fn stop(&self) -> bool {
         self.rt.stop(Duration::ZERO, PATIENCE).await
-    }
-}
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 

@@ -30,6 +30,9 @@ export async function reauthenticate(proof: { password: string } | { code: strin
 export const changePassword = async (current_password: string, new_password: string): Promise<number> =>
   (await body(client.POST('/api/v1/me/password', { body: { current_password, new_password, delivery: 'SESSION_DELIVERY_COOKIE' } }))).ended
 
+/** Whether a recovery code is asked for in the place of passkeys that the console's domain knows nothing of. */
+export const codesStandIn = (factors: Factors | null): boolean => (factors?.former_passkeys ?? 0) > 0 && (factors?.recovery_codes_left ?? 0) > 0
+
 export const getFactors = (): Promise<Factors> => body(client.GET('/api/v1/me/factors'))
 
 export const beginTotp = (): Promise<Schemas['TotpEnrollment']> => body(client.POST('/api/v1/me/factors/totp', { body: {} }))

@@ -1,7 +1,7 @@
 // Sessions and second factors of whoever asks.
 import { randomUUID } from 'node:crypto'
 import { CODE, guarded, newcomer, PASSWORD, RECOVERY_CODE, ROLES } from './data.mjs'
-import { check, passkeysOf } from './passkeys.mjs'
+import { check, formerOf, passkeysOf } from './passkeys.mjs'
 import { iso, Refusal } from './world.mjs'
 
 const SECRET = 'JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP'
@@ -19,6 +19,9 @@ export function accountRoutes(world) {
   const factors = new Map(guarded.map((one) => [one.principal_id, { since: iso(Date.now() - 40 * 24 * HOUR) }]))
   const left = new Map(guarded.map((one) => [one.principal_id, 2]))
   const hasFactor = (me) => factors.has(me.principal_id) || passkeysOf(passkeys, me).length > 0
+  /** Recovery codes, for passkeys that stayed behind. */
+  const standIn = (me) => formerOf(passkeys, me) > 0 && (left.get(me.principal_id) ?? 0) > 0
+  const guardedNow = (me) => hasFactor(me) || standIn(me)
   const othersOf = (me) => {
     if (!others.has(me.principal_id)) others.set(me.principal_id, [session(me, 'Safari on iOS', '2001:db8:7::/48', 7), session(me, '', '', 30, { application: 'Field app', amr: ['mfa', 'otp', 'pwd'] })])
     return others.get(me.principal_id)
@@ -29,16 +32,16 @@ export function accountRoutes(world) {
   }
   const shown = (me) => {
     const has = factors.get(me.principal_id)
-    return { totp: Boolean(has), ...(has ? { totp_since: has.since } : {}), recovery_codes_left: hasFactor(me) ? (left.get(me.principal_id) ?? 0) : 0, passkeys: passkeysOf(passkeys, me).length, required: me.principal_id === newcomer.principal_id }
+    return { totp: Boolean(has), ...(has ? { totp_since: has.since } : {}), recovery_codes_left: guardedNow(me) ? (left.get(me.principal_id) ?? 0) : 0, passkeys: passkeysOf(passkeys, me).length, former_passkeys: formerOf(passkeys, me), required: me.principal_id === newcomer.principal_id }
   }
   const codes = (me) => {
     left.set(me.principal_id, 10)
     return Array.from({ length: 10 }, (_, n) => `AB${n}D-EFGH-JKMN-PQRS`)
   }
-  world.accounts = { shown, codes, hasFactor }
+  world.accounts = { shown, codes, hasFactor, standIn }
   const right = (me, body) => {
     if (body.passkey) return Boolean(check(passkeys, body.passkey.challenge_token, body.passkey.assertion))
-    if (hasFactor(me)) return body.totp_code === CODE || body.recovery_code === RECOVERY_CODE
+    if (guardedNow(me)) return body.totp_code === CODE || body.recovery_code === RECOVERY_CODE
     return body.password === PASSWORD
   }
   return [
@@ -50,7 +53,7 @@ export function accountRoutes(world) {
       return at < 0 ? null : (othersOf(me).splice(at, 1), {})
     }],
     ['POST', '/api/v1/sessions/current/reauthenticate', '', ({ me, body }) => {
-      if (!right(me, body)) throw new Refusal(401, hasFactor(me) ? 'auth.factor_invalid' : 'auth.invalid_credentials', 'The proof is wrong')
+      if (!right(me, body)) throw new Refusal(401, guardedNow(me) ? 'auth.factor_invalid' : 'auth.invalid_credentials', 'The proof is wrong')
       return { expires_at: iso(Date.now() + 9 * HOUR), session_token: '' }
     }],
     ['POST', '/api/v1/me/password', '', ({ me, body }) => {

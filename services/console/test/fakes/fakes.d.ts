@@ -17,6 +17,7 @@ declare module '*/gateway.mjs' {
     releaseExport: () => void
     providerSays: (what: 'known' | 'stranger' | 'refused') => void
     registration: (how: { open?: boolean; held?: boolean; failing?: boolean }) => void
+    moved: (from: string) => void
     holdTenants: (on: boolean) => void
     holdBroker: (on: boolean) => void
     freshTenants: () => void

@@ -12,7 +12,13 @@ const handle = (me) => Buffer.from(me.principal_id).toString('base64url')
 export const passkeyStore = () => ({ all: [], asked: new Map() })
 
 /** Those of one person. */
-export const passkeysOf = (store, me) => store.all.filter((one) => one.owner === me.principal_id)
+const allOf = (store, me) => store.all.filter((one) => one.owner === me.principal_id)
+
+/** Those of them that count here. */
+export const passkeysOf = (store, me) => allOf(store, me).filter((one) => !one.of_former_domain)
+
+/** How many there are of a former domain. */
+export const formerOf = (store, me) => allOf(store, me).length - passkeysOf(store, me).length
 
 const shown = ({ owner: _owner, credential: _credential, ...one }) => one
 
@@ -28,7 +34,7 @@ export function ask(store, me, token = secret()) {
 export function check(store, token, assertion) {
   const asked = store.asked.get(token)
   const said = JSON.parse(Buffer.from(assertion?.client_data_json ?? '', 'base64url').toString() || '{}')
-  const one = store.all.find((it) => it.credential === assertion?.credential_id)
+  const one = store.all.find((it) => it.credential === assertion?.credential_id && !it.of_former_domain)
   if (!asked || !one || said.challenge !== asked.challenge || said.type !== 'webauthn.get' || (asked.owner && asked.owner !== one.owner) || !assertion.signature) throw wrong()
   one.last_used_at = iso()
   return one
@@ -46,7 +52,7 @@ export const passkeyRoutes = ({ passkeys: store, accounts, sessions }, opened) =
     return opened(sessions, me, response)
   }],
   ['POST', '/api/v1/sessions/current/reauthenticate/challenge', '', ({ me }) => ask(store, me)],
-  ['GET', '/api/v1/me/factors/passkeys', '', ({ me }) => ({ passkeys: passkeysOf(store, me).map(shown) })],
+  ['GET', '/api/v1/me/factors/passkeys', '', ({ me }) => ({ passkeys: allOf(store, me).map(shown) })],
   ['POST', '/api/v1/me/factors/passkeys/challenge', '', ({ me }) => {
     const token = secret()
     const challenge = secret()
@@ -64,7 +70,7 @@ export const passkeyRoutes = ({ passkeys: store, accounts, sessions }, opened) =
     // The authenticator data stands after the key `authData`: hash, flags, counter, AAGUID, then the id with its length.
     const data = object.subarray(object.indexOf('authData') + 8 + 2)
     const length = data.readUInt16BE(53)
-    const one = { passkey_id: randomUUID(), name: body.name, created_at: iso(), backup_eligible: false, backed_up: false, transports: body.attestation.transports, owner: me.principal_id, credential: data.subarray(55, 55 + length).toString('base64url') }
+    const one = { passkey_id: randomUUID(), name: body.name, created_at: iso(), backup_eligible: false, backed_up: false, transports: body.attestation.transports, of_former_domain: false, rp_id: RP, owner: me.principal_id, credential: data.subarray(55, 55 + length).toString('base64url') }
     const first = !accounts.hasFactor(me)
     store.all.push(one)
     return { passkey: shown(one), factors: accounts.shown(me), recovery_codes: first ? accounts.codes(me) : [] }

@@ -34,12 +34,12 @@ function opened(sessions, me, response) {
   return { me, expires_at: iso(Date.now() + 3_600_000) }
 }
 
-const session = ({ sessions, passkeys, challenges = new Map() }) => [
+const session = (world, { sessions, passkeys, challenges = new Map() } = world) => [
   ['POST', '/api/v1/sessions', null, ({ body, response }) => {
     const me = [...people, ...guarded, clerk, newcomer, onlooker].find((one) => one.email === body.email?.toLowerCase())
     if (!me || body.password !== PASSWORD || (body.tenant && body.tenant !== me.tenant_slug)) throw new Refusal(401, 'auth.invalid_credentials', 'Sign-in refused')
     const keys = passkeysOf(passkeys, me).length > 0
-    if (!guarded.includes(me) && !keys) return opened(sessions, me, response)
+    if (!guarded.includes(me) && !keys && !world.accounts.standIn(me)) return opened(sessions, me, response)
     const token = randomBytes(16).toString('base64url')
     challenges.set(token, { me, tries: 5 })
     return { challenge: { challenge_token: token, expires_at: iso(Date.now() + 300_000), factors: [...(guarded.includes(me) ? ['FACTOR_KIND_TOTP'] : []), ...(keys ? ['FACTOR_KIND_PASSKEY'] : []), 'FACTOR_KIND_RECOVERY_CODE'], ...(keys ? { passkey: ask(passkeys, me, token).options } : {}) } }

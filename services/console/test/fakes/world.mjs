@@ -122,6 +122,8 @@ export function makeControl(world, broken) {
     providerSays: (what) => (world.federation.says = what),
     /** Whether it is open, and what stops one under way: held, failing. */
     registration: (how) => Object.assign(world.registration, how),
+    /** As if it had been at another address when the passkeys of now were made. */
+    moved: (from) => world.passkeys.all.forEach((one) => Object.assign(one, { of_former_domain: true, rp_id: from })),
     releaseExport: () => world.organization.release(),
   }
   return control

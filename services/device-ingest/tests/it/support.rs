@@ -1,7 +1,7 @@
 //! A running service with its servers, two tenants and a stand-in for auth.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use yard_ids::{Clock as _, DeviceId, IdSource as _, RandomIds, SystemClock, Tena
 use yard_messaging::NatsConfig;
 use yard_runtime::{Runtime, RuntimeConfig, TaskKind, config};
 use yard_testkit::logs::{self, LogCapture};
-use yard_testkit::{ChaosProxy, TestBroker, TestDb, TestNats};
+use yard_testkit::{ChaosProxy, TestBroker, TestDb, TestFolder, TestNats};
 
 /// Long enough for a busy machine; nothing waits for it when all is well.
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -42,7 +42,7 @@ pub(crate) struct World {
     pub(crate) nats_line: ChaosProxy,
     pub(crate) db_line: ChaosProxy,
     pub(crate) broker: TestBroker,
-    pub(crate) pki: PathBuf,
+    pub(crate) pki: TestFolder,
     pub(crate) auth: StandIn,
     auth_address: SocketAddr,
     issuer: Signer,
@@ -117,11 +117,6 @@ impl EnrollmentService for StandIn {
     }
 }
 
-fn folder() -> PathBuf {
-    let name = RandomIds.uuid7().as_hyphenated().to_string();
-    PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name)
-}
-
 fn issuer(pki: &Path) -> Signer {
     let trust: Value =
         serde_json::from_slice(&std::fs::read(pki.join("trust.json")).unwrap()).unwrap();
@@ -158,7 +153,7 @@ impl World {
     pub(crate) async fn start() -> Self {
         let log = logs::capture();
         yard_runtime::install_crypto_provider();
-        let pki = folder();
+        let pki = TestFolder::new("ingest");
         yard::pki::generate("localhost", &SystemClock).unwrap().write(&pki, false).unwrap();
         let (db, nats) = (TestDb::create().await, TestNats::start().await);
         let broker = TestBroker::start(&pki).await;

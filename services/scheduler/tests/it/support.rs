@@ -1,4 +1,3 @@
-use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_lc_rs::rand::SystemRandom;
@@ -17,7 +16,7 @@ use yard_ids::{Clock as _, IdSource as _, RandomIds, SystemClock};
 use yard_messaging::{Nats, NatsConfig};
 use yard_runtime::{Runtime, RuntimeConfig};
 use yard_testkit::logs::{self, LogCapture};
-use yard_testkit::{TestDb, TestNats, eventually};
+use yard_testkit::{TestDb, TestFolder, TestNats, eventually};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const TTL: Duration = Duration::from_secs(6);
@@ -27,7 +26,7 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     server: TestNats,
     bus: Nats,
-    folder: PathBuf,
+    folder: TestFolder,
     issuer: Signer,
     /// Last, so that it still listens while the rest ends.
     pub(crate) log: LogCapture,
@@ -48,8 +47,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let log = logs::capture();
         let (db, server) = (TestDb::create().await, TestNats::start().await);
-        let folder = std::env::temp_dir().join(format!("yard-scheduler-{}", RandomIds.uuid7()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new("scheduler");
         let (own, own_public) = key_pair();
         let (issuer, issuer_public) = key_pair();
         let own_public = jwk("service:scheduler", &own_public);
@@ -162,12 +160,6 @@ impl World {
         let bearer = format!("Bearer {}", self.issuer.sign(&claims).unwrap());
         request.metadata_mut().insert("authorization", bearer.parse().unwrap());
         request
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 

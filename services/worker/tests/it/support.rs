@@ -1,4 +1,3 @@
-use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::jetstream::Context;
@@ -24,7 +23,7 @@ use yard_messaging::{Nats, NatsConfig, Outgoing};
 use yard_pg::PostgresConfig;
 use yard_runtime::{Runtime, RuntimeConfig};
 use yard_testkit::logs::{self, LogCapture};
-use yard_testkit::{TestDb, TestNats, eventually};
+use yard_testkit::{TestDb, TestFolder, TestNats, eventually};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 const TELEMETRY: &str = "telemetry.read";
@@ -34,7 +33,7 @@ pub(crate) struct World {
     pub(crate) db: TestDb,
     pub(crate) server: TestNats,
     pub(crate) bus: Nats,
-    folder: PathBuf,
+    folder: TestFolder,
     issuer: Signer,
     /// Last, so that it still listens while the rest ends.
     pub(crate) log: LogCapture,
@@ -54,8 +53,7 @@ impl World {
     pub(crate) async fn new() -> Self {
         let log = logs::capture();
         let (db, server) = (TestDb::create().await, TestNats::start().await);
-        let folder = std::env::temp_dir().join(format!("yard-worker-{}", id()));
-        std::fs::create_dir_all(&folder).unwrap();
+        let folder = TestFolder::new("worker");
         let (own, own_public) = key_pair();
         let (issuer, issuer_public) = key_pair();
         let trust = json!({"keys": [jwk("service:worker", &own_public), jwk("issuer:test", &issuer_public)]});
@@ -207,12 +205,6 @@ impl World {
         let bearer = format!("Bearer {token}").parse().unwrap();
         request.metadata_mut().insert("authorization", bearer);
         request
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.folder));
     }
 }
 

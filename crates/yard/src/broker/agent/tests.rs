@@ -8,9 +8,9 @@ use rcgen::{
     KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
+use yard_testkit::TestFolder;
 
 use super::*;
-use crate::testing::TempDir;
 
 struct Ca {
     params: CertificateParams,
@@ -127,10 +127,10 @@ fn lists_of_two_authorities_are_taken_together_and_under_one_number() {
 
 #[tokio::test]
 async fn agent_that_is_told_of_another_authority_gives_the_broker_its_list_too() {
-    let dir = TempDir::new("two-authorities");
+    let dir = TestFolder::new("two-authorities");
     let (old, new) = (Ca::named("old"), Ca::named("new"));
     let broker = Broker::start(&dir);
-    let source = dir.path().join("source.pem");
+    let source = dir.join("source.pem");
     fs::write(&source, old.list(7, 2, tomorrow()) + &new.list(7, 3, tomorrow())).unwrap();
     let mut before = agent(&dir, &old);
     assert_eq!(before.step().await.unwrap(), Step::Placed { number: 7, entries: 2 });
@@ -157,9 +157,9 @@ struct Broker {
 }
 
 impl Broker {
-    fn start(dir: &TempDir) -> Self {
+    fn start(dir: &TestFolder) -> Self {
         // `comm` is the name of the program's file, so a shell under that name passes for one.
-        let program = dir.path().join("mosquitto");
+        let program = dir.join("mosquitto");
         fs::copy("/bin/sh", &program).unwrap();
         let script = "trap 'echo told' HUP; echo ready; while :; do sleep 0.05; done";
         let mut child = std::process::Command::new(&program)
@@ -171,7 +171,7 @@ impl Broker {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| say.send(line)));
         assert_eq!(says.recv_timeout(PATIENCE).as_deref(), Ok("ready"));
-        fs::write(dir.path().join("pid"), child.id().to_string()).unwrap();
+        fs::write(dir.join("pid"), child.id().to_string()).unwrap();
         Self { child, says, told: Cell::new(0) }
     }
 
@@ -195,21 +195,21 @@ impl Drop for Broker {
     }
 }
 
-fn agent(dir: &TempDir, ca: &Ca) -> Agent {
+fn agent(dir: &TestFolder, ca: &Ca) -> Agent {
     Agent::new(Settings {
-        source: Source::File(dir.path().join("source.pem")),
+        source: Source::File(dir.join("source.pem")),
         authority: ca.authority(),
-        list_file: dir.path().join("list.pem"),
-        broker: BrokerProcess::PidFile(dir.path().join("pid")),
+        list_file: dir.join("list.pem"),
+        broker: BrokerProcess::PidFile(dir.join("pid")),
     })
     .unwrap()
 }
 
 #[tokio::test]
 async fn new_lists_reach_the_broker_and_bursts_make_one_signal() {
-    let (dir, ca) = (TempDir::new("agent"), Ca::new());
+    let (dir, ca) = (TestFolder::new("agent"), Ca::new());
     let broker = Broker::start(&dir);
-    let source = |text: &str| fs::write(dir.path().join("source.pem"), text).unwrap();
+    let source = |text: &str| fs::write(dir.join("source.pem"), text).unwrap();
     let mut agent = agent(&dir, &ca);
     assert!(agent.step().await.is_err(), "no source yet");
     source(&ca.list(3, 1, tomorrow()));
@@ -225,20 +225,20 @@ async fn new_lists_reach_the_broker_and_bursts_make_one_signal() {
     broker.await_signals(2);
     agent.signalled = None;
     assert_eq!(agent.step().await.unwrap(), Step::Unchanged);
-    let file = fs::read(dir.path().join("list.pem")).unwrap();
+    let file = fs::read(dir.join("list.pem")).unwrap();
     assert!(file.starts_with(b"# switchyard revocation list 7\n"));
     assert_eq!(broker.signals(), 2);
 }
 
 #[tokio::test]
 async fn broker_keeps_its_list_when_a_worse_one_is_offered() {
-    let (dir, ca, other) = (TempDir::new("agent"), Ca::new(), Ca::new());
+    let (dir, ca, other) = (TestFolder::new("agent"), Ca::new(), Ca::new());
     let broker = Broker::start(&dir);
     let mut first = agent(&dir, &ca);
-    fs::write(dir.path().join("source.pem"), ca.list(5, 1, tomorrow())).unwrap();
+    fs::write(dir.join("source.pem"), ca.list(5, 1, tomorrow())).unwrap();
     first.step().await.unwrap();
     broker.await_signals(1);
-    let good = fs::read(dir.path().join("list.pem")).unwrap();
+    let good = fs::read(dir.join("list.pem")).unwrap();
     // A fresh agent as well knows what the broker has.
     let mut second = agent(&dir, &ca);
     for bad in [
@@ -247,21 +247,21 @@ async fn broker_keeps_its_list_when_a_worse_one_is_offered() {
         ca.list(6, 0, SystemClock.now() - Duration::hours(1)),
         "junk".to_owned(),
     ] {
-        fs::write(dir.path().join("source.pem"), bad).unwrap();
+        fs::write(dir.join("source.pem"), bad).unwrap();
         first.signalled = None;
         assert!(first.step().await.is_err());
         assert!(second.step().await.is_err());
     }
-    assert_eq!(fs::read(dir.path().join("list.pem")).unwrap(), good);
+    assert_eq!(fs::read(dir.join("list.pem")).unwrap(), good);
     assert_eq!(broker.signals(), 1);
 }
 
 #[tokio::test]
 async fn broker_that_is_away_is_told_when_it_is_back_and_no_other_process_is() {
-    let (dir, ca) = (TempDir::new("agent"), Ca::new());
-    fs::write(dir.path().join("source.pem"), ca.list(2, 0, tomorrow())).unwrap();
+    let (dir, ca) = (TestFolder::new("agent"), Ca::new());
+    fs::write(dir.join("source.pem"), ca.list(2, 0, tomorrow())).unwrap();
     // The pid of somebody else.
-    fs::write(dir.path().join("pid"), std::process::id().to_string()).unwrap();
+    fs::write(dir.join("pid"), std::process::id().to_string()).unwrap();
     let mut agent = agent(&dir, &ca);
     for _ in 0..2 {
         assert!(agent.step().await.unwrap_err().to_string().contains("no broker runs"));

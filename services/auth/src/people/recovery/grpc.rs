@@ -14,7 +14,7 @@ use super::clerk::PURPOSE;
 use super::store::{self, LinkRow};
 use crate::mail::Address;
 use crate::people::links::LinkToken;
-use crate::people::{NewPassword, PeopleParts, accounts, fields, tell_new_password};
+use crate::people::{Notice, PeopleParts, accounts, fields, tell};
 use crate::rounds::Rounds;
 use crate::sessions;
 
@@ -100,8 +100,7 @@ impl RecoveryGrpc {
         }
         store::set_password(&mut tx, link.principal_id, &password_hash, now).await?;
         let whom = (link.principal_id, link.email.as_str());
-        let how = NewPassword::ByLink;
-        tell_new_password(&mut tx, &self.parts.post, whom, how, now).await?;
+        tell(&mut tx, &self.parts.post, whom, Notice::PasswordByLink, now).await?;
         tx.commit().await?;
         self.parts.nudge.now();
         self.parts.post.wake();

@@ -5,10 +5,12 @@ mod accounts;
 mod answers;
 mod changes;
 mod links;
+mod passkeys;
 mod settings;
 mod step_up;
 mod tokens;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
@@ -57,7 +59,9 @@ struct Script {
     now: i64,
     nonce: String,
     /// By code, where several sign-ins are under way.
-    nonces: std::collections::HashMap<String, String>,
+    nonces: HashMap<String, String>,
+    /// Who it is, by code; `u1` else.
+    subjects: HashMap<String, String>,
     forms: Vec<Vec<(String, String)>>,
     refuses: bool,
     /// Whoever redeems a code waits for a permit of it.
@@ -111,14 +115,16 @@ async fn token(State(script): State<Shared>, Form(form): Form<Vec<(String, Strin
     }
     let mut script = script.lock().unwrap();
     let sent = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, v)| v.clone());
-    let nonce = sent("code").and_then(|code| script.nonces.get(&code).cloned());
+    let code = sent("code").unwrap_or_default();
+    let subject = script.subjects.get(&code).map_or("u1", String::as_str).to_owned();
+    let nonce = script.nonces.get(&code).cloned();
     let nonce = nonce.unwrap_or_else(|| script.nonce.clone());
     script.forms.push(form);
     if script.refuses {
         return (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_grant"}))).into_response();
     }
     let usual = json!({
-        "iss": script.issuer, "aud": CLIENT, "sub": "u1", "nonce": nonce,
+        "iss": script.issuer, "aud": CLIENT, "sub": subject, "nonce": nonce,
         "iat": script.now, "exp": script.now + 300,
         "email": "new@acme.example", "email_verified": true, "name": "New",
     });
@@ -182,7 +188,8 @@ impl Party {
             claims: json!({}),
             now: auth.clock.now().unix_timestamp(),
             nonce: String::new(),
-            nonces: std::collections::HashMap::new(),
+            nonces: HashMap::new(),
+            subjects: HashMap::new(),
             forms: Vec::new(),
             refuses: false,
             gate: None,

@@ -245,7 +245,6 @@ async fn installation_that_is_closed_registers_nobody_and_finishes_what_was_conf
         without_plan.contains("registration.plan: there is no plan \"gone\""),
         "{without_plan}"
     );
-    std::fs::remove_dir_all(&engines.folder).unwrap();
 }
 
 #[tokio::test]
