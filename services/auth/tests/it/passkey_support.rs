@@ -183,7 +183,7 @@ impl Holder {
         let created = create(&mut second, &begun);
         let challenge = begin_again(auth, &own).await.unwrap();
         let answer = self.answer(&challenge);
-        let read = auth.passkeys().list_passkeys(bearer(wire::ListPasskeysRequest {}, other));
+        let read = bearer(wire::ListPasskeysRequest {}, other);
         for refused in [
             code(begin(auth, other).await.map(Response::new)),
             code(complete(auth, other, &begun, &created).await),
@@ -191,7 +191,7 @@ impl Holder {
             code(remove(auth, other, &id).await),
             code(begin_again(auth, other).await.map(Response::new)),
             code(reauthenticate(auth, other, &challenge, answer.clone()).await),
-            code(read.await),
+            code(auth.passkeys().list_passkeys(read).await),
         ] {
             assert_eq!(refused, Some(expected));
         }
