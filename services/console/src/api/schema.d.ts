@@ -1561,7 +1561,8 @@ export interface paths {
         /**
          * Takes a passkey away
          * @description Takes a passkey away. The last factor stays where a tenant of the caller's requires one
-         *     (`auth.second_factor_required`). With the last factor the recovery codes go.
+         *     (`auth.second_factor_required`). With the last factor the recovery codes go, unless they stand in for
+         *     passkeys of a former domain that are left.
          */
         delete: operations["removePasskey"];
         options?: never;
@@ -1585,7 +1586,7 @@ export interface paths {
         /**
          * Begins to add a passkey: what to call `navigator.credentials.create` with
          * @description Begins to add a passkey: what to call `navigator.credentials.create` with. Five minutes and five
-         *     tries for CompletePasskeyRegistration. At most 20 passkeys each.
+         *     tries for CompletePasskeyRegistration. At most 20 passkeys each, those of a former domain not counted.
          */
         post: operations["beginPasskeyRegistration"];
         delete?: never;
@@ -1716,7 +1717,8 @@ export interface paths {
         put?: never;
         /**
          * Checks what came back and links
-         * @description Checks what came back and links. The same caller has to complete who began.
+         * @description Checks what came back and links. The same caller has to complete who began. At most ten identities
+         *     each in a tenant, at all of its providers together (`limit.reached`).
          */
         post: operations["completeIdentityLink"];
         delete?: never;
@@ -3686,7 +3688,13 @@ export interface components {
         Factors: {
             /**
              * Format: int32
-             * @description How many passkeys are registered.
+             * @description How many there are beside them, made for a domain that the console was under before. They count as no
+             *     factor. Sign-in asks for a recovery code in their place until they are removed or no code is left.
+             */
+            former_passkeys: number;
+            /**
+             * Format: int32
+             * @description How many passkeys there are that can be used under the console's domain.
              */
             passkeys: number;
             /**
@@ -4037,7 +4045,7 @@ export interface components {
             overrides: components["schemas"]["Override"][];
         };
         ListPasskeysResponse: {
-            /** @description At most 20. */
+            /** @description At most 20, and those of a former domain. */
             passkeys: components["schemas"]["Passkey"][];
         };
         ListPeopleResponse: {
@@ -4300,7 +4308,14 @@ export interface components {
             last_used_at?: string;
             /** @description What its owner calls it. */
             name: string;
+            /**
+             * @description It was made for another domain than the console is under now (`rp_id` tells which): no browser shows it
+             *     here, it counts as no factor, and all that is left to do with it is to remove it.
+             */
+            of_former_domain: boolean;
             passkey_id: string;
+            /** @description The domain that it was made for; empty where nobody knows it. */
+            rp_id: string;
             /** @description Where it can be reached, as the browser told. */
             transports: string[];
         };
