@@ -167,10 +167,11 @@ impl<'a> Yard<'a> {
         let profile = format!("url = \"{url}\"\nsession_token = \"{TOKEN}\"\n");
         let profile = folder.write("profile.toml", &profile);
         folder.write("secret", self.secret);
-        let (code, out, err) = tokio::select! {
-            ended = self.call(&folder.0, &profile) => ended,
-            _ended = async { axum::serve(listener, router).await } => panic!("no gateway any more"),
+        let ended = tokio::select! {
+            ended = self.call(&folder.0, &profile) => Some(ended),
+            _gateway = async { axum::serve(listener, router).await } => None,
         };
+        let (code, out, err) = ended.unwrap();
         let script = script.lock().unwrap();
         assert!(script.answers.is_empty(), "not asked for: {:?}", script.answers);
         let profile = std::fs::read_to_string(profile).unwrap();
