@@ -175,12 +175,12 @@ mod tests {
 
     #[test]
     fn first_key_stays_the_same_until_its_certificate_has_come() {
-        let dir = TempDir::new("first-key");
-        let key = first_key(dir.path()).unwrap().serialize_pem();
-        let mode = fs::metadata(dir.path().join(FIRST_KEY)).unwrap().permissions().mode();
+        let dir = TestFolder::new("first-key");
+        let key = first_key(&dir).unwrap().serialize_pem();
+        let mode = fs::metadata(dir.join(FIRST_KEY)).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(first_key(dir.path()).unwrap().serialize_pem(), key);
-        forget_first_key(dir.path()).unwrap();
-        assert!(first_key(dir.path()).unwrap().serialize_pem() != key);
+        assert_eq!(first_key(&dir).unwrap().serialize_pem(), key);
+        forget_first_key(&dir).unwrap();
+        assert!(first_key(&dir).unwrap().serialize_pem() != key);
     }
 }

@@ -1018,7 +1018,8 @@ export interface paths {
         put?: never;
         /**
          * Signs a device's certificate request
-         * @description Signs a device's certificate request. The claim code is the credential; it works once.
+         * @description Signs a device's certificate request. What lets it in is a claim code or a certificate of its
+         *     manufacturer; either works once.
          */
         post: operations["enrollDevice"];
         delete?: never;
@@ -1042,8 +1043,9 @@ export interface paths {
         put?: never;
         /**
          * Makes a manufacturer's CA known
-         * @description Makes a manufacturer's CA known. A device with a certificate of that CA may enrol by EST without a
-         *     claim code, once, if its serial number is one that the tenant expects (see ImportDevices).
+         * @description Makes a manufacturer's CA known. A device with a certificate of that CA may enrol without a claim
+         *     code, by EST or by EnrollDevice, once, if its serial number is one that the tenant expects (see
+         *     ImportDevices).
          */
         post: operations["registerFactoryAuthority"];
         delete?: never;
@@ -1089,7 +1091,8 @@ export interface paths {
         /**
          * Sets one up: from then on its word lets people in
          * @description Sets one up: from then on its word lets people in. Its secret is sealed and never shown. The caller
-         *     must have proved who they are within ten minutes.
+         *     must have proved who they are within ten minutes. OAuth clients (`auth.session_required`) and who is
+         *     in by break-glass (`auth.forbidden`) set none up, change none and take none away.
          */
         post: operations["createIdentityProvider"];
         delete?: never;
@@ -1111,12 +1114,21 @@ export interface paths {
         /**
          * Takes one away and ends the sessions that it opened
          * @description Takes one away and ends the sessions that it opened. The accounts stay; their links to it go.
-         *     Taking it away twice is taking it away once.
+         *     Taking it away twice is taking it away once. The caller must have proved who they are within ten
+         *     minutes.
          */
         delete: operations["deleteIdentityProvider"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Changes one in place
+         * @description Changes one in place. Whom it brought stays linked, and what changes counts from the next sign-in on:
+         *     a role that the rules give is given then. Disabling ends the sessions that it opened within two
+         *     seconds and lets nobody in; who is linked comes in again once it is enabled. Whoever changes more than
+         *     the name, or disables it, has to hold all that the roles hold which it gives then. The issuer stays
+         *     what it is. The caller must have proved who they are within ten minutes.
+         */
+        patch: operations["updateIdentityProvider"];
         trace?: never;
     };
     "/api/v1/invitations": {
@@ -2475,7 +2487,8 @@ export interface paths {
          * Asks for a tenant
          * @description Asks for a tenant. Answered the same whether or not the address has an account, has asked before,
          *     or the slug is taken: the mail goes to the address, and to nobody else. An address is sent two
-         *     links a day at most, two minutes apart. Where nobody may ask the answer is `registration.closed`.
+         *     links a day at most, two minutes apart. Where nobody may ask the answer is `registration.closed`; a
+         *     network that has asked as often as it may is told so (`rate.limited`).
          */
         post: operations["register"];
         delete?: never;
@@ -2521,8 +2534,9 @@ export interface paths {
          * @description Confirms the address with a new account, whose password is given, and has the tenant made with that
          *     person as its owner; sign in once it is ready. A slug that is taken is refused (`resource.exists`,
          *     pointer `/tenant_slug`) and the link stays good: confirm again with another. An address that has an account
-         *     is refused (`auth.required`): its owner signs in and calls ClaimRegistration. A link takes ten tries
-         *     (`auth.throttled` after); an installation makes so many tenants a day and no more (`rate.limited`).
+         *     is refused (`auth.required`): its owner signs in and calls ClaimRegistration. A link takes ten
+         *     slugs that are taken (`auth.throttled` after); an installation makes so many tenants a day and no more
+         *     (`rate.limited`), which costs a link nothing.
          */
         post: operations["confirmRegistration"];
         delete?: never;
@@ -3763,6 +3777,11 @@ export interface components {
          */
         GrantScope: "GRANT_SCOPE_UNSPECIFIED" | "GRANT_SCOPE_OWN" | "GRANT_SCOPE_DEPARTMENT" | "GRANT_SCOPE_SUBTREE" | "GRANT_SCOPE_TENANT";
         IdentityProvider: {
+            /**
+             * Format: date-time
+             * @description Absent until it is changed.
+             */
+            changed_at?: string;
             client_id: string;
             /** @description Only written, never shown. Empty for a public client. */
             client_secret: string;
@@ -3775,6 +3794,8 @@ export interface components {
              *     that are made here, and who is linked keeps the role they have.
              */
             default_role: string;
+            /** @description Lets nobody in, and is not offered on the sign-in page. */
+            disabled: boolean;
             /** @description Domains that a verified e-mail address has to be of; empty takes any. */
             email_domains: string[];
             /** @description The ID token's claim with the person's groups: a text or a list of texts. Empty uses none. */
@@ -3792,6 +3813,11 @@ export interface components {
             scopes: string[];
         };
         IdentityProviderInput: {
+            /**
+             * Format: date-time
+             * @description Absent until it is changed.
+             */
+            changed_at?: string;
             client_id?: string;
             /** @description Only written, never shown. Empty for a public client. */
             client_secret?: string;
@@ -3804,6 +3830,8 @@ export interface components {
              *     that are made here, and who is linked keeps the role they have.
              */
             default_role?: string;
+            /** @description Lets nobody in, and is not offered on the sign-in page. */
+            disabled?: boolean;
             /** @description Domains that a verified e-mail address has to be of; empty takes any. */
             email_domains?: string[];
             /** @description The ID token's claim with the person's groups: a text or a list of texts. Empty uses none. */
@@ -7896,11 +7924,18 @@ export interface operations {
                     claim_code?: string;
                     /** @description PKCS#10 in PEM, P-256, signed by the device's own key; at most 8 KiB. Its subject is not used. */
                     csr_pem?: string;
-                };
-                "application/x-www-form-urlencoded": {
-                    claim_code?: string;
-                    /** @description PKCS#10 in PEM, P-256, signed by the device's own key; at most 8 KiB. Its subject is not used. */
-                    csr_pem?: string;
+                    /**
+                     * @description In place of a claim code: the certificate that the device was born with, in PEM, at most 8 KiB, of a
+                     *     CA that the tenant has made known (see RegisterFactoryAuthority).
+                     */
+                    factory_certificate_pem?: string;
+                    /**
+                     * Format: byte
+                     * @description By that certificate's key, over the line "switchyard factory enrolment" and csr_pem exactly as it is
+                     *     sent: ECDSA in DER on P-256 with SHA-256 or on P-384 with SHA-384, RSA (2,048 to 8,192 bits, PKCS #1
+                     *     v1.5) with SHA-256, or Ed25519.
+                     */
+                    factory_signature?: string;
                 };
             };
         };
@@ -8212,6 +8247,66 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateIdentityProvider: {
+        parameters: {
+            query?: {
+                /**
+                 * @description "name", "client_id", "client_secret" (empty makes it a public client), "scopes", "groups_claim",
+                 *     "role_rules", "default_role", "email_domains", "create_people", "disabled".
+                 */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                provider_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IdentityProviderInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IdentityProvider"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];
