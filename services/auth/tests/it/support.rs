@@ -92,7 +92,8 @@ impl Auth {
         self,
         meanwhile: impl AsyncFnOnce(&Engines),
     ) -> anyhow::Result<Self> {
-        self.restart_told(meanwhile, |_config| {}).await
+        // A start holds large things meanwhile.
+        Box::pin(self.restart_told(meanwhile, |_config| {})).await
     }
 
     /// As [`Self::restart_with`], told something else.
