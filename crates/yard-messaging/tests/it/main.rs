@@ -1,7 +1,5 @@
 //! JetStream with its bad days.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers as well")]
-
 mod encrypted;
 
 use std::sync::{Arc, Mutex};

@@ -101,6 +101,8 @@ async fn listener_whose_session_or_tenant_has_ended_hears_nothing_more() {
         let text = text.await.unwrap();
         assert!(text.starts_with("event: error\n") && text.contains(why.as_str()), "{text}");
         tokio::time::timeout(Duration::from_secs(5), tail.closed()).await.unwrap();
+        // Before its keys go, or it looks for them in the next turn.
+        assert!(gateway.runtime.stop(Duration::ZERO, Duration::from_secs(10)).await);
     }
 }
 
