@@ -87,23 +87,26 @@ async fn soft_stop_ends_streams_with_a_word() {
 }
 
 #[tokio::test]
-async fn listener_whose_session_or_tenant_has_ended_hears_nothing_more() {
-    for why in [Code::AuthSessionExpired, Code::TenantSuspended] {
-        let gateway = Fixture::start().await;
-        // The turn before loses its broker meanwhile.
-        gateway.log.expect("broker connection lost");
-        let tail = gateway.services.tail();
-        let mut response = gateway.signed(Method::GET, PATH, VIEWER).send().await.unwrap();
-        until(&mut response, "keepalive").await;
-        gateway.services.end_sessions(why);
-        gateway.clock.advance(time::Duration::seconds(2));
-        let text = tokio::time::timeout(Duration::from_secs(5), until(&mut response, "\n\n"));
-        let text = text.await.unwrap();
-        assert!(text.starts_with("event: error\n") && text.contains(why.as_str()), "{text}");
-        tokio::time::timeout(Duration::from_secs(5), tail.closed()).await.unwrap();
-        // Before its keys go, or it looks for them in the next turn.
-        assert!(gateway.runtime.stop(Duration::ZERO, Duration::from_secs(10)).await);
-    }
+async fn listener_whose_session_has_ended_hears_nothing_more() {
+    hears_nothing_after(Code::AuthSessionExpired).await;
+}
+
+#[tokio::test]
+async fn listener_whose_tenant_is_suspended_hears_nothing_more() {
+    hears_nothing_after(Code::TenantSuspended).await;
+}
+
+async fn hears_nothing_after(why: Code) {
+    let gateway = Fixture::start().await;
+    let tail = gateway.services.tail();
+    let mut response = gateway.signed(Method::GET, PATH, VIEWER).send().await.unwrap();
+    until(&mut response, "keepalive").await;
+    gateway.services.end_sessions(why);
+    gateway.clock.advance(time::Duration::seconds(2));
+    let text = tokio::time::timeout(Duration::from_secs(5), until(&mut response, "\n\n"));
+    let text = text.await.unwrap();
+    assert!(text.starts_with("event: error\n") && text.contains(why.as_str()), "{text}");
+    tokio::time::timeout(Duration::from_secs(5), tail.closed()).await.unwrap();
 }
 
 #[tokio::test]
