@@ -11,8 +11,8 @@ pub struct NatsConfig {
     pub url: Secret,
     /// A file that holds the URL.
     pub url_file: PathBuf,
-    /// Authorities of the servers' certificates, PEM, in place of the system's; empty for none.
-    /// With it the servers have to speak TLS, as `tls://` in the URL says it too.
+    /// Authorities of the servers' certificates, PEM, in place of the system's; empty for those.
+    /// With it the servers have to speak TLS, as with `tls://` in the URL.
     #[serde(default)]
     pub ca_file: PathBuf,
     /// Copies of each stream: 1 on a single server, 3 on a cluster.

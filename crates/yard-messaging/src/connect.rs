@@ -38,7 +38,7 @@ impl Nats {
     /// When the server cannot be reached now, is too old, or refuses a stream.
     pub async fn connect(config: &NatsConfig, runtime: &Runtime) -> anyhow::Result<Self> {
         let url = config.resolve_url()?;
-        let options = credentials(config)
+        let options = trust_and_credentials(config)
             .name(format!("{}/{}", runtime.service(), runtime.instance()))
             .ping_interval(Duration::from_secs(10))
             .connection_timeout(Duration::from_secs(5))
@@ -171,11 +171,10 @@ impl Nats {
     }
 }
 
-/// Looks the credentials up anew at each connection, so that the file's may be changed while the
-/// service runs: the broker's old user goes, it reconnects as the new one. (The client does not
-/// take user and password from the URL by itself.)
-/// Who we are, and whom we take for the server.
-fn credentials(config: &NatsConfig) -> ConnectOptions {
+/// Whom we take for the server, and who we are: looked up anew at each connection, so that the file's
+/// credentials may be changed while the service runs: the broker's old user goes, it reconnects as
+/// the new one. (The client does not take user and password from the URL by itself.)
+fn trust_and_credentials(config: &NatsConfig) -> ConnectOptions {
     let ca_file = config.ca_file.clone();
     let config = config.clone();
     let options = ConnectOptions::with_auth_callback(move |_nonce| {

@@ -1,10 +1,8 @@
 //! A database for one test, copied from the migrated template.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
-use tokio::sync::Mutex;
 use yard_ids::TenantId;
 use yard_migrations::{NewTenant, SERVICE_ROLES};
 use yard_pg::{Pg, PostgresConfig};
@@ -14,9 +12,6 @@ use crate::eventually::eventually;
 use crate::papers::TestPapers;
 use crate::replica::TestReplica;
 use crate::stack::{OwnPostgres, TestStack};
-
-/// Databases that others are copied from, by what is in them.
-static FILLED: Mutex<BTreeMap<&'static str, TestDb>> = Mutex::const_new(BTreeMap::new());
 
 /// Nothing waits for it when all is well.
 const SOON: Duration = Duration::from_secs(30);
@@ -39,35 +34,6 @@ impl TestDb {
     /// When PostgreSQL refuses.
     pub async fn create() -> Self {
         let made = tokio::task::spawn_blocking(|| Self::copy(TestStack::shared()));
-        made.await.expect("the copying thread ends").expect("PostgreSQL copies the template")
-    }
-
-    /// The same with what `fill` puts into it, given the superuser's connection string. That is done
-    /// once in a process for each name; every database of that name is a copy.
-    ///
-    /// # Panics
-    /// When PostgreSQL refuses.
-    pub async fn filled(name: &'static str, fill: impl AsyncFnOnce(String)) -> Self {
-        let mut templates = FILLED.lock().await;
-        if !templates.contains_key(name) {
-            let template = Self::create().await;
-            fill(template.admin_url()).await;
-            let closed = format!("alter database {} allow_connections false", template.name);
-            template.postgres.sql("postgres", &closed).expect("PostgreSQL closes the template");
-            let left = format!(
-                "select pg_terminate_backend(pid, 10000) from pg_stat_activity where datname = '{}'",
-                template.name
-            );
-            template.postgres.sql("postgres", &left).expect("whoever is left goes");
-            // It stays for all tests of the process, and goes with the server.
-            templates.insert(name, template);
-        }
-        let template = templates.get(name).expect("made above").name.clone();
-        drop(templates);
-        let made = tokio::task::spawn_blocking(move || {
-            let stack = TestStack::shared();
-            Self::of_template(&stack.postgres, &template, &stack.role_password)
-        });
         made.await.expect("the copying thread ends").expect("PostgreSQL copies the template")
     }
 
@@ -195,19 +161,29 @@ impl TestDb {
         Self::of_template(&stack.postgres, &stack.template, &stack.role_password)
     }
 
-    fn of_template(postgres: &PostgresAdmin, template: &str, role_password: &str) -> Result<Self> {
+    pub(crate) fn of_template(
+        postgres: &PostgresAdmin,
+        template: &str,
+        role_password: &str,
+    ) -> Result<Self> {
         let name = format!("yard_test_{}", yard_stack::random::hex(6)?);
-        postgres.sql("postgres", &format!("create database {name} template {template}"))?;
-        // A database's own rights, and settings of a role in it, are not copied with it.
-        postgres.sql("postgres", &format!("grant create on database {name} to yard_owner"))?;
-        let settings: String = SERVICE_ROLES
-            .iter()
-            .map(|role| format!("alter role {role} in database {name} set search_path = '';"))
-            .collect();
-        postgres.sql("postgres", &settings)?;
+        make_copy(postgres, template, &name)?;
         let (postgres, role_password) = (postgres.clone(), role_password.to_owned());
         Ok(Self { postgres, role_password, name, pooler: None, own: None })
     }
+}
+
+/// Makes the database `name` as `template` is.
+pub(crate) fn make_copy(postgres: &PostgresAdmin, template: &str, name: &str) -> Result<()> {
+    postgres.sql("postgres", &format!("create database {name} template {template}"))?;
+    // A database's own rights, and settings of a role in it, are not copied with it.
+    postgres.sql("postgres", &format!("grant create on database {name} to yard_owner"))?;
+    let settings: String = SERVICE_ROLES
+        .iter()
+        .map(|role| format!("alter role {role} in database {name} set search_path = '';"))
+        .collect();
+    postgres.sql("postgres", &settings)?;
+    Ok(())
 }
 
 impl Drop for TestDb {

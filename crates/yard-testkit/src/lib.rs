@@ -9,6 +9,7 @@ mod authenticator;
 mod broker;
 mod database;
 mod eventually;
+mod filled;
 mod folder;
 pub mod logs;
 mod mail;

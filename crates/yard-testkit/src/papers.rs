@@ -4,14 +4,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use yard_stack::{ServerHome, ServerTls};
+use yard_stack::ServerTls;
+
+use crate::folder::TestFolder;
 
 /// An authority that nothing but this test trusts, and a certificate of it for 127.0.0.1.
 #[derive(Debug)]
 pub struct TestPapers {
     tls: ServerTls,
     ca: PathBuf,
-    _home: ServerHome,
+    _folder: TestFolder,
 }
 
 impl TestPapers {
@@ -40,11 +42,11 @@ impl TestPapers {
         let (ca_key, key) = (KeyPair::generate()?, KeyPair::generate()?);
         let server = CertificateParams::new(vec!["127.0.0.1".to_owned()])?;
         let certificate = server.signed_by(&key, &Issuer::from_params(&ca, &ca_key))?.pem();
-        let home = ServerHome::for_tests()?;
-        let file = home.dir().join("ca.pem");
-        home.write(&file, ca.self_signed(&ca_key)?.pem().as_bytes())?;
+        let folder = TestFolder::new("papers");
+        let file = folder.join("ca.pem");
+        std::fs::write(&file, ca.self_signed(&ca_key)?.pem())?;
         let tls = ServerTls { certificate, key: key.serialize_pem() };
-        Ok(Self { tls, ca: file, _home: home })
+        Ok(Self { tls, ca: file, _folder: folder })
     }
 }
 

@@ -315,9 +315,9 @@ async fn add_devices(
     runtime.tasks().spawn(TaskKind::Critical, "standings", standing.clone().run(soft));
     let clock = runtime.clock();
     let renewals = Renewals { pg: pg.clone(), clock, ca: Arc::clone(&ca), standing };
+    let clock = runtime.clock();
+    let factory = FactoryEnrolment { pg: pg.clone(), clock, ca: Arc::clone(&ca) };
     let enrolment = Enrolment { pg: pg.clone(), clock: runtime.clock(), ca };
-    let ca = Arc::clone(&enrolment.ca);
-    let factory = FactoryEnrolment { pg: pg.clone(), clock: runtime.clock(), ca };
     if door.is_wanted() {
         let listener = runtime.bind("est", door.listen).await?;
         let est = Est::new(EstParts {

@@ -2,6 +2,9 @@
 
 use std::ops::Add;
 
+/// How nextest's closing line begins.
+const NEXTEST: &str = "Summary [";
+
 /// Tests passed and failed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Count {
@@ -21,7 +24,14 @@ impl Count {
     /// Reads a runner's closing lines. A run that ended badly has at least one failure, a run that
     /// tells no number counts as one test.
     pub(super) fn from_run(ok: bool, output: &str) -> Self {
-        let mut count = output.lines().filter_map(closing_line).fold(Self::default(), Add::add);
+        // nextest repeats the whole output of a test that failed, closing line and all.
+        let is_summary = |line: &&str| line.trim_start().starts_with(NEXTEST);
+        let closing: Vec<&str> = match output.lines().rfind(is_summary) {
+            Some(summary) => vec![summary],
+            None => output.lines().collect(),
+        };
+        let mut count =
+            closing.into_iter().filter_map(closing_line).fold(Self::default(), Add::add);
         if count.passed + count.failed == 0 && ok {
             count.passed = 1;
         }
@@ -44,7 +54,7 @@ impl Add for Count {
 /// vitest `Tests  1 failed | 2 passed (3)`, Playwright `2 passed (3.1s)` and `1 failed`.
 fn closing_line(line: &str) -> Option<Count> {
     let line = line.trim();
-    let whole = ["Summary [", "test result:", "Tests "].iter().any(|head| line.starts_with(head));
+    let whole = [NEXTEST, "test result:", "Tests "].iter().any(|head| line.starts_with(head));
     let mut words = line.split_whitespace();
     let first = words.next()?.parse::<u64>().is_ok();
     let alone = first && matches!(words.next(), Some("passed" | "failed"));
@@ -79,6 +89,13 @@ mod tests {
         }
         assert_eq!(closing_line("running 3 tests"), None);
         assert_eq!(closing_line(" Test Files  2 passed (2)"), None);
+    }
+
+    #[test]
+    fn failed_test_that_nextest_repeats_counts_once() {
+        let output = "FAIL [ 8.0s] it one\n    test result: FAILED. 0 passed; 1 failed; 0 ignored\n\
+                      Summary [ 9.0s] 3 tests run: 2 passed, 1 failed, 0 skipped\n";
+        assert_eq!(Count::from_run(false, output), Count { passed: 2, failed: 1 });
     }
 
     #[test]

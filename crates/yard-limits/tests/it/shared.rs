@@ -10,12 +10,8 @@ use yard_testkit::{ChaosProxy, TestRedis, logs};
 
 const PATIENCE: Duration = Duration::from_millis(500);
 
-fn config(url: &str) -> RedisConfig {
-    RedisConfig::for_test(url)
-}
-
 async fn limiter(url: &str, runtime: &Runtime) -> Limiter {
-    let redis = Redis::start(&config(url), PATIENCE, runtime).await.unwrap();
+    let redis = Redis::start(&RedisConfig::for_test(url), PATIENCE, runtime).await.unwrap();
     Limiter::new("yard:test", Arc::new(SystemClock), Some(redis))
 }
 
@@ -59,7 +55,7 @@ async fn refusal_by_one_of_two_limits_is_counted_in_neither() {
     let fresh = Limiter::new(
         "yard:test",
         Arc::new(SystemClock),
-        Some(Redis::start(&config(redis.url()), PATIENCE, &runtime).await.unwrap()),
+        Some(Redis::start(&RedisConfig::for_test(redis.url()), PATIENCE, &runtime).await.unwrap()),
     );
     let rest = fresh.admit("t", &[wide]).await;
     assert_eq!((rest.wait, rest.standings[0].remaining), (None, 0));

@@ -1,7 +1,7 @@
 //! A gateway for one call of the program.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::process::Command;
-use yard_ids::{IdSource as _, RandomIds};
+use yard_testkit::TestFolder;
 
 /// The session in the profile.
 pub(crate) const TOKEN: &str = "yss_of-the-test";
@@ -110,29 +110,6 @@ async fn answer(
     (status, [(header::CONTENT_TYPE, kind)], body.to_string()).into_response()
 }
 
-/// A folder that goes with the call.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("yard-it-{}", RandomIds.uuid7()));
-        std::fs::create_dir(&path).unwrap();
-        Self(path)
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        let path = self.0.join(name);
-        std::fs::write(&path, text).unwrap();
-        path
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
-    }
-}
-
 /// A call of the program.
 pub(crate) struct Yard<'a> {
     arguments: &'a [&'a str],
@@ -163,12 +140,13 @@ impl<'a> Yard<'a> {
         let script = Script { answers: answers.into_iter().collect(), asked: Vec::new() };
         let script = Arc::new(Mutex::new(script));
         let router = Router::new().fallback(answer).with_state(Arc::clone(&script));
-        let folder = Folder::new();
-        let profile = format!("url = \"{url}\"\nsession_token = \"{TOKEN}\"\n");
-        let profile = folder.write("profile.toml", &profile);
-        folder.write("secret", self.secret);
+        let folder = TestFolder::new("call");
+        let profile = folder.join("profile.toml");
+        let signed_in = format!("url = \"{url}\"\nsession_token = \"{TOKEN}\"\n");
+        std::fs::write(&profile, signed_in).unwrap();
+        std::fs::write(folder.join("secret"), self.secret).unwrap();
         let ended = tokio::select! {
-            ended = self.call(&folder.0, &profile) => Some(ended),
+            ended = self.call(&folder, &profile) => Some(ended),
             _gateway = async { axum::serve(listener, router).await } => None,
         };
         let (code, out, err) = ended.unwrap();

@@ -19,9 +19,9 @@ pub fn document(routes: &Routes, config: &Config) -> Value {
     sorted(document::build(routes, config))
 }
 
-/// The document as it is served. It is made in a thread of its own: the ten megabytes that it takes
-/// meanwhile lie in that thread's part of the heap and go back with it, where they would stay behind
-/// as holes among what lives on.
+/// The document as it is served. It is made in a thread of its own: what it takes meanwhile lies in
+/// that thread's part of the heap and goes back with it, where it would stay behind as holes among
+/// what lives on.
 pub(crate) fn served(routes: &Routes, config: &Config) -> anyhow::Result<Bytes> {
     let made = std::thread::scope(|scope| {
         let making = scope.spawn(|| Bytes::from(document(routes, config).to_string()));

@@ -175,7 +175,8 @@ async fn bans_hold_on_while_auth_does_not_answer() {
     until_status(&gateway, Some(OWNER), "192.0.2.9", 403).await;
     gateway.log.expect("the last known hold");
     gateway.services.guards_fail(true);
-    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let noticed = || async { gateway.log.contains("the last known hold") };
+    yard_testkit::eventually(Duration::from_secs(20), noticed).await;
     assert_eq!(get(&gateway, "/", None, "192.0.2.9").await.status(), 403);
 }
 

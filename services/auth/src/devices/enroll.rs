@@ -44,7 +44,7 @@ impl Enrolment {
     /// `enrollment.csr_invalid`; `enrollment.code_invalid` for unknown, used and expired alike.
     pub(super) async fn enroll(&self, code: &str, csr_pem: &str) -> Result<Enrolled, Fault> {
         let key = DeviceKey::of_request(csr_pem).map_err(|refused| refused.into_fault());
-        count(async { self.attempt(code, key?).await }.await)
+        counted(async { self.attempt(code, key?).await }.await)
     }
 
     /// As [`Self::enroll`], for EST; the trail is told of it as of the RPC.
@@ -56,7 +56,7 @@ impl Enrolment {
         origin: Origin,
     ) -> Result<Issued, Fault> {
         let work = async {
-            let enrolled = count(self.attempt(code, key).await)?;
+            let enrolled = counted(self.attempt(code, key).await)?;
             let notes = enrolled.notes();
             Ok((enrolled.issued, notes))
         };
@@ -83,12 +83,14 @@ impl Enrolment {
     }
 }
 
-fn count(done: Result<Enrolled, Fault>) -> Result<Enrolled, Fault> {
+/// Notes an attempt in the metrics, whichever way it came.
+pub(crate) fn counted(done: Result<Enrolled, Fault>) -> Result<Enrolled, Fault> {
     telemetry::enrolment(match &done {
         Ok(_) => "enrolled",
         Err(fault) => match fault.code() {
             Code::EnrollmentCsrInvalid => "csr_invalid",
             Code::EnrollmentCodeInvalid => "code_invalid",
+            Code::EnrollmentFactoryRefused => "factory_refused",
             _ => "failed",
         },
     });

@@ -5,5 +5,5 @@ mod enroll;
 pub(crate) mod grpc;
 mod store;
 
-pub(crate) use enroll::{ENROLL, Enrolled, Enrolment};
+pub(crate) use enroll::{ENROLL, Enrolled, Enrolment, counted};
 pub(crate) use store::insert_certificate;

@@ -3,9 +3,12 @@
 use time::OffsetDateTime;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::ParsedExtension;
-use x509_parser::oid_registry::OID_X509_SERIALNUMBER;
+use x509_parser::oid_registry::{
+    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_X509_SERIALNUMBER, Oid,
+};
 use x509_parser::parse_x509_certificate;
 use x509_parser::pem::Pem;
+use x509_parser::x509::AlgorithmIdentifier;
 use yard_ids::TenantId;
 
 use crate::secrets;
@@ -168,9 +171,14 @@ fn is_signed_by(certificate: &X509Certificate<'_>, authority: &[u8]) -> bool {
 
 /// On P-256 or P-384: what signs with it is ECDSA, whatever the certificate says of its signature.
 fn is_curve(ca: &X509Certificate<'_>) -> bool {
-    use x509_parser::oid_registry::{OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384};
-    let algorithm = &ca.public_key().algorithm;
-    let curve = algorithm.parameters.as_ref().and_then(|curve| curve.as_oid().ok());
-    algorithm.algorithm == OID_KEY_TYPE_EC_PUBLIC_KEY
-        && curve.is_some_and(|curve| curve == OID_EC_P256 || curve == OID_NIST_EC_P384)
+    curve(&ca.public_key().algorithm)
+        .is_some_and(|curve| curve == OID_EC_P256 || curve == OID_NIST_EC_P384)
+}
+
+/// The curve of a key that is on one.
+pub(super) fn curve<'k>(of_key: &'k AlgorithmIdentifier<'_>) -> Option<Oid<'k>> {
+    if of_key.algorithm != OID_KEY_TYPE_EC_PUBLIC_KEY {
+        return None;
+    }
+    of_key.parameters.as_ref()?.as_oid().ok()
 }

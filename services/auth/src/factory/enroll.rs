@@ -8,7 +8,7 @@ use yard_pg::{Actor, Pg, PlatformTx};
 use super::birth::Birth;
 use super::{proof, store};
 use crate::ca::{CsrError, DeviceCa, DeviceKey, Issued};
-use crate::devices::{ENROLL, Enrolled, insert_certificate};
+use crate::devices::{ENROLL, Enrolled, counted, insert_certificate};
 use crate::telemetry;
 
 /// Signs a device's first certificate against the one that it was born with.
@@ -38,7 +38,7 @@ impl FactoryEnrolment {
         origin: Origin,
     ) -> Result<Issued, Fault> {
         let work = async {
-            let enrolled = count(self.attempt(shown, &key).await)?;
+            let enrolled = counted(self.attempt(shown, &key).await)?;
             let notes = enrolled.notes();
             Ok((enrolled.issued, notes))
         };
@@ -60,7 +60,7 @@ impl FactoryEnrolment {
             let shown = proof::proved(certificate_pem, csr_pem, signature);
             self.attempt(&shown.ok_or(Code::EnrollmentFactoryRefused)?, &key).await
         };
-        count(done.await)
+        counted(done.await)
     }
 
     async fn attempt(&self, shown: &[u8], key: &DeviceKey) -> Result<Enrolled, Fault> {
@@ -100,18 +100,6 @@ impl FactoryEnrolment {
             manufacturer's certificate");
         Ok((device, issued))
     }
-}
-
-fn count(done: Result<Enrolled, Fault>) -> Result<Enrolled, Fault> {
-    telemetry::enrolment(match &done {
-        Ok(_) => "enrolled",
-        Err(fault) => match fault.code() {
-            Code::EnrollmentCsrInvalid => "csr_invalid",
-            Code::EnrollmentFactoryRefused => "factory_refused",
-            _ => "failed",
-        },
-    });
-    done
 }
 
 /// Told to devices of a known manufacturer only.

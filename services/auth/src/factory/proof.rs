@@ -6,12 +6,11 @@ use aws_lc_rs::signature::{
     UnparsedPublicKey, VerificationAlgorithm,
 };
 use x509_parser::oid_registry::{
-    OID_EC_P256, OID_KEY_TYPE_EC_PUBLIC_KEY, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION,
-    OID_SIG_ED25519,
+    OID_EC_P256, OID_NIST_EC_P384, OID_PKCS1_RSAENCRYPTION, OID_SIG_ED25519,
 };
 use x509_parser::x509::AlgorithmIdentifier;
 
-use super::birth::{der, whole};
+use super::birth::{curve, der, whole};
 
 /// No signature that is longer is one of an RSA key of 8,192 bits.
 const LONGEST: usize = 1_024;
@@ -44,13 +43,9 @@ fn algorithm(of_key: &AlgorithmIdentifier<'_>) -> Option<&'static dyn Verificati
     if of_key.algorithm == OID_PKCS1_RSAENCRYPTION {
         return Some(&RSA_PKCS1_2048_8192_SHA256);
     }
-    if of_key.algorithm != OID_KEY_TYPE_EC_PUBLIC_KEY {
-        return None;
+    let curve = curve(of_key)?;
+    if curve == OID_EC_P256 {
+        return Some(&ECDSA_P256_SHA256_ASN1);
     }
-    let curve = of_key.parameters.as_ref()?.as_oid().ok()?;
-    match curve {
-        _ if curve == OID_EC_P256 => Some(&ECDSA_P256_SHA256_ASN1),
-        _ if curve == OID_NIST_EC_P384 => Some(&ECDSA_P384_SHA384_ASN1),
-        _ => None,
-    }
+    (curve == OID_NIST_EC_P384).then_some(&ECDSA_P384_SHA384_ASN1)
 }

@@ -68,7 +68,7 @@ impl Auth {
         let fill = async |url: String| {
             bootstrap::apply(&url, &first_people(), &RandomIds).await.unwrap();
         };
-        let db = TestDb::filled("first people", fill).await;
+        let db = TestDb::filled("first_people", fill).await;
         let (redis, nats) = (TestRedis::create().await, TestNats::start().await);
         let folder = TestFolder::new("auth");
         make_keys(&folder);
