@@ -17,6 +17,7 @@ use crate::console::Console;
 use crate::guard::Guard;
 use crate::limits::{Addresses, CapsConfig, Quota, head};
 use crate::observe::{self, Context};
+use crate::openapi::Served;
 use crate::pass::PassThrough;
 use crate::problem::{self, Refusal};
 use crate::protect::{Origins, Proxies, cors, headers};
@@ -40,12 +41,12 @@ const RESERVED: [&str; 10] = [
 
 /// Everything that the public listener needs.
 pub(crate) struct Gateway {
-    pub(crate) routes: Routes,
+    pub(crate) routes: Arc<Routes>,
     pub(crate) transcoder: Transcoder,
     pub(crate) tunnel: Tunnel,
     pub(crate) pass: PassThrough,
     pub(crate) console: Option<Console>,
-    pub(crate) openapi: Bytes,
+    pub(crate) openapi: Served,
     pub(crate) origins: Origins,
     pub(crate) proxies: Proxies,
     pub(crate) guard: Arc<Guard>,
@@ -195,7 +196,7 @@ impl Gateway {
             return ("/app/{key}".into(), self.tunnel.answer(context, request).await);
         }
         if page {
-            return self.page(path);
+            return self.page(path).await;
         }
         let Some(console) = &self.console else {
             return ("unmatched".into(), Err(Code::RouteNotFound.into()));
@@ -205,10 +206,11 @@ impl Gateway {
         (label.into(), answer.map_err(Refusal::from))
     }
 
-    fn page(&self, path: &str) -> Answer {
+    async fn page(&self, path: &str) -> Answer {
         match path {
             "/api/openapi.json" => {
-                ("/api/openapi.json".into(), Ok(text(self.openapi.clone(), "application/json")))
+                let document = self.openapi.get().await.map(|json| text(json, "application/json"));
+                ("/api/openapi.json".into(), document.map_err(Refusal::from))
             }
             "/livez" => ("/livez".into(), Ok(text("ok\n", "text/plain"))),
             "/readyz" if self.runtime.shutdown().is_draining() => {

@@ -55,7 +55,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let listener = runtime.bind("http", config.http.listen).await?;
     let identity = Identity::load(&config.identity, &runtime)?;
     let pool = yard_contracts::descriptors();
-    let routes = Routes::compile(pool)?;
+    let routes = Arc::new(Routes::compile(pool)?);
     let upstreams = Upstreams::connect(&config.upstreams, &routes.owners())?;
     let own = yard_authn::client::channel("upstreams.auth", &config.upstreams.auth, &identity)?;
     let nats = Nats::connect(&config.nats, &runtime).await?;
@@ -72,7 +72,7 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
 
     check_auth(&runtime, &upstreams)?;
     let gateway = Gateway {
-        openapi: openapi::served(&routes, &config)?,
+        openapi: openapi::Served::new(Arc::clone(&routes), config.clone()),
         transcoder: Transcoder {
             upstreams,
             sessions: Arc::new(sessions),

@@ -6,8 +6,13 @@ mod operation;
 mod responses;
 mod schema;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+use yard_fault::Fault;
 use yard_runtime::ConfigError;
 
 use crate::Config;
@@ -19,15 +24,31 @@ pub fn document(routes: &Routes, config: &Config) -> Value {
     sorted(document::build(routes, config))
 }
 
-/// The document as it is served. It is made in a thread of its own: what it takes meanwhile lies in
-/// that thread's part of the heap and goes back with it, where it would stay behind as holes among
-/// what lives on.
-pub(crate) fn served(routes: &Routes, config: &Config) -> anyhow::Result<Bytes> {
-    let made = std::thread::scope(|scope| {
-        let making = scope.spawn(|| Bytes::from(document(routes, config).to_string()));
-        making.join()
-    });
-    made.map_err(|_panic| anyhow::anyhow!("the OpenAPI document could not be made"))
+/// The document as it is served: made when it is first asked for, and kept. Making it takes several
+/// megabytes, which a gateway that nobody asks for it does without.
+pub(crate) struct Served {
+    routes: Arc<Routes>,
+    config: Config,
+    made: OnceCell<Bytes>,
+}
+
+impl Served {
+    pub(crate) fn new(routes: Arc<Routes>, config: Config) -> Self {
+        Self { routes, config, made: OnceCell::new() }
+    }
+
+    /// The document; a tenth of a second's work when it is the first time.
+    ///
+    /// # Errors
+    /// When making it failed, which a test would show first.
+    pub(crate) async fn get(&self) -> Result<Bytes, Fault> {
+        let make = || async {
+            let (routes, config) = (Arc::clone(&self.routes), self.config.clone());
+            let made = spawn_blocking(move || Bytes::from(document(&routes, &config).to_string()));
+            made.await.map_err(|e| Fault::internal("the OpenAPI document").with_source(e))
+        };
+        self.made.get_or_try_init(make).await.cloned()
+    }
 }
 
 /// The document as it is committed: with the default limits, indented, keys in order, one line feed
