@@ -1,5 +1,7 @@
 //! NATS subjects. Code never formats one by hand; the strings are pinned by a golden test.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use yard_ids::{DeviceId, TenantId};
 
 /// How many parts telemetry is split into; order holds within a device, so within a part.
@@ -89,6 +91,13 @@ pub fn live_any_device(tenant: TenantId, event: &str) -> String {
     format!("rt.v1.{tenant}.device.*.{event}")
 }
 
+/// `rtc.v1.{app}.{channel}`: what is said in a channel of an app; live, not stored. The name is written
+/// in base64 (RFC 4648 section 5, no padding): its dots and commas are no separators of ours.
+#[must_use]
+pub fn live_channel(app: u64, channel: &str) -> String {
+    format!("rtc.v1.{app}.{}", URL_SAFE_NO_PAD.encode(channel))
+}
+
 /// The switch for maintenance was set; live, not stored. For every socket.
 pub const MAINTENANCE: &str = "rt.v1.platform.maintenance";
 
@@ -165,6 +174,7 @@ mod tests {
                 live_device(tenant, device, live::COMMAND_CHANGED),
                 "rt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.device.0190a6f2-7c2a-7b52-9c11-000000000002.command.changed",
             ),
+            (live_channel(7, "private-a.b,c"), "rtc.v1.7.cHJpdmF0ZS1hLmIsYw"),
             (
                 receipt(tenant, device),
                 "rcpt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002",

@@ -9,6 +9,7 @@ use fred::interfaces::ClientLike;
 use fred::types::Builder;
 use fred::types::config::{Config, CredentialProvider, ReconnectPolicy, Server, TlsConnector};
 use serde::{Deserialize, Serialize};
+use tokio_util::sync::CancellationToken;
 use yard_runtime::{Check, ConfigError, Runtime, Secret, TaskKind};
 
 use crate::tls;
@@ -117,6 +118,21 @@ impl Redis {
         patience: Duration,
         runtime: &Runtime,
     ) -> Result<Self, ConfigError> {
+        let soft = runtime.shutdown().soft().clone();
+        Self::start_until(config, patience, runtime, soft).await
+    }
+
+    /// As [`Redis::start`], but connected until `end`, or the hard stop: for what has something to say
+    /// while the service leaves.
+    ///
+    /// # Errors
+    /// As [`Redis::start`].
+    pub async fn start_until(
+        config: &RedisConfig,
+        patience: Duration,
+        runtime: &Runtime,
+        end: CancellationToken,
+    ) -> Result<Self, ConfigError> {
         let url = config.resolve_url()?;
         // The client's own error text would repeat the password.
         let wrong = |_error| ConfigError::new("redis.url", "is no Redis URL");
@@ -144,7 +160,7 @@ impl Redis {
             .build()
             .map_err(wrong)?;
         let this = Self(client);
-        this.keep_connected(runtime);
+        this.keep_connected(runtime, end);
         this.watch(runtime);
         drop(tokio::time::timeout(FIRST, this.0.wait_for_connect()).await);
         Ok(this)
@@ -156,11 +172,14 @@ impl Redis {
         self.0.is_connected().then_some(&self.0)
     }
 
-    fn keep_connected(&self, runtime: &Runtime) {
-        let (client, soft) = (self.0.clone(), runtime.shutdown().soft().clone());
+    fn keep_connected(&self, runtime: &Runtime, end: CancellationToken) {
+        let (client, hard) = (self.0.clone(), runtime.shutdown().hard().clone());
         runtime.tasks().spawn(TaskKind::Background, "redis", async move {
             let driver = client.connect();
-            soft.cancelled().await;
+            tokio::select! {
+                () = end.cancelled() => {}
+                () = hard.cancelled() => {}
+            }
             // Away, it would only wait for the timeout.
             if client.is_connected() {
                 drop(tokio::time::timeout(FIRST, client.quit()).await);

@@ -54,17 +54,40 @@ impl TestRedis {
         &self.url
     }
 
+    /// Forgets everything, as a server that lost its memory.
+    ///
+    /// # Panics
+    /// When Redis does not answer.
+    pub async fn lose_everything(&self) {
+        let url = self.url.clone();
+        let emptied = tokio::task::spawn_blocking(move || {
+            let (server, database) = url.rsplit_once('/').context("a database in the URL")?;
+            empty(server, database)
+        });
+        emptied.await.expect("the asking thread ends").expect("the shared Redis answers");
+    }
+
     fn take(server: &str) -> Result<Self> {
-        let (user, rest) = server.rsplit_once('@').context("a password in the URL")?;
-        let password = user.rsplit(':').next().context("a password in the URL")?;
-        let address = rest.split('/').next().context("an address in the URL")?;
+        let (address, password) = address_and_password(server)?;
         let counted = ask(address, &format!("AUTH {password}\r\nINCR test:database\r\n"))?;
         let count = counted.lines().find_map(|line| line.strip_prefix(':')?.parse::<u64>().ok());
         let database = count.context("Redis counts")? % NUMBERED + 1;
-        ask(address, &format!("AUTH {password}\r\nSELECT {database}\r\nFLUSHDB\r\n"))?;
+        empty(server, &database.to_string())?;
         let base = server.trim_end_matches("/0");
         Ok(Self { url: format!("{base}/{database}"), _own: None })
     }
+}
+
+fn address_and_password(server: &str) -> Result<(&str, &str)> {
+    let (user, rest) = server.rsplit_once('@').context("a password in the URL")?;
+    let password = user.rsplit(':').next().context("a password in the URL")?;
+    let address = rest.split('/').next().context("an address in the URL")?;
+    Ok((address, password))
+}
+
+fn empty(server: &str, database: &str) -> Result<()> {
+    let (address, password) = address_and_password(server)?;
+    ask(address, &format!("AUTH {password}\r\nSELECT {database}\r\nFLUSHDB\r\n")).map(drop)
 }
 
 /// Says `commands` to a server and returns all it answers; a refused one is an error.

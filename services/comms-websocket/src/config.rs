@@ -47,10 +47,16 @@ pub struct SocketConfig {
     pub listen: SocketAddr,
     /// `Origin` values that are let in; `*` takes any.
     pub allowed_origins: Vec<String>,
-    /// Public name of the app.
+    /// Number of the platform's own app.
+    pub app_id: u64,
+    /// Public name of it.
     pub app_key: String,
     /// File with the secret that signs joins.
     pub app_secret_file: PathBuf,
+    /// Its clients may send events to each other.
+    pub client_events: bool,
+    /// People in one of its presence channels.
+    pub max_members: usize,
     /// Sockets without a ticket may open; what they hear is decided per channel, by signature.
     pub anonymous: bool,
     /// Silence after which a client is pinged.
@@ -101,6 +107,7 @@ impl SocketConfig {
         for (option, value, least, most) in [
             ("socket.max_connections", self.max_connections, 1, 1_000_000),
             ("socket.max_channels_per_socket", self.max_channels_per_socket, 1, 10_000),
+            ("socket.max_members", self.max_members, 1, 10_000),
             ("socket.max_message_bytes", self.max_message_bytes, 1_024, 1_048_576),
             ("socket.outbound_queue", self.outbound_queue, 8, 65_536),
             ("socket.outbound_bytes", self.outbound_bytes, 65_536, 67_108_864),

@@ -12,9 +12,12 @@
 //! Not offered yet, and refused as such: presence, encrypted and cache channels, client events and
 //! user sign-in.
 
+mod app;
+mod bus;
 mod channel;
 mod config;
 mod hub;
+mod presence;
 mod protocol;
 mod realtime;
 mod socket;
@@ -22,7 +25,9 @@ mod telemetry;
 mod ticket;
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
@@ -35,6 +40,9 @@ pub use channel::CHANNEL_FORMS;
 pub use config::{Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SocketConfig, TailConfig};
 use ticket::{Redis, Tickets};
 
+/// Longest wait for an answer of Redis; handshakes and joins wait for it.
+const REDIS_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Binds, connects, and starts serving; returns once that is under way.
 ///
 /// # Errors
@@ -42,7 +50,7 @@ use ticket::{Redis, Tickets};
 pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let starting = rt.health().await_start("comms-websocket");
     let identity = Identity::load(&config.identity, &rt)?;
-    let app = channel::App::load(&config.socket)?;
+    let apps = app::Apps::new(app::App::load(&config.socket)?);
     let calls = rt.bind("grpc", config.grpc.listen).await?;
     let sockets = rt.bind("socket", config.socket.listen).await?;
     let nats = Nats::connect(&config.nats, &rt).await?;
@@ -50,14 +58,22 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let auditor = Auditor::start(&rt, nats.audit_trail());
 
     let meters = Arc::new(telemetry::Meters::new());
-    let hub = hub::Hub::new(nats.clone(), &rt, Arc::clone(&meters));
-    let tickets = Tickets::new(Redis::start(&config.redis, &rt).await?, rt.clock());
-    let service = realtime::Realtime::new(&config, app.clone(), hub.clone(), tickets.clone(), &rt);
+    let bus = bus::Bus::new(nats.clone(), rt.instance());
+    let changes = presence::Changes::default();
+    let hub = hub::Hub::new(bus, &rt, Arc::clone(&meters), changes.clone());
+    let left = CancellationToken::new();
+    let redis =
+        yard_limits::Redis::start_until(&config.redis, REDIS_PATIENCE, &rt, left.clone()).await?;
+    let tickets = Tickets::new(Redis::new(redis.clone()), rt.clock());
+    let rosters = presence::Rosters::new(redis, rt.instance());
+    let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), changes, &rt);
+    rt.tasks().spawn(TaskKind::Critical, "presence", ledger.run(left.drop_guard()));
+    let service = realtime::Realtime::new(&config, apps.clone(), hub.clone(), tickets.clone(), &rt);
     let routes = Routes::new(RealtimeServiceServer::new(service));
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
-    let door = socket::Door::new(config.socket, app, hub, meters, (judge, tickets));
+    let door = socket::Door::new(config.socket, apps, hub, meters, (judge, tickets));
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     socket::pass_on(Arc::clone(&door), nats, &rt);

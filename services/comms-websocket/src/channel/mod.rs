@@ -1,10 +1,8 @@
-//! Channels: their names, what they carry, and who may join.
+//! Channels: their names, and what of the live bus they carry.
 
-mod app;
 mod name;
 mod topic;
 
-pub(crate) use app::App;
-pub(crate) use name::{ChannelName, Kind};
+pub(crate) use name::{ChannelKey, ChannelName, Kind, LONGEST_USER};
 pub use topic::CHANNEL_FORMS;
 pub(crate) use topic::Topic;

@@ -1,22 +1,28 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::app::AppId;
+
 /// Longest name, bytes. Pusher documents 164, its libraries take 200.
 const LONGEST: usize = 200;
+/// What is said to one person, whatever they have open.
+const TO_USER: &str = "#server-to-user-";
+/// Longest id of a person.
+pub(crate) const LONGEST_USER: usize = 128;
 
-/// What the start of a name says of a channel.
+/// Who may join a channel, as the start of its name says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Anyone may join.
+    /// Anyone.
     Public,
-    /// Joined with our signature.
+    /// Who has the app's signature.
     Private,
-    /// `presence-…`
+    /// Who has the app's signature, which says who they are; all in it know each other.
     Presence,
-    /// `private-encrypted-…`
+    /// As private; what is said in it only its clients can read.
     Encrypted,
-    /// `cache-…`, `private-cache-…`
-    Cache,
+    /// Who is signed in as the one it is named for.
+    ToUser,
 }
 
 /// The text is no channel name: 1 to 200 of letters, digits and `-_=@,.;`.
@@ -25,16 +31,33 @@ pub(crate) enum Kind {
 pub(crate) struct NameError;
 
 /// A well-formed channel name; cheap to clone.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ChannelName(Arc<str>);
+
+/// A channel of an app: apps know nothing of each other's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ChannelKey {
+    pub(crate) app: AppId,
+    pub(crate) name: ChannelName,
+}
 
 impl ChannelName {
     pub(crate) fn parse(text: &str) -> Result<Self, NameError> {
         let taken = |b: u8| b.is_ascii_alphanumeric() || b"-_=@,.;".contains(&b);
+        if let Some(user) = text.strip_prefix(TO_USER) {
+            return Self::to_user(user).ok_or(NameError);
+        }
         if text.is_empty() || text.len() > LONGEST || !text.bytes().all(taken) {
             return Err(NameError);
         }
         Ok(Self(text.into()))
+    }
+
+    /// The channel of what is said to one person; `None` where this can be no id of one.
+    pub(crate) fn to_user(user: &str) -> Option<Self> {
+        let plain =
+            !user.is_empty() && user.len() <= LONGEST_USER && !user.contains(char::is_control);
+        plain.then(|| Self(format!("{TO_USER}{user}").into()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -44,18 +67,43 @@ impl ChannelName {
     pub(crate) fn kind(&self) -> Kind {
         let starts = |prefix| self.0.starts_with(prefix);
         match () {
+            () if starts(TO_USER) => Kind::ToUser,
             () if starts("presence-") => Kind::Presence,
             () if starts("private-encrypted-") => Kind::Encrypted,
-            () if starts("private-cache-") || starts("cache-") => Kind::Cache,
             () if starts("private-") => Kind::Private,
             () => Kind::Public,
         }
+    }
+
+    /// Whether the last event is kept for who joins later.
+    pub(crate) fn is_cache(&self) -> bool {
+        ["cache-", "private-cache-", "private-encrypted-cache-", "presence-cache-"]
+            .iter()
+            .any(|prefix| self.0.starts_with(prefix))
+    }
+
+    /// Whose channel it is, if it is one person's.
+    pub(crate) fn user(&self) -> Option<&str> {
+        self.0.strip_prefix(TO_USER)
+    }
+}
+
+impl Kind {
+    /// Whether clients may speak in it, where the app lets them.
+    pub(crate) const fn takes_client_events(self) -> bool {
+        matches!(self, Self::Private | Self::Presence)
     }
 }
 
 impl fmt::Display for ChannelName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for ChannelKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.app, self.name)
     }
 }
 
@@ -67,26 +115,40 @@ mod tests {
     fn name_within_the_grammar_is_taken_and_its_kind_read() {
         let longest = "x".repeat(200);
         let cases = [
-            ("orders", Kind::Public),
-            ("a-private-orders", Kind::Public),
-            ("private-a.b_c=d@e,f;g", Kind::Private),
-            ("private-encrypted-x", Kind::Encrypted),
-            ("private-cache-x", Kind::Cache),
-            ("cache-x", Kind::Cache),
-            ("presence-x", Kind::Presence),
-            ("presence-cache-x", Kind::Presence),
-            (longest.as_str(), Kind::Public),
+            ("orders", Kind::Public, false),
+            ("a-private-orders", Kind::Public, false),
+            ("private-a.b_c=d@e,f;g", Kind::Private, false),
+            ("private-encrypted-x", Kind::Encrypted, false),
+            ("private-encrypted-cache-x", Kind::Encrypted, true),
+            ("private-cache-x", Kind::Private, true),
+            ("cache-x", Kind::Public, true),
+            ("presence-x", Kind::Presence, false),
+            ("presence-cache-x", Kind::Presence, true),
+            ("#server-to-user-Zoë 1", Kind::ToUser, false),
+            (longest.as_str(), Kind::Public, false),
         ];
-        for (text, kind) in cases {
-            assert_eq!(ChannelName::parse(text).map(|n| n.kind()), Ok(kind), "{text}");
+        for (text, kind, cache) in cases {
+            let name = ChannelName::parse(text).unwrap();
+            assert_eq!((name.kind(), name.is_cache()), (kind, cache), "{text}");
         }
     }
 
     #[test]
     fn name_outside_the_grammar_is_refused() {
         let long = "x".repeat(201);
-        for text in ["", " ", "a b", "a/b", "a:b", "#server-to-user-1", "ä", "a\n", "a*", &long] {
+        let user = format!("#server-to-user-{}", "x".repeat(129));
+        for text in
+            ["", " ", "a b", "a/b", "a:b", "#server-to-user-", "#x", &user, "ä", "a\n", "a*", &long]
+        {
             assert_eq!(ChannelName::parse(text), Err(NameError), "{text}");
         }
+    }
+
+    #[test]
+    fn channel_of_a_person_names_them() {
+        let name = ChannelName::to_user("7").unwrap();
+        assert_eq!((name.as_str(), name.user()), ("#server-to-user-7", Some("7")));
+        assert_eq!(ChannelName::parse("private-7").unwrap().user(), None);
+        assert_eq!(ChannelName::to_user(""), None);
     }
 }

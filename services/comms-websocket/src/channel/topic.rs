@@ -3,23 +3,31 @@ use yard_ids::{DeviceId, TenantId};
 
 use super::ChannelName;
 
-/// The forms of channels that carry something of the live bus, `{tenant}` and `{device}` being
+/// The forms of channels that are a tenant's in every app, `{tenant}` and `{device}` being
 /// UUIDs in lower case with hyphens.
-pub const CHANNEL_FORMS: [&str; 2] =
-    ["private-organization.{tenant}", "private-organization.{tenant}.device.{device}"];
+pub const CHANNEL_FORMS: [&str; 3] = [
+    "private-organization.{tenant}",
+    "private-organization.{tenant}.device.{device}",
+    "presence-organization.{tenant}.online",
+];
 
-/// What of the live bus a channel carries.
+/// What a channel of a tenant is about, and so what of the live bus it carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Topic {
     /// `private-organization.{tenant}`: presence and commands of all devices, no readings.
     Tenant(TenantId),
     /// `private-organization.{tenant}.device.{device}`: everything of one device.
     Device(TenantId, DeviceId),
+    /// `presence-organization.{tenant}.online`: who of a tenant is here; nothing of the bus.
+    Online(TenantId),
 }
 
 impl Topic {
-    /// `None` for names that carry nothing of the bus.
+    /// `None` for names that are of no tenant.
     pub(crate) fn of(name: &ChannelName) -> Option<Self> {
+        if let Some(rest) = name.as_str().strip_prefix("presence-organization.") {
+            return Some(Self::Online(rest.strip_suffix(".online")?.parse().ok()?));
+        }
         let rest = name.as_str().strip_prefix("private-organization.")?;
         match rest.split_once('.') {
             None => Some(Self::Tenant(rest.parse().ok()?)),
@@ -33,7 +41,7 @@ impl Topic {
     /// Whose channel it is.
     pub(crate) const fn tenant(self) -> TenantId {
         match self {
-            Self::Tenant(tenant) | Self::Device(tenant, _) => tenant,
+            Self::Tenant(tenant) | Self::Device(tenant, _) | Self::Online(tenant) => tenant,
         }
     }
 
@@ -45,6 +53,7 @@ impl Topic {
                 .map(|event| subjects::live_any_device(tenant, event))
                 .collect(),
             Self::Device(tenant, device) => vec![subjects::live_device_all(tenant, device)],
+            Self::Online(_) => Vec::new(),
         }
     }
 
@@ -61,6 +70,7 @@ impl Topic {
         let ours = match self {
             Self::Tenant(_) => true,
             Self::Device(_, expected) => device == expected.to_string(),
+            Self::Online(_) => false,
         };
         parts.next().filter(|event| ours && !event.is_empty())
     }
@@ -105,6 +115,8 @@ mod tests {
         for text in [
             format!("organization.{TENANT}"),
             format!("presence-organization.{TENANT}"),
+            format!("presence-organization.{TENANT}.offline"),
+            format!("private-organization.{TENANT}.online"),
             format!("private-organization.{}", TENANT.to_uppercase()),
             format!("private-organization.{}", TENANT.replace('-', "")),
             format!("private-organization.{TENANT}."),

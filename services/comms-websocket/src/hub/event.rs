@@ -3,6 +3,7 @@ use serde::de::IgnoredAny;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use yard_contracts::subjects::live;
 
+use crate::bus::Said;
 use crate::channel::ChannelName;
 use crate::protocol;
 
@@ -11,22 +12,47 @@ use crate::protocol;
 pub(crate) struct ChannelEvent {
     pub(crate) channel: ChannelName,
     pub(crate) event: Box<str>,
-    /// JSON text.
+    /// JSON text, of an event of the live bus; empty for what is said in the channel.
     pub(crate) data: Bytes,
     /// The whole message of the Pusher protocol.
     pub(crate) frame: Utf8Bytes,
     /// Whether a newer one of the same channel makes it worthless.
     pub(crate) conflates: bool,
+    /// The socket that does not get it.
+    pub(super) except: Option<Box<str>>,
+    /// Who joined at this version or behind has it already; 0 for what everybody gets.
+    pub(super) version: u64,
 }
 
 impl ChannelEvent {
-    /// `None` when the data is not JSON.
+    /// Of the live bus. `None` when the data is not JSON.
     pub(crate) fn new(channel: &ChannelName, event: &str, data: Bytes) -> Option<Self> {
         let text = std::str::from_utf8(&data).ok()?;
         serde_json::from_str::<IgnoredAny>(text).ok()?;
         let frame = protocol::channel_event(channel.as_str(), event, text);
         let conflates = event == live::TELEMETRY_RECEIVED;
-        Some(Self { channel: channel.clone(), event: event.into(), data, frame, conflates })
+        Some(Self {
+            channel: channel.clone(),
+            event: event.into(),
+            data,
+            frame,
+            conflates,
+            except: None,
+            version: 0,
+        })
+    }
+
+    /// What is said in the channel.
+    pub(crate) fn said(channel: &ChannelName, said: Said) -> Self {
+        Self {
+            channel: channel.clone(),
+            event: said.event.into(),
+            data: Bytes::new(),
+            frame: said.frame,
+            conflates: false,
+            except: said.except,
+            version: said.version,
+        }
     }
 }
 

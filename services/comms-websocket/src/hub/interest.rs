@@ -4,10 +4,12 @@ use std::time::Duration;
 use async_nats::Subscriber;
 use futures::StreamExt as _;
 use futures::stream::SelectAll;
-use yard_messaging::{MessagingError, Nats};
+use yard_messaging::MessagingError;
 
 use super::live::Live;
+use crate::bus::Bus;
 use crate::channel::Topic;
+use crate::presence::Changes;
 use crate::telemetry::{self, Meters};
 
 /// Without the broker's answer by then the join is confirmed all the same: the subscription is
@@ -15,29 +17,44 @@ use crate::telemetry::{self, Meters};
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Listens for one channel until its last listener is gone.
-pub(super) async fn listen(nats: Nats, topic: Topic, live: Arc<Live>, meters: Arc<Meters>) {
-    let mut sources = match subscribe(&nats, topic).await {
+pub(super) async fn listen(
+    bus: Bus,
+    topic: Option<Topic>,
+    live: Arc<Live>,
+    meters: Arc<Meters>,
+    changes: Changes,
+) {
+    let said_in_it = Bus::subject(live.key());
+    let mut sources = match subscribe(&bus, topic, &said_in_it).await {
         Ok(sources) => sources,
         Err(error) => {
-            tracing::error!(channel = %live.name(), error = %error, "channel hears nothing");
+            tracing::error!(channel = %live.key(), error = %error, "channel hears nothing");
             SelectAll::new()
         }
     };
     meters.interests.increment(1);
-    match tokio::time::timeout(PATIENCE, nats.settle()).await {
+    match tokio::time::timeout(PATIENCE, bus.nats().settle()).await {
         Ok(Ok(())) => {}
         Ok(Err(_)) | Err(_) => {
-            tracing::warn!(channel = %live.name(), "channel joined while the broker is away");
+            tracing::warn!(channel = %live.key(), "channel joined while the broker is away");
         }
     }
-    live.begin();
+    for (id, user) in live.begin() {
+        changes.comes(&live, id, user);
+    }
     loop {
         let message = tokio::select! {
             () = live.abandoned() => break,
             message = sources.next(), if !sources.is_empty() => message,
         };
         let Some(message) = message else { continue };
-        match topic.event_in(&message.subject) {
+        if message.subject.as_str() == said_in_it {
+            if let Some(said) = bus.read(message.payload) {
+                live.hear(said, &meters);
+            }
+            continue;
+        }
+        match topic.and_then(|topic| topic.event_in(&message.subject)) {
             Some(event) => live.publish(event, message.payload, &meters),
             None => telemetry::event_refused("foreign_subject"),
         }
@@ -50,10 +67,15 @@ pub(super) async fn listen(nats: Nats, topic: Topic, live: Arc<Live>, meters: Ar
     meters.interests.decrement(1);
 }
 
-async fn subscribe(nats: &Nats, topic: Topic) -> Result<SelectAll<Subscriber>, MessagingError> {
+async fn subscribe(
+    bus: &Bus,
+    topic: Option<Topic>,
+    said_in_it: &str,
+) -> Result<SelectAll<Subscriber>, MessagingError> {
     let mut sources = SelectAll::new();
-    for subject in topic.subjects() {
-        sources.push(nats.subscribe_live(subject).await?);
+    let subjects = topic.map(Topic::subjects).unwrap_or_default();
+    for subject in subjects.into_iter().chain([said_in_it.to_owned()]) {
+        sources.push(bus.nats().subscribe_live(subject).await?);
     }
     Ok(sources)
 }

@@ -18,12 +18,14 @@ pub(crate) enum Item {
     Frame(Utf8Bytes),
     /// An event of a channel.
     Event(Arc<ChannelEvent>),
+    /// A join that was turned down, and what is said of it.
+    Refused(ChannelName, Utf8Bytes),
 }
 
 impl Item {
     fn len(&self) -> usize {
         match self {
-            Self::Frame(frame) => frame.len(),
+            Self::Frame(frame) | Self::Refused(_, frame) => frame.len(),
             Self::Event(event) => event.frame.len(),
         }
     }
@@ -31,7 +33,7 @@ impl Item {
     fn conflates(&self) -> Option<&ChannelName> {
         match self {
             Self::Event(event) if event.conflates => Some(&event.channel),
-            Self::Event(_) | Self::Frame(_) => None,
+            Self::Event(_) | Self::Frame(_) | Self::Refused(..) => None,
         }
     }
 }
@@ -58,6 +60,7 @@ pub(super) enum Pushed {
 /// What waits for one listener: bounded, and nobody who adds to it ever waits.
 pub(crate) struct Outbox {
     id: u64,
+    socket: Box<str>,
     limits: Limits,
     state: Mutex<State>,
     filled: Notify,
@@ -72,8 +75,14 @@ struct State {
 }
 
 impl Outbox {
-    pub(crate) fn new(id: u64, limits: Limits) -> Self {
-        Self { id, limits, state: Mutex::default(), filled: Notify::new(), ended: Notify::new() }
+    pub(crate) fn new(id: u64, limits: Limits, socket: &str) -> Self {
+        let (filled, ended) = (Notify::new(), Notify::new());
+        Self { id, socket: socket.into(), limits, state: Mutex::default(), filled, ended }
+    }
+
+    /// The socket's id; empty for what is none.
+    pub(crate) const fn socket(&self) -> &str {
+        &self.socket
     }
 
     pub(crate) const fn id(&self) -> u64 {
@@ -217,13 +226,13 @@ mod tests {
     }
 
     fn outbox(items: usize) -> Outbox {
-        Outbox::new(1, Limits { items, bytes: 100_000 })
+        Outbox::new(1, Limits { items, bytes: 100_000 }, "1.1")
     }
 
     fn drain(outbox: &Outbox) -> Vec<String> {
         std::iter::from_fn(|| outbox.pop())
             .map(|item| match item {
-                Item::Frame(frame) => frame.to_string(),
+                Item::Frame(frame) | Item::Refused(_, frame) => frame.to_string(),
                 Item::Event(e) => {
                     format!("{}:{}", e.channel, String::from_utf8_lossy(&e.data))
                 }
@@ -261,7 +270,7 @@ mod tests {
 
     #[test]
     fn bytes_are_bounded_and_counted_back() {
-        let outbox = Outbox::new(1, Limits { items: 1_000, bytes: 200 });
+        let outbox = Outbox::new(1, Limits { items: 1_000, bytes: 200 }, "1.1");
         while outbox.push(event("a", live::COMMAND_CHANGED, 1)) == Pushed::Queued {
             assert!(outbox.state().bytes <= 200);
         }

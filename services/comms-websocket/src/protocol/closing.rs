@@ -3,13 +3,18 @@
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closing {
     UnknownApp,
+    AppDisabled,
+    OverQuota,
     PathNotFound,
     VersionMalformed,
     VersionUnsupported,
     VersionMissing,
     OriginRefused,
     TicketRefused,
+    SigninRefused,
     SessionEnded,
+    Terminated,
+    Unavailable,
     AccessChanged,
     OverCapacity,
     TooSlow,
@@ -25,12 +30,18 @@ impl Closing {
     pub(crate) const fn code(self) -> u16 {
         match self {
             Self::UnknownApp => 4001,
+            Self::AppDisabled => 4003,
+            Self::OverQuota => 4004,
             Self::PathNotFound => 4005,
             Self::VersionMalformed => 4006,
             Self::VersionUnsupported => 4007,
             Self::VersionMissing => 4008,
-            Self::OriginRefused | Self::TicketRefused | Self::SessionEnded => 4009,
-            Self::OverCapacity | Self::TooSlow => 4100,
+            Self::OriginRefused
+            | Self::TicketRefused
+            | Self::SigninRefused
+            | Self::SessionEnded
+            | Self::Terminated => 4009,
+            Self::OverCapacity | Self::TooSlow | Self::Unavailable => 4100,
             Self::Draining | Self::AccessChanged => 4200,
             Self::PongMissing => 4201,
             Self::FrameMalformed => 1002,
@@ -44,13 +55,18 @@ impl Closing {
     pub(crate) const fn reason(self) -> &'static str {
         match self {
             Self::UnknownApp => "there is no app of this key",
+            Self::AppDisabled => "the app is switched off",
+            Self::OverQuota => "the app has as many sockets as it may",
             Self::PathNotFound => "sockets are served at /app/{key}",
             Self::VersionMalformed => "the protocol version is not a number",
             Self::VersionUnsupported => "only protocol version 7 is spoken here",
             Self::VersionMissing => "the address names no protocol version",
             Self::OriginRefused => "pages of this origin may not connect",
             Self::TicketRefused => "the ticket is missing, used or too old",
+            Self::SigninRefused => "the sign-in is not signed by the app, or names nobody",
             Self::SessionEnded => "the session has ended",
+            Self::Terminated => "the app has ended this user's connections",
+            Self::Unavailable => "the app could not be looked up; connect again",
             Self::AccessChanged => "what this session may do has changed; connect again",
             Self::OverCapacity => "this instance is full",
             Self::TooSlow => "events were read too slowly",
@@ -67,11 +83,16 @@ impl Closing {
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::UnknownApp => "unknown_app",
+            Self::AppDisabled => "app_disabled",
+            Self::OverQuota => "quota",
             Self::PathNotFound => "path",
             Self::VersionMalformed | Self::VersionUnsupported | Self::VersionMissing => "version",
             Self::OriginRefused => "origin",
             Self::TicketRefused => "ticket",
+            Self::SigninRefused => "signin",
             Self::SessionEnded => "session",
+            Self::Terminated => "terminated",
+            Self::Unavailable => "unavailable",
             Self::AccessChanged => "access",
             Self::OverCapacity => "capacity",
             Self::TooSlow => "slow",

@@ -1,9 +1,13 @@
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// Deepest nesting of anything that a client sends.
+const DEEPEST: usize = 32;
 
 /// What a client says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Incoming {
     Ping,
     Pong,
@@ -11,9 +15,8 @@ pub(crate) enum Incoming {
     Unsubscribe {
         channel: String,
     },
-    Signin,
-    /// An event of another client's making, `client-…`.
-    ClientEvent,
+    Signin(Signin),
+    ClientEvent(ClientEvent),
     /// Anything the protocol lets a server ignore.
     Unknown,
 }
@@ -26,6 +29,23 @@ pub(crate) struct Subscribe {
     pub(crate) auth: Option<String>,
     #[serde(default)]
     pub(crate) channel_data: Option<String>,
+}
+
+/// A wish to be known as somebody.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Signin {
+    pub(crate) auth: String,
+    /// JSON with their `id`; what is signed, letter by letter.
+    pub(crate) user_data: String,
+}
+
+/// An event that a client has for the others in a channel, `client-…`.
+#[derive(Debug, Clone)]
+pub(crate) struct ClientEvent {
+    pub(crate) event: String,
+    pub(crate) channel: String,
+    /// Passed on as it was sent.
+    pub(crate) data: Box<RawValue>,
 }
 
 /// A message that is not what its event promises; the text is for the client.
@@ -41,7 +61,9 @@ pub(crate) enum Malformed {
 struct Envelope {
     event: String,
     #[serde(default)]
-    data: Value,
+    channel: Option<String>,
+    #[serde(default)]
+    data: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -51,7 +73,10 @@ struct Unsubscribe {
 
 impl Incoming {
     pub(crate) fn parse(text: &str) -> Result<Self, Malformed> {
-        let Ok(Envelope { event, data }) = serde_json::from_str(text) else {
+        if nesting(text) > DEEPEST {
+            return Err(Malformed::Envelope);
+        }
+        let Ok(Envelope { event, channel, data }) = serde_json::from_str(text) else {
             return Err(Malformed::Envelope);
         };
         Ok(match event.as_str() {
@@ -61,8 +86,12 @@ impl Incoming {
             "pusher:unsubscribe" => {
                 Self::Unsubscribe { channel: read::<Unsubscribe>(data)?.channel }
             }
-            "pusher:signin" => Self::Signin,
-            other if other.starts_with("client-") => Self::ClientEvent,
+            "pusher:signin" => Self::Signin(read(data)?),
+            other if other.starts_with("client-") => {
+                let channel = channel.ok_or(Malformed::Envelope)?;
+                let data = data.unwrap_or_else(|| RawValue::NULL.to_owned());
+                Self::ClientEvent(ClientEvent { event, channel, data })
+            }
             _ => Self::Unknown,
         })
     }
@@ -74,8 +103,8 @@ impl Incoming {
             Self::Pong => "pong",
             Self::Subscribe(_) => "subscribe",
             Self::Unsubscribe { .. } => "unsubscribe",
-            Self::Signin => "signin",
-            Self::ClientEvent => "client_event",
+            Self::Signin(_) => "signin",
+            Self::ClientEvent(_) => "client_event",
             Self::Unknown => "unknown",
         }
     }
@@ -88,15 +117,36 @@ impl Subscribe {
 }
 
 /// Data comes as an object, or as a text that holds one.
-fn read<T: DeserializeOwned>(data: Value) -> Result<T, Malformed> {
-    let read = match data {
-        Value::String(text) => serde_json::from_str(&text),
-        other => serde_json::from_value(other),
+fn read<T: DeserializeOwned>(data: Option<Box<RawValue>>) -> Result<T, Malformed> {
+    let data = data.ok_or(Malformed::Data)?;
+    let read = match serde_json::from_str(data.get()) {
+        Ok(Value::String(text)) => serde_json::from_str(&text),
+        Ok(other) => serde_json::from_value(other),
+        Err(error) => Err(error),
     };
     match read {
         Ok(read) => Ok(read),
         Err(_error) => Err(Malformed::Data),
     }
+}
+
+/// How deep a JSON text is nested. What is passed on unread would go unchecked otherwise.
+fn nesting(text: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'{' | b'[' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b'}' | b']' if !quoted => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
 }
 
 #[cfg(test)]
@@ -105,21 +155,22 @@ mod tests {
 
     use super::*;
 
-    fn subscribe(channel: &str, auth: Option<&str>) -> Incoming {
-        Incoming::Subscribe(Subscribe {
-            channel: channel.to_owned(),
-            auth: auth.map(str::to_owned),
-            channel_data: None,
-        })
+    fn subscribe(channel: &str, auth: Option<&str>) -> String {
+        let (channel, auth) = (channel.to_owned(), auth.map(str::to_owned));
+        said(&Incoming::Subscribe(Subscribe { channel, auth, channel_data: None }))
+    }
+
+    fn said(incoming: &Incoming) -> String {
+        format!("{incoming:?}")
     }
 
     #[test]
     fn message_of_each_kind_is_read() {
         let cases = [
-            (r#"{"event":"pusher:ping","data":{}}"#, Incoming::Ping),
-            (r#"{"event":"pusher:ping","data":""}"#, Incoming::Ping),
-            (r#"{"event":"pusher:ping"}"#, Incoming::Ping),
-            (r#"{"event":"pusher:pong","data":{}}"#, Incoming::Pong),
+            (r#"{"event":"pusher:ping","data":{}}"#, said(&Incoming::Ping)),
+            (r#"{"event":"pusher:ping","data":""}"#, said(&Incoming::Ping)),
+            (r#"{"event":"pusher:ping"}"#, said(&Incoming::Ping)),
+            (r#"{"event":"pusher:pong","data":{}}"#, said(&Incoming::Pong)),
             (
                 r#"{"event":"pusher:subscribe","data":{"auth":"","channel":"a"}}"#,
                 subscribe("a", Some("")),
@@ -134,17 +185,43 @@ mod tests {
             ),
             (
                 r#"{"event":"pusher:unsubscribe","data":{"channel":"a"}}"#,
-                Incoming::Unsubscribe { channel: "a".to_owned() },
+                said(&Incoming::Unsubscribe { channel: "a".to_owned() }),
             ),
-            (r#"{"event":"pusher:signin","data":{}}"#, Incoming::Signin),
-            (r#"{"event":"client-x","channel":"a","data":{"b":1}}"#, Incoming::ClientEvent),
-            (r#"{"event":"pusher:new","data":[1]}"#, Incoming::Unknown),
-            (r#"{"event":"pusher_internal:x"}"#, Incoming::Unknown),
-            (r#"{"event":"aclient-x"}"#, Incoming::Unknown),
+            (
+                r#"{"event":"pusher:signin","data":{"auth":"k:s","user_data":"{}"}}"#,
+                said(&Incoming::Signin(Signin {
+                    auth: "k:s".to_owned(),
+                    user_data: "{}".to_owned(),
+                })),
+            ),
+            (r#"{"event":"pusher:new","data":[1]}"#, said(&Incoming::Unknown)),
+            (r#"{"event":"pusher_internal:x"}"#, said(&Incoming::Unknown)),
+            (r#"{"event":"aclient-x"}"#, said(&Incoming::Unknown)),
         ];
         for (text, expected) in cases {
-            assert_eq!(Incoming::parse(text), Ok(expected), "{text}");
+            assert_eq!(said(&Incoming::parse(text).unwrap()), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn client_event_keeps_its_data_as_it_was_sent() {
+        let parse = |text: &str| match Incoming::parse(text).unwrap() {
+            Incoming::ClientEvent(event) => (event.event, event.channel, event.data.to_string()),
+            other => panic!("{other:?}"),
+        };
+        let text = r#"{"event":"client-x","channel":"a","data":{"b": 1.50}}"#;
+        assert_eq!(parse(text), ("client-x".into(), "a".into(), r#"{"b": 1.50}"#.into()));
+        let text = r#"{"event":"client-x","channel":"a"}"#;
+        assert_eq!(parse(text), ("client-x".into(), "a".into(), "null".into()));
+    }
+
+    #[test]
+    fn nesting_counts_what_is_not_quoted() {
+        let deepest = format!("{}1{}", "[".repeat(31), "]".repeat(31));
+        let event = |data: &str| format!(r#"{{"event":"client-x","channel":"a","data":{data}}}"#);
+        assert!(Incoming::parse(&event(&deepest)).is_ok());
+        assert!(Incoming::parse(&event(&format!("[{deepest}]"))).is_err());
+        assert!(Incoming::parse(&event(&format!("\"{}\\\"\"", "[".repeat(99)))).is_ok());
     }
 
     #[test]
@@ -168,9 +245,12 @@ mod tests {
             (r#"{"event":"pusher:subscribe","data":"x"}"#, Malformed::Data),
             (r#"{"event":"pusher:subscribe","data":{"channel":1}}"#, Malformed::Data),
             (r#"{"event":"pusher:unsubscribe","data":null}"#, Malformed::Data),
+            (r#"{"event":"pusher:signin","data":{}}"#, Malformed::Data),
+            (r#"{"event":"pusher:signin","data":{"auth":"a","user_data":{}}}"#, Malformed::Data),
+            (r#"{"event":"client-x","data":{}}"#, Malformed::Envelope),
         ];
         for (text, expected) in cases {
-            assert_eq!(Incoming::parse(text), Err(expected), "{}", text.len());
+            assert_eq!(Incoming::parse(text).unwrap_err(), expected, "{}", text.len());
         }
     }
 

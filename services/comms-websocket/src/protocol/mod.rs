@@ -5,9 +5,10 @@ mod incoming;
 mod outgoing;
 
 pub(crate) use closing::Closing;
-pub(crate) use incoming::{Incoming, Subscribe};
+pub(crate) use incoming::{ClientEvent, Incoming, Signin, Subscribe};
 pub(crate) use outgoing::{
-    PING, PONG, channel_event, error, established, notice, subscription_error,
+    PING, PONG, cache_miss, channel_event, client_event, error, established, member_added,
+    member_removed, notice, roster, signin_success, subscription_count, subscription_error,
     subscription_succeeded,
 };
 

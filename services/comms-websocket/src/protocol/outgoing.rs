@@ -1,5 +1,8 @@
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use serde_json::json;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 /// Asks for a sign of life.
@@ -31,8 +34,75 @@ pub(crate) fn notice(event: &str, data: &str) -> Utf8Bytes {
     text(&json!({"event": event, "data": data}))
 }
 
-pub(crate) fn subscription_succeeded(channel: &str) -> Utf8Bytes {
-    channel_event(channel, "pusher_internal:subscription_succeeded", "{}")
+/// A join that was taken; `data` is JSON: who is there in a presence channel, else empty.
+pub(crate) fn subscription_succeeded(channel: &str, data: &str) -> Utf8Bytes {
+    channel_event(channel, "pusher_internal:subscription_succeeded", data)
+}
+
+/// The channel keeps no event.
+pub(crate) fn cache_miss(channel: &str) -> Utf8Bytes {
+    text(&json!({"event": "pusher:cache_miss", "channel": channel}))
+}
+
+/// Who is in a presence channel: ids, and what each told of itself (JSON).
+pub(crate) fn roster<'p>(people: impl IntoIterator<Item = (&'p str, &'p str)>) -> String {
+    #[derive(Serialize)]
+    struct Roster<'p> {
+        presence: Presence<'p>,
+    }
+    #[derive(Serialize)]
+    struct Presence<'p> {
+        ids: Vec<&'p str>,
+        hash: BTreeMap<&'p str, Value>,
+        count: usize,
+    }
+    let info = |text: &str| serde_json::from_str(text).unwrap_or(Value::Null);
+    let hash: BTreeMap<_, _> = people.into_iter().map(|(id, told)| (id, info(told))).collect();
+    let (ids, count) = (hash.keys().copied().collect(), hash.len());
+    written(&Roster { presence: Presence { ids, hash, count } })
+}
+
+/// Somebody came into a presence channel; `info` is JSON.
+pub(crate) fn member_added(channel: &str, user: &str, info: &str) -> Utf8Bytes {
+    let info: Value = serde_json::from_str(info).unwrap_or(Value::Null);
+    let data = json!({"user_id": user, "user_info": info}).to_string();
+    channel_event(channel, "pusher_internal:member_added", &data)
+}
+
+/// Somebody left a presence channel with their last socket.
+pub(crate) fn member_removed(channel: &str, user: &str) -> Utf8Bytes {
+    let data = json!({"user_id": user}).to_string();
+    channel_event(channel, "pusher_internal:member_removed", &data)
+}
+
+/// How many listen.
+pub(crate) fn subscription_count(channel: &str, count: u64) -> Utf8Bytes {
+    let data = json!({"subscription_count": count}).to_string();
+    channel_event(channel, "pusher_internal:subscription_count", &data)
+}
+
+/// An event of a client, its data as it was sent.
+pub(crate) fn client_event(
+    channel: &str,
+    event: &str,
+    data: &RawValue,
+    user: Option<&str>,
+) -> Utf8Bytes {
+    #[derive(Serialize)]
+    struct ClientEvent<'a> {
+        event: &'a str,
+        channel: &'a str,
+        data: &'a RawValue,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        user_id: Option<&'a str>,
+    }
+    text(&ClientEvent { event, channel, data, user_id: user })
+}
+
+/// The sign-in was taken.
+pub(crate) fn signin_success(user_data: &str) -> Utf8Bytes {
+    let data = json!({"user_data": user_data}).to_string();
+    text(&json!({"event": "pusher:signin_success", "data": data}))
 }
 
 /// A refused join. The socket stays open.
@@ -55,7 +125,11 @@ pub(crate) fn error(code: Option<u16>, message: &str) -> Utf8Bytes {
 }
 
 fn text<T: Serialize>(message: &T) -> Utf8Bytes {
-    Utf8Bytes::from(serde_json::to_string(message).expect("texts and numbers can be written"))
+    Utf8Bytes::from(written(message))
+}
+
+fn written<T: Serialize>(message: &T) -> String {
+    serde_json::to_string(message).expect("texts and numbers can be written")
 }
 
 #[cfg(test)]
@@ -69,12 +143,37 @@ mod tests {
             r#"{"data":"{\"activity_timeout\":120,\"socket_id\":\"1.2\"}","event":"pusher:connection_established"}"#
         );
         assert_eq!(
-            subscription_succeeded("a").as_str(),
+            subscription_succeeded("a", "{}").as_str(),
             r#"{"event":"pusher_internal:subscription_succeeded","channel":"a","data":"{}"}"#
         );
         assert_eq!(
             channel_event("a", "telemetry.received", "{\"v\":\"ä\\n\"}").as_str(),
             r#"{"event":"telemetry.received","channel":"a","data":"{\"v\":\"ä\\n\"}"}"#
+        );
+        assert_eq!(
+            roster([("2", r#"{"name":"ä"}"#), ("1", "")]),
+            r#"{"presence":{"ids":["1","2"],"hash":{"1":null,"2":{"name":"ä"}},"count":2}}"#
+        );
+        assert_eq!(
+            member_added("p", "1", "{}").as_str(),
+            r#"{"event":"pusher_internal:member_added","channel":"p","data":"{\"user_id\":\"1\",\"user_info\":{}}"}"#
+        );
+        assert_eq!(
+            member_removed("p", "1").as_str(),
+            r#"{"event":"pusher_internal:member_removed","channel":"p","data":"{\"user_id\":\"1\"}"}"#
+        );
+        let sent: Box<RawValue> = serde_json::from_str(r#"{"b": 1}"#).unwrap();
+        assert_eq!(
+            client_event("p", "client-x", &sent, Some("7")).as_str(),
+            r#"{"event":"client-x","channel":"p","data":{"b": 1},"user_id":"7"}"#
+        );
+        assert_eq!(
+            client_event("p", "client-x", &sent, None).as_str(),
+            r#"{"event":"client-x","channel":"p","data":{"b": 1}}"#
+        );
+        assert_eq!(
+            signin_success(r#"{"id":"1"}"#).as_str(),
+            r#"{"data":"{\"user_data\":\"{\\\"id\\\":\\\"1\\\"}\"}","event":"pusher:signin_success"}"#
         );
         assert_eq!(
             error(None, "x").as_str(),

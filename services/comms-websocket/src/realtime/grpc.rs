@@ -1,6 +1,7 @@
 use std::pin::Pin;
 
 use futures::Stream;
+use serde_json::json;
 use tonic::{Request, Response, Status, async_trait};
 use yard_authn::{Call, RpcResult as _};
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeService;
@@ -12,6 +13,7 @@ use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 
 use super::{Realtime, allowed};
+use crate::channel::Topic;
 use crate::protocol::is_socket_id;
 use crate::telemetry;
 use crate::ticket::Issued;
@@ -23,7 +25,7 @@ impl RealtimeService for Realtime {
         _request: Request<GetRealtimeSettingsRequest>,
     ) -> Result<Response<RealtimeSettings>, Status> {
         Ok(Response::new(RealtimeSettings {
-            app_key: self.app.key().to_owned(),
+            app_key: self.apps.own().key().to_owned(),
             path: "/app".to_owned(),
             activity_timeout_seconds: self.activity_timeout_seconds,
         }))
@@ -72,12 +74,20 @@ impl Realtime {
             let fault = Fault::invalid("a socket id is two numbers joined by a dot");
             return Err(fault.with_pointer("/socket_id"));
         }
-        let name = allowed(&call.caller, &request.channel_name).inspect_err(|fault| {
+        let allowed = allowed(&call.caller, &request.channel_name).inspect_err(|fault| {
             telemetry::join_refused(fault.code().as_str());
-        })?;
+        });
+        let (name, topic) = allowed?;
         let grant = call.caller.grant().ok_or_else(|| Fault::new(Code::AuthRequired))?;
-        let auth = self.app.sign_for(&request.socket_id, name.as_str(), &grant);
+        let data = match topic {
+            // Names are looked up by who wants to show them: people may not see all of each other.
+            Topic::Online(_) => Some(json!({"user_id": grant.person, "user_info": {}}).to_string()),
+            Topic::Tenant(_) | Topic::Device(..) => None,
+        };
+        let (socket, data) = (&request.socket_id, data.as_deref());
+        let auth = self.apps.own().sign_for(socket, name.as_str(), data, &grant);
         let auth = auth.ok_or_else(|| Fault::internal("a grant cannot be written"))?;
-        Ok(AuthorizeChannelResponse { auth, channel_data: String::new() })
+        let channel_data = data.unwrap_or_default().to_owned();
+        Ok(AuthorizeChannelResponse { auth, channel_data })
     }
 }

@@ -10,14 +10,15 @@ use yard_authn::Caller;
 use yard_fault::{Code, Fault};
 use yard_runtime::Runtime;
 
-use crate::channel::{App, ChannelName, Kind, Topic};
+use crate::app::Apps;
+use crate::channel::{ChannelName, Topic};
 use crate::config::Config;
 use crate::hub::{Hub, Limits};
 use crate::ticket::Tickets;
 
 /// Serves `yard.realtime.v1.RealtimeService`.
 pub(crate) struct Realtime {
-    app: App,
+    apps: Apps,
     hub: Hub,
     limits: Limits,
     activity_timeout_seconds: i32,
@@ -27,10 +28,16 @@ pub(crate) struct Realtime {
 }
 
 impl Realtime {
-    pub(crate) fn new(config: &Config, app: App, hub: Hub, tickets: Tickets, rt: &Runtime) -> Self {
+    pub(crate) fn new(
+        config: &Config,
+        apps: Apps,
+        hub: Hub,
+        tickets: Tickets,
+        rt: &Runtime,
+    ) -> Self {
         let socket = &config.socket;
         Self {
-            app,
+            apps,
             hub,
             limits: Limits { items: socket.outbound_queue, bytes: socket.outbound_bytes },
             activity_timeout_seconds: i32::try_from(socket.activity_timeout.as_secs())
@@ -44,13 +51,12 @@ impl Realtime {
 
 /// The channel of that name, if the caller's tenant owns it. Whether the device exists is not
 /// looked at and so not told.
-fn allowed(caller: &Caller, channel: &str) -> Result<ChannelName, Fault> {
+fn allowed(caller: &Caller, channel: &str) -> Result<(ChannelName, Topic), Fault> {
     let name = ChannelName::parse(channel)
         .map_err(|error| Fault::new(Code::ChannelInvalid).with_source(error))?;
-    let topic = Topic::of(&name).filter(|_| name.kind() == Kind::Private);
-    let topic = topic.ok_or_else(|| Fault::new(Code::ChannelInvalid))?;
+    let topic = Topic::of(&name).ok_or_else(|| Fault::new(Code::ChannelInvalid))?;
     if topic.tenant() != caller.tenant()? {
         return Err(Code::ChannelForbidden.into());
     }
-    Ok(name)
+    Ok((name, topic))
 }

@@ -16,7 +16,8 @@ use yard_fault::{Code, Fault};
 use yard_ids::Clock;
 
 use super::{Realtime, allowed};
-use crate::hub::{ChannelEvent, Item, Membership, Outbox};
+use crate::channel::{ChannelKey, Topic};
+use crate::hub::{ChannelEvent, Item, Join, Membership, Outbox};
 use crate::telemetry;
 
 /// Longest wait for the broker to know our interest before the answer begins all the same.
@@ -36,20 +37,27 @@ struct Tail {
 
 impl Realtime {
     pub(super) async fn tail(&self, call: &Call, channel: &str) -> Result<Events, Fault> {
-        let name = allowed(&call.caller, channel).inspect_err(|fault| {
+        let allowed = allowed(&call.caller, channel).inspect_err(|fault| {
             telemetry::join_refused(fault.code().as_str());
-        })?;
+        });
+        let (name, topic) = allowed?;
+        if let Topic::Online(_) = topic {
+            let text = "Who is here is told to sockets only.";
+            return Err(Fault::new(Code::ChannelInvalid).with_public(text));
+        }
         let Ok(permit) = Arc::clone(&self.tails).try_acquire_owned() else {
             telemetry::join_refused("tails");
             let busy = Fault::new(Code::RateLimited);
             return Err(busy.with_public("This instance has as many streams as it may."));
         };
-        let outbox = self.hub.outbox(self.limits);
+        let outbox = self.hub.outbox(self.limits, "");
+        let channel = ChannelKey { app: self.apps.own().id(), name };
+        let join = Join { channel, topic: Some(topic), person: None };
         let tail = Tail {
             soft: self.rt.shutdown().soft().clone(),
             clock: self.rt.clock(),
             incident: call.incident.clone(),
-            _membership: self.hub.join(&name, &outbox),
+            _membership: self.hub.join(join, &outbox),
             _permit: permit,
             outbox,
         };

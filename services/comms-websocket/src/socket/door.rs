@@ -5,7 +5,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::registry::Registry;
 use super::standing::Judge;
-use crate::channel::App;
+use crate::app::Apps;
 use crate::config::SocketConfig;
 use crate::hub::{Hub, Limits};
 use crate::telemetry::Meters;
@@ -18,7 +18,7 @@ const WRITE_BUFFER: usize = 4_096;
 /// What all sockets share.
 pub(crate) struct Door {
     pub(super) settings: SocketConfig,
-    pub(super) app: App,
+    pub(super) apps: Apps,
     pub(super) hub: Hub,
     pub(super) meters: Arc<Meters>,
     pub(super) registry: Arc<Registry>,
@@ -29,13 +29,13 @@ pub(crate) struct Door {
 impl Door {
     pub(crate) fn new(
         settings: SocketConfig,
-        app: App,
+        apps: Apps,
         hub: Hub,
         meters: Arc<Meters>,
         (judge, tickets): (Judge, Tickets),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, app, hub, meters, registry, judge, tickets })
+        Arc::new(Self { settings, apps, hub, meters, registry, judge, tickets })
     }
 
     pub(super) const fn limits(&self) -> Limits {
@@ -49,10 +49,6 @@ impl Door {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(largest)
             .max_frame_size(largest)
-    }
-
-    pub(super) fn lets_in(&self, origin: &str) -> bool {
-        self.settings.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
     }
 }
 

@@ -32,21 +32,23 @@ const VERSION: u16 = 7;
 /// make the client try again for ever.
 pub(super) struct Opened {
     pub(super) socket: Socket,
-    pub(super) verdict: Result<Admission, Closing>,
+    pub(super) verdict: Result<Wish, Closing>,
 }
 
 /// What a socket comes with.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Admission {
-    /// A ticket, to be redeemed before anything is said.
-    Ticket(String),
-    /// Nothing.
-    Anonymous,
+pub(super) struct Wish {
+    /// Of the app.
+    pub(super) key: String,
+    /// Of the page, from a browser.
+    pub(super) origin: Option<String>,
+    /// To be redeemed before anything is said.
+    pub(super) ticket: Option<String>,
 }
 
 /// `None` when there was no WebSocket handshake; such a request has had its HTTP answer.
 pub(super) async fn open(door: &Door, stream: TcpStream) -> Option<Opened> {
-    let reception = Reception { door, verdict: Mutex::new(None) };
+    let reception = Reception { verdict: Mutex::new(None) };
     let mut http = http1::Builder::new();
     http.max_buf_size(LARGEST_HEAD);
     let connection = http.serve_connection(TokioIo::new(stream), reception);
@@ -67,13 +69,12 @@ pub(super) async fn open(door: &Door, stream: TcpStream) -> Option<Opened> {
 }
 
 /// Answers the one request of a connection.
-struct Reception<'a> {
-    door: &'a Door,
+struct Reception {
     /// Set when the connection becomes a WebSocket.
-    verdict: Mutex<Option<Result<Admission, Closing>>>,
+    verdict: Mutex<Option<Result<Wish, Closing>>>,
 }
 
-impl Service<Request<Incoming>> for Reception<'_> {
+impl Service<Request<Incoming>> for Reception {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -82,7 +83,7 @@ impl Service<Request<Incoming>> for Reception<'_> {
         let wants_socket = request.headers().contains_key(header::UPGRADE);
         let response = match create_response_with_body(&request, Full::default) {
             Ok(response) => {
-                let verdict = judge(self.door, request.uri(), request.headers());
+                let verdict = judge(request.uri(), request.headers());
                 *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
                 response
             }
@@ -118,22 +119,16 @@ fn app_key(path: &str) -> Option<&str> {
     before.ends_with("/app").then_some(key)
 }
 
-fn judge(door: &Door, uri: &http::Uri, headers: &HeaderMap) -> Result<Admission, Closing> {
-    let key = app_key(uri.path()).ok_or(Closing::PathNotFound)?;
-    if key != door.app.key() {
-        return Err(Closing::UnknownApp);
-    }
+fn judge(uri: &http::Uri, headers: &HeaderMap) -> Result<Wish, Closing> {
+    let key = app_key(uri.path()).ok_or(Closing::PathNotFound)?.to_owned();
     let query = uri.query().unwrap_or_default();
     check_version(query)?;
-    let origin = headers.get(header::ORIGIN);
-    if origin.is_some_and(|origin| !origin.to_str().is_ok_and(|origin| door.lets_in(origin))) {
-        return Err(Closing::OriginRefused);
-    }
-    match ticket(query) {
-        Some(ticket) => Ok(Admission::Ticket(ticket.to_owned())),
-        None if door.settings.anonymous => Ok(Admission::Anonymous),
-        None => Err(Closing::TicketRefused),
-    }
+    let origin = match headers.get(header::ORIGIN).map(header::HeaderValue::to_str) {
+        None => None,
+        Some(Ok(origin)) => Some(origin.to_owned()),
+        Some(Err(_)) => return Err(Closing::OriginRefused),
+    };
+    Ok(Wish { key, origin, ticket: ticket(query).map(str::to_owned) })
 }
 
 /// Tickets have no letter that a query writes otherwise.

@@ -8,9 +8,11 @@ use yard_authn::Grant;
 use yard_runtime::Runtime;
 
 use super::Door;
-use super::handshake::{self, Admission, Opened};
+use super::door::socket_id;
+use super::handshake::{self, Opened, Wish};
 use super::refusal::{self, Ending};
 use super::session::Session;
+use crate::app::{App, Unavailable};
 use crate::protocol::Closing;
 use crate::telemetry;
 
@@ -84,30 +86,49 @@ async fn attend(door: Arc<Door>, stream: TcpStream, soft: CancellationToken, _pl
     let Some(Some(Opened { socket, verdict })) = opening.await else {
         return;
     };
-    let grant = match verdict {
-        Ok(admission) => Box::pin(redeem(&door, admission)).await,
+    let admitted = match verdict {
+        Ok(wish) => Box::pin(door.admit(wish)).await,
         Err(why) => Err(why),
     };
-    let outbox = door.hub.outbox(door.limits());
-    let entered = grant.and_then(|grant| {
-        let entry = door.registry.enter(&outbox, door.settings.max_connections)?;
+    let id = socket_id().ok_or(Closing::OverCapacity);
+    let outbox = door.hub.outbox(door.limits(), id.as_deref().unwrap_or_default());
+    let entered = id.and(admitted).and_then(|(app, grant)| {
+        let entry = door.registry.enter(&outbox, &app, door.settings.max_connections)?;
         if let Some(grant) = grant {
             entry.bind(grant);
         }
-        Ok(entry)
+        Ok((app, entry))
     });
     match entered {
         Err(why) => Box::pin(refusal::end(socket, Ending::Close(why))).await,
-        Ok(entry) => Session::new(door, socket, outbox, entry).run().await,
+        Ok((app, entry)) => Session::new(door, app, socket, outbox, entry).run().await,
     }
 }
 
-/// What the ticket was made for, if there is one and its session still stands.
-async fn redeem(door: &Door, admission: Admission) -> Result<Option<Grant>, Closing> {
-    let Admission::Ticket(ticket) = admission else { return Ok(None) };
-    let grant = door.tickets.redeem(&ticket).await.ok_or(Closing::TicketRefused)?;
-    match door.judge.verdict(&grant) {
-        Some(why) => Err(why),
-        None => Ok(Some(grant)),
+impl Door {
+    /// The app that a socket comes to, and what its ticket was made for, if it has one and its
+    /// session still stands.
+    async fn admit(&self, wish: Wish) -> Result<(Arc<App>, Option<Grant>), Closing> {
+        let Wish { key, origin, ticket } = wish;
+        let app = self.apps.by_key(&key).await.map_err(|Unavailable| Closing::Unavailable)?;
+        let app = app.ok_or(Closing::UnknownApp)?;
+        app.with_settings(|settings| match origin {
+            _ if !settings.enabled => Err(Closing::AppDisabled),
+            Some(origin) if !settings.lets_in(&origin) => Err(Closing::OriginRefused),
+            Some(_) | None => Ok(()),
+        })?;
+        let Some(ticket) = ticket else {
+            // Tenants' own apps are as Pusher's: their servers sign for what needs it.
+            let enough = self.settings.anonymous || app.tenant().is_some();
+            return if enough { Ok((app, None)) } else { Err(Closing::TicketRefused) };
+        };
+        let grant = self.tickets.redeem(&ticket).await.ok_or(Closing::TicketRefused)?;
+        if app.tenant().is_some_and(|own| grant.tenant != Some(own)) {
+            return Err(Closing::TicketRefused);
+        }
+        match self.judge.verdict(&grant) {
+            Some(why) => Err(why),
+            None => Ok((app, Some(grant))),
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The sockets: listener, opening handshake, one session each, and the drain.
 
+mod admission;
+mod budget;
 mod door;
 mod handshake;
 mod listener;

@@ -7,6 +7,7 @@ use tokio::time::sleep;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use yard_authn::Grant;
 
+use crate::app::{App, AppId};
 use crate::hub::Outbox;
 use crate::protocol::Closing;
 
@@ -22,6 +23,7 @@ pub(super) struct Registry {
 #[derive(Default)]
 struct Open {
     by_id: HashMap<u64, Place>,
+    of_app: HashMap<AppId, usize>,
     draining: bool,
 }
 
@@ -29,6 +31,9 @@ struct Open {
 /// nothing can end for it.
 struct Place {
     outbox: Arc<Outbox>,
+    app: AppId,
+    /// Whom the app's server vouches for.
+    user: Option<Box<str>>,
     grants: Vec<Grant>,
 }
 
@@ -48,6 +53,7 @@ impl Registry {
     pub(super) fn enter(
         self: &Arc<Self>,
         outbox: &Arc<Outbox>,
+        app: &App,
         most: usize,
     ) -> Result<Entry, Closing> {
         let mut open = self.open();
@@ -57,7 +63,14 @@ impl Registry {
         if open.by_id.len() >= most {
             return Err(Closing::OverCapacity);
         }
-        let place = Place { outbox: Arc::clone(outbox), grants: Vec::new() };
+        let id = app.id();
+        let of_app = open.of_app.entry(id).or_default();
+        if *of_app >= app.with_settings(|settings| settings.max_connections) {
+            return Err(Closing::OverQuota);
+        }
+        *of_app += 1;
+        let outbox_of = Arc::clone(outbox);
+        let place = Place { outbox: outbox_of, app: id, user: None, grants: Vec::new() };
         open.by_id.insert(outbox.id(), place);
         drop(open);
         self.gauge.increment(1);
@@ -109,12 +122,33 @@ impl Registry {
         }
     }
 
+    /// Closes the sockets of an app, or of one user of it, on this instance.
+    pub(super) fn end_app(&self, app: AppId, user: Option<&str>, why: Closing) {
+        let of = |place: &&Place| {
+            place.app == app && user.is_none_or(|user| place.user.as_deref() == Some(user))
+        };
+        let ended: Vec<Arc<Outbox>> = {
+            let open = self.open();
+            open.by_id.values().filter(of).map(|place| Arc::clone(&place.outbox)).collect()
+        };
+        for outbox in ended {
+            outbox.close(why);
+        }
+    }
+
     fn open(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Entry {
+    /// The socket speaks for this user of its app from now on.
+    pub(super) fn sign_in(&self, user: &str) {
+        if let Some(place) = self.registry.open().by_id.get_mut(&self.id) {
+            place.user = Some(user.into());
+        }
+    }
+
     /// The socket ends with this grant from now on.
     pub(super) fn bind(&self, grant: Grant) {
         let mut open = self.registry.open();
@@ -129,9 +163,22 @@ impl Entry {
     }
 }
 
+impl Open {
+    fn remove(&mut self, id: u64) {
+        let Some(Place { app, .. }) = self.by_id.remove(&id) else { return };
+        let left = self.of_app.get_mut(&app).map(|of_app| {
+            *of_app = of_app.saturating_sub(1);
+            *of_app
+        });
+        if left == Some(0) {
+            self.of_app.remove(&app);
+        }
+    }
+}
+
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.registry.open().by_id.remove(&self.id);
+        self.registry.open().remove(self.id);
         self.registry.gauge.decrement(1);
     }
 }
@@ -139,18 +186,54 @@ impl Drop for Entry {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::{AppSettings, Secrets};
     use crate::hub::Limits;
+
+    fn app(number: u64, max_connections: usize) -> App {
+        let settings = AppSettings { max_connections, ..AppSettings::default() };
+        App::new(AppId::new(number), "k", None, Secrets::new([]), settings)
+    }
+
+    fn outbox(id: u64) -> Arc<Outbox> {
+        Arc::new(Outbox::new(id, Limits { items: 8, bytes: 8_192 }, "1.1"))
+    }
+
+    #[test]
+    fn app_with_all_its_sockets_takes_no_more_until_one_leaves() {
+        let registry = Arc::new(Registry::new(Gauge::noop()));
+        let (one, two) = (app(1, 1), app(2, 1));
+        let enter = |app: &App, id| registry.enter(&outbox(id), app, 9);
+        let first = enter(&one, 1).ok();
+        assert_eq!(enter(&one, 2).err(), Some(Closing::OverQuota));
+        assert!(enter(&two, 3).is_ok());
+        drop(first);
+        assert!(enter(&one, 4).is_ok());
+    }
+
+    #[test]
+    fn ending_a_user_ends_their_sockets_of_that_app_only() {
+        let registry = Arc::new(Registry::new(Gauge::noop()));
+        let (app, other) = (app(1, 9), app(2, 9));
+        let boxes: Vec<_> = (0..4).map(outbox).collect();
+        let enter = |app: &App, n: usize| registry.enter(&boxes[n], app, 9).unwrap();
+        let entries = [enter(&app, 0), enter(&app, 1), enter(&other, 2), enter(&app, 3)];
+        for (entry, user) in entries.iter().zip(["7", "8", "7", "7"]) {
+            entry.sign_in(user);
+        }
+        registry.end_app(app.id(), Some("7"), Closing::Terminated);
+        let ended: Vec<_> = boxes.iter().map(|outbox| outbox.closing().is_some()).collect();
+        assert_eq!(ended, [true, false, false, true]);
+    }
 
     #[tokio::test]
     async fn socket_that_comes_behind_a_drain_is_sent_elsewhere() {
         let registry = Arc::new(Registry::new(Gauge::noop()));
-        let outbox = |id| Arc::new(Outbox::new(id, Limits { items: 8, bytes: 8_192 }));
-        let (early, late) = (outbox(1), outbox(2));
-        let entry = registry.enter(&early, 1).ok();
-        assert_eq!(registry.enter(&late, 1).err(), Some(Closing::OverCapacity));
+        let (app, early, late) = (app(1, 9), outbox(1), outbox(2));
+        let entry = registry.enter(&early, &app, 1).ok();
+        assert_eq!(registry.enter(&late, &app, 1).err(), Some(Closing::OverCapacity));
         registry.drain(Duration::from_secs(1)).await;
         assert_eq!(early.closing(), Some(Closing::Draining));
         drop(entry);
-        assert_eq!(registry.enter(&late, 1).err(), Some(Closing::Draining));
+        assert_eq!(registry.enter(&late, &app, 1).err(), Some(Closing::Draining));
     }
 }

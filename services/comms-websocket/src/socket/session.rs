@@ -7,63 +7,78 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::error::Error as WsError;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use super::door::{Door, socket_id};
+use super::Door;
+use super::admission::{self, Allowed, Candidate, ENDED, Refusal, TOO_MANY};
+use super::budget::Budget;
 use super::refusal::{self, Ending, Socket};
 use super::registry::Entry;
-use crate::channel::{ChannelName, Kind};
-use crate::hub::{Item, Membership, Outbox};
-use crate::protocol::{self, Closing, Incoming, PING, PONG, Subscribe};
+use crate::app::App;
+use crate::bus::Said;
+use crate::channel::{ChannelKey, ChannelName};
+use crate::hub::{Item, Join, Membership, Outbox};
+use crate::presence::Person;
+use crate::protocol::{self, ClientEvent, Closing, Incoming, PING, PONG, Signin, Subscribe};
 use crate::telemetry;
 
 /// Messages given to a socket before it is flushed and its client is heard again.
 const BATCH: usize = 64;
-const CLIENT_EVENTS_OFF: u16 = 4301;
-const SIGNIN_OFF: u16 = 4009;
+/// A client's event was not passed on.
+const EVENT_REFUSED: u16 = 4301;
+const SIGNIN_REFUSED: u16 = 4009;
+/// Longest name of an event, bytes.
+const LONGEST_EVENT: usize = 200;
+/// Events of this service's own, of which a client may send none but those it offers.
+const RESERVED: &str = "client-comms-";
 
 /// One client. One task, and nothing it does waits for another client.
 pub(super) struct Session {
     door: Arc<Door>,
+    app: Arc<App>,
     socket: Socket,
     outbox: Arc<Outbox>,
-    id: String,
-    channels: HashMap<ChannelName, Membership>,
+    channels: HashMap<ChannelName, Place>,
+    /// Whom the app's server vouched for.
+    user: Option<Box<Person>>,
+    budget: Budget,
     heard: Instant,
     pinged: Option<Instant>,
     entry: Entry,
 }
 
-/// A channel that is not joined: what the client is told.
-struct Refusal {
-    kind: &'static str,
-    problem: &'static str,
-    status: u16,
-    label: &'static str,
+/// A channel that the client is in.
+struct Place {
+    membership: Membership,
+    /// As whom, in a presence channel.
+    user: Option<Box<str>>,
 }
 
 impl Session {
-    pub(super) fn new(door: Arc<Door>, socket: Socket, outbox: Arc<Outbox>, entry: Entry) -> Self {
+    pub(super) fn new(
+        door: Arc<Door>,
+        app: Arc<App>,
+        socket: Socket,
+        outbox: Arc<Outbox>,
+        entry: Entry,
+    ) -> Self {
+        let now = Instant::now();
         Self {
             door,
+            app,
             socket,
             outbox,
-            id: String::new(),
             channels: HashMap::new(),
-            heard: Instant::now(),
+            user: None,
+            budget: Budget::new(now),
+            heard: now,
             pinged: None,
             entry,
         }
     }
 
     pub(super) async fn run(mut self) {
-        let ending = match socket_id() {
-            Some(id) => {
-                let timeout = self.door.settings.activity_timeout.as_secs();
-                self.outbox.say(protocol::established(&id, timeout));
-                self.id = id;
-                self.converse().await
-            }
-            None => Ending::Close(Closing::OverCapacity),
-        };
+        let timeout = self.door.settings.activity_timeout.as_secs();
+        self.outbox.say(protocol::established(self.outbox.socket(), timeout));
+        let ending = self.converse().await;
         // Leaves the channels before the goodbye, which may take a while.
         self.channels.clear();
         Box::pin(refusal::end(self.socket, ending)).await;
@@ -78,7 +93,7 @@ impl Session {
             }
             let outcome = tokio::select! {
                 () = self.outbox.filled() => Ok(()),
-                message = self.socket.next() => self.take(message),
+                message = self.socket.next() => self.take(message).await,
                 () = &mut watch => self.look_for_life().map(|next| watch.as_mut().reset(next)),
             };
             if let Err(ending) = outcome {
@@ -111,6 +126,11 @@ impl Session {
                     control += 1;
                     frame
                 }
+                Item::Refused(channel, frame) => {
+                    control += 1;
+                    self.channels.remove(&channel);
+                    frame
+                }
                 Item::Event(event) => {
                     events += 1;
                     event.frame.clone()
@@ -126,7 +146,7 @@ impl Session {
         Ok(())
     }
 
-    fn take(&mut self, message: Option<Result<Message, WsError>>) -> Result<(), Ending> {
+    async fn take(&mut self, message: Option<Result<Message, WsError>>) -> Result<(), Ending> {
         let message = match message {
             None => return Err(Ending::Gone),
             Some(Err(error)) => return Err(Ending::of(&error)),
@@ -135,10 +155,7 @@ impl Session {
         self.heard = Instant::now();
         self.pinged = None;
         match message {
-            Message::Text(text) => {
-                self.hear(&text);
-                Ok(())
-            }
+            Message::Text(text) => self.hear(&text).await,
             Message::Binary(_) => Err(Ending::Close(Closing::BinaryRefused)),
             Message::Close(_) => Err(Ending::Left),
             // The library answers pings itself.
@@ -146,12 +163,13 @@ impl Session {
         }
     }
 
-    fn hear(&mut self, text: &Utf8Bytes) {
+    async fn hear(&mut self, text: &Utf8Bytes) -> Result<(), Ending> {
         let incoming = match Incoming::parse(text.as_str()) {
             Ok(incoming) => incoming,
             Err(malformed) => {
                 telemetry::heard("malformed");
-                return self.outbox.say(protocol::error(None, &malformed.to_string()));
+                self.outbox.say(protocol::error(None, &malformed.to_string()));
+                return Ok(());
             }
         };
         telemetry::heard(incoming.label());
@@ -163,23 +181,26 @@ impl Session {
                     self.channels.remove(&name);
                 }
             }
-            Incoming::ClientEvent => self.complain(CLIENT_EVENTS_OFF, "client events are off"),
-            Incoming::Signin => self.complain(SIGNIN_OFF, "sign-in is not offered"),
+            Incoming::ClientEvent(event) => {
+                if let Err(problem) = self.pass_on(event).await {
+                    self.outbox.say(protocol::error(Some(EVENT_REFUSED), problem));
+                }
+            }
+            Incoming::Signin(wish) => return self.sign_in(&wish),
             Incoming::Pong | Incoming::Unknown => {}
         }
-    }
-
-    fn complain(&self, code: u16, message: &str) {
-        self.outbox.say(protocol::error(Some(code), message));
+        Ok(())
     }
 
     fn subscribe(&mut self, wish: &Subscribe) {
         match self.admit(wish) {
-            Ok(name) => match self.channels.get(&name) {
-                Some(membership) => membership.confirm(),
+            Ok(join) => match self.channels.get(&join.channel.name) {
+                Some(place) => place.membership.confirm(),
                 None => {
-                    let membership = self.door.hub.join(&name, &self.outbox);
-                    self.channels.insert(name, membership);
+                    let name = join.channel.name.clone();
+                    let user = join.person.as_ref().map(|person| person.id.clone());
+                    let membership = self.door.hub.join(join, &self.outbox);
+                    self.channels.insert(name, Place { membership, user });
                 }
             },
             Err(Refusal { kind, problem, status, label }) => {
@@ -191,32 +212,69 @@ impl Session {
         }
     }
 
-    fn admit(&self, wish: &Subscribe) -> Result<ChannelName, Refusal> {
-        let Ok(name) = ChannelName::parse(&wish.channel) else {
-            return Err(INVALID);
-        };
+    fn admit(&self, wish: &Subscribe) -> Result<Join, Refusal> {
+        let (app, socket) = (&*self.app, self.outbox.socket());
+        let candidate = Candidate { app, socket, user: self.user.as_deref() };
+        let Allowed { join, grant } = candidate.admit(wish)?;
         let most = self.door.settings.max_channels_per_socket;
-        if self.channels.len() >= most && !self.channels.contains_key(&name) {
+        if self.channels.len() >= most && !self.channels.contains_key(&join.channel.name) {
             return Err(TOO_MANY);
         }
-        match name.kind() {
-            Kind::Public => Ok(name),
-            Kind::Presence | Kind::Encrypted | Kind::Cache => Err(NOT_OFFERED),
-            Kind::Private => {
-                let auth = wish.auth.as_deref().unwrap_or_default();
-                let app = &self.door.app;
-                if let Some(grant) = app.verify_for(auth, &self.id, &wish.channel) {
-                    // The signature may be older than the end of what it was given for.
-                    if self.door.judge.verdict(&grant).is_some() {
-                        return Err(ENDED);
-                    }
-                    self.entry.bind(grant);
-                    return Ok(name);
-                }
-                let signed = app.verify(auth, &self.id, &wish.channel, wish.channel_data());
-                signed.then_some(name).ok_or(UNSIGNED)
+        if let Some(grant) = grant {
+            // The signature may be older than the end of what it was given for.
+            if self.door.judge.verdict(&grant).is_some() {
+                return Err(ENDED);
             }
+            self.entry.bind(grant);
         }
+        Ok(join)
+    }
+
+    /// Gives a client's event to the others in its channel; says why not.
+    async fn pass_on(&mut self, sent: ClientEvent) -> Result<(), &'static str> {
+        let ClientEvent { event, channel, data } = sent;
+        let (on, per_second, largest) = self.app.with_settings(|settings| {
+            let per_second = settings.client_events_per_second;
+            (settings.client_events, per_second, settings.max_event_bytes)
+        });
+        let name = ChannelName::parse(&channel).map_err(|_name| "the channel has no such name")?;
+        let place = self.channels.get(&name);
+        let place = place.ok_or("this socket is not in the channel")?;
+        if !on {
+            return Err("client events are off in this app");
+        }
+        if !name.kind().takes_client_events() {
+            return Err("client events are for private and presence channels");
+        }
+        if event.len() > LONGEST_EVENT || event.starts_with(RESERVED) {
+            return Err("the event's name is too long or reserved");
+        }
+        if data.get().len() > largest {
+            return Err("the event's data is too large");
+        }
+        if !self.budget.take(per_second, Instant::now()) {
+            return Err("this socket sends more events a second than it may");
+        }
+        let frame = protocol::client_event(&channel, &event, &data, place.user.as_deref());
+        let except = Some(self.outbox.socket().into());
+        let said = Said { event, frame, except, version: 0 };
+        self.door.hub.say(&ChannelKey { app: self.app.id(), name }, said).await;
+        Ok(())
+    }
+
+    fn sign_in(&mut self, wish: &Signin) -> Result<(), Ending> {
+        let signed = self.app.verify_user(&wish.auth, self.outbox.socket(), &wish.user_data);
+        let user = signed.then(|| admission::user(&wish.user_data)).flatten();
+        let user = user.ok_or(Ending::Close(Closing::SigninRefused))?;
+        if self.user.as_ref().is_some_and(|known| known.id != user.id) {
+            let problem = "this socket is signed in as somebody else";
+            self.outbox.say(protocol::error(Some(SIGNIN_REFUSED), problem));
+            return Ok(());
+        }
+        self.entry.sign_in(&user.id);
+        self.user = Some(Box::new(user));
+        self.outbox.say(protocol::signin_success(&wish.user_data));
+        Ok(())
     }
 
     /// When the timer fires: asks a silent client for a sign of life, or gives it up. Says when to
@@ -244,34 +302,3 @@ impl Session {
         (self.door.settings.activity_timeout, self.door.settings.pong_timeout)
     }
 }
-
-const INVALID: Refusal = Refusal {
-    kind: "InvalidChannel",
-    problem: "a channel name has 1 to 200 letters, digits or -_=@,.;",
-    status: 400,
-    label: "name",
-};
-const TOO_MANY: Refusal = Refusal {
-    kind: "LimitReached",
-    problem: "this socket is in as many channels as it may",
-    status: 429,
-    label: "limit",
-};
-const NOT_OFFERED: Refusal = Refusal {
-    kind: "NotOffered",
-    problem: "channels of this kind are not offered yet",
-    status: 501,
-    label: "not_offered",
-};
-const ENDED: Refusal = Refusal {
-    kind: "AuthError",
-    problem: "the session that this was signed for has ended or changed",
-    status: 401,
-    label: "session",
-};
-const UNSIGNED: Refusal = Refusal {
-    kind: "AuthError",
-    problem: "the signature does not allow this socket to join",
-    status: 401,
-    label: "signature",
-};

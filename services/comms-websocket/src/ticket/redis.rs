@@ -1,24 +1,15 @@
-use std::time::Duration;
-
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::KeysInterface as _;
 use fred::types::{Expiration, SetOptions};
-use yard_limits::RedisConfig;
-use yard_runtime::{ConfigError, Runtime};
-
-/// Longest wait for an answer; a handshake waits for it.
-const COMMAND: Duration = Duration::from_secs(2);
-
 /// The connection that tickets are kept through. It comes and goes by itself; without it nobody
 /// gets a ticket, and sockets that are open, and those without a ticket, go on.
 #[derive(Clone)]
 pub(crate) struct Redis(yard_limits::Redis);
 
 impl Redis {
-    /// Connects, and keeps connected until the soft stop.
-    pub(crate) async fn start(config: &RedisConfig, rt: &Runtime) -> Result<Self, ConfigError> {
-        Ok(Self(yard_limits::Redis::start(config, COMMAND, rt).await?))
+    pub(crate) const fn new(redis: yard_limits::Redis) -> Self {
+        Self(redis)
     }
 
     /// Keeps a value under a key that is not taken.

@@ -1,12 +1,14 @@
-//! comms-websocket in this process, against a real NATS server, through its public interfaces.
+//! comms-websocket in this process, against real NATS and Redis servers, through its public interfaces.
 
 #![cfg(test)]
 
 mod calls;
+mod client_events;
 mod faults;
 mod handshake;
 mod live;
 mod memory;
+mod presence;
 mod pusher_js;
 mod sessions;
 mod slow;

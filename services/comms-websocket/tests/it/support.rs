@@ -1,8 +1,10 @@
 //! A running service, its keys, and clients for it.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use async_nats::RequestErrorKind;
+use aws_lc_rs::hmac;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
 use base64::Engine as _;
@@ -11,6 +13,7 @@ use comms_websocket::{Config, DEFAULT_CONFIG};
 use futures::{SinkExt as _, StreamExt as _};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::CloseFrame;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
@@ -27,6 +30,8 @@ use yard_testkit::logs::{self, LogCapture};
 use yard_testkit::{TestFolder, TestNats, TestRedis, eventually};
 
 pub(crate) const KEY: &str = "test-app";
+/// Of that app.
+pub(crate) const SECRET: &str = "a secret of the tests";
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Long enough for something that must not come to have come.
 pub(crate) const QUIET: Duration = Duration::from_millis(300);
@@ -46,7 +51,9 @@ pub(crate) fn device_channel(tenant: TenantId, device: DeviceId) -> String {
 pub(crate) struct Service {
     pub(crate) rt: Runtime,
     pub(crate) nats: TestNats,
-    _folder: TestFolder,
+    pub(crate) redis: TestRedis,
+    folder: TestFolder,
+    config: Config,
     issuer: Signer,
     /// Last, so that it still listens while the rest ends.
     pub(crate) log: LogCapture,
@@ -72,13 +79,45 @@ impl Service {
         ]});
         std::fs::write(folder.join("own.key"), &own).unwrap();
         std::fs::write(folder.join("trust.json"), trust.to_string()).unwrap();
-        std::fs::write(folder.join("secret"), "a secret of the tests\n").unwrap();
+        std::fs::write(folder.join("secret"), format!("{SECRET}\n")).unwrap();
         let redis = TestRedis::create().await;
         let mut config = config(&nats, &redis, &folder);
         change(&mut config);
-        comms_websocket::run(config, rt.clone()).await.unwrap();
+        comms_websocket::run(config.clone(), rt.clone()).await.unwrap();
         let issuer = Signer::from_pem(issuer.as_bytes(), "issuer:test").unwrap();
-        Self { rt, nats, _folder: folder, issuer, log }
+        Self { rt, nats, redis, folder, config, issuer, log }
+    }
+
+    /// Another instance beside this one, on the same servers.
+    pub(crate) async fn another(&self) -> Runtime {
+        let rt = Runtime::builder("comms-websocket", "0.0.0").build();
+        comms_websocket::run(self.config.clone(), rt.clone()).await.unwrap();
+        rt
+    }
+
+    /// Another instance as a process of its own, which can be killed; and its port.
+    pub(crate) async fn another_process(&self) -> (Child, u16) {
+        let (sockets, calls, admin) = (free_port(), free_port(), free_port());
+        let mut config = self.config.clone();
+        config.socket.listen.set_port(sockets);
+        config.grpc.listen.set_port(calls);
+        config.runtime.admin_listen.set_port(admin);
+        let file = self.folder.join("another.toml");
+        // Secrets are never written out with the rest.
+        let text = toml::to_string(&config).unwrap();
+        std::fs::write(&file, text).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_comms-websocket"))
+            .arg("--config")
+            .arg(&file)
+            .env("YARD_COMMS_WEBSOCKET__NATS__URL", self.nats.url())
+            .env("YARD_COMMS_WEBSOCKET__REDIS__URL", self.redis.url())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let up = || async { TcpStream::connect(("127.0.0.1", sockets)).await.is_ok() };
+        eventually(PATIENCE, up).await;
+        (child, sockets)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -86,7 +125,7 @@ impl Service {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("ws://127.0.0.1:{}/app/{KEY}?protocol=7&client=test&version=1", self.port())
+        url(self.port())
     }
 
     pub(crate) fn calls(&self) -> RealtimeServiceClient<Channel> {
@@ -180,6 +219,23 @@ impl Service {
     }
 }
 
+fn url(port: u16) -> String {
+    format!("ws://127.0.0.1:{port}/app/{KEY}?protocol=7&client=test&version=1")
+}
+
+/// One that nobody has at this moment.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// `key:signature` of a text, as the app's own server makes it.
+pub(crate) fn sign(text: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
+    let tag = hmac::sign(&key, text.as_bytes());
+    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("{KEY}:{hex}")
+}
+
 fn config(nats: &TestNats, redis: &TestRedis, folder: &std::path::Path) -> Config {
     // The section of Redis stands before that of NATS.
     let text = DEFAULT_CONFIG
@@ -218,7 +274,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) async fn connect(service: &Service) -> Self {
-        let (ws, _) = tokio_tungstenite::connect_async(service.url()).await.unwrap();
+        Self::connect_to(service.port()).await
+    }
+
+    pub(crate) async fn connect_to(port: u16) -> Self {
+        let (ws, _) = tokio_tungstenite::connect_async(url(port)).await.unwrap();
         let mut this = Self { ws, socket_id: String::new() };
         let hello = this.expect("pusher:connection_established").await;
         let data: Value = serde_json::from_str(hello["data"].as_str().unwrap()).unwrap();
@@ -243,6 +303,39 @@ impl Client {
     pub(crate) async fn subscribe(&mut self, channel: &str, auth: &str) {
         let data = json!({"channel": channel, "auth": auth});
         self.send(&json!({"event": "pusher:subscribe", "data": data})).await;
+    }
+
+    /// Asks to join with the app's own signature, over `data` where there is some.
+    pub(crate) async fn join(&mut self, channel: &str, data: Option<&str>) {
+        let signed = match data {
+            None => format!("{}:{channel}", self.socket_id),
+            Some(data) => format!("{}:{channel}:{data}", self.socket_id),
+        };
+        let data = json!({"channel": channel, "auth": sign(&signed), "channel_data": data});
+        self.send(&json!({"event": "pusher:subscribe", "data": data})).await;
+    }
+
+    /// Joins a presence channel as somebody; who is there, by id.
+    pub(crate) async fn present(&mut self, channel: &str, user: &str) -> Vec<String> {
+        let data = json!({"user_id": user, "user_info": {"name": format!("n{user}")}});
+        self.join(channel, Some(&data.to_string())).await;
+        let roster = self.data("pusher_internal:subscription_succeeded").await;
+        let presence = &roster["presence"];
+        let ids: Vec<String> = serde_json::from_value(presence["ids"].clone()).unwrap();
+        assert_eq!(presence["count"], ids.len());
+        assert_eq!(presence["hash"][user]["name"], format!("n{user}"));
+        ids
+    }
+
+    /// Says who the client is.
+    pub(crate) async fn sign_in(&mut self, user_data: &str) {
+        let auth = sign(&format!("{}::user::{user_data}", self.socket_id));
+        let data = json!({"auth": auth, "user_data": user_data});
+        self.send(&json!({"event": "pusher:signin", "data": data})).await;
+    }
+
+    pub(crate) async fn trigger(&mut self, channel: &str, event: &str, data: &Value) {
+        self.send(&json!({"event": event, "channel": channel, "data": data})).await;
     }
 
     pub(crate) async fn next(&mut self) -> Value {
