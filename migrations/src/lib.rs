@@ -16,4 +16,5 @@ pub use run::{MigrationError, connect, migrate, set_role_passwords};
 pub use tenant::{NewTenant, create_tenant};
 
 /// The services' database roles.
-pub const SERVICE_ROLES: [&str; 4] = ["yard_auth", "yard_ingest", "yard_scheduler", "yard_worker"];
+pub const SERVICE_ROLES: [&str; 5] =
+    ["yard_auth", "yard_comms", "yard_ingest", "yard_scheduler", "yard_worker"];

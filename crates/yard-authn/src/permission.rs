@@ -1,5 +1,5 @@
 /// Every permission that is held in a tenant.
-pub const TENANT_PERMISSIONS: [&str; 11] = [
+pub const TENANT_PERMISSIONS: [&str; 12] = [
     "devices.read",
     "telemetry.read",
     "people.read",
@@ -9,6 +9,7 @@ pub const TENANT_PERMISSIONS: [&str; 11] = [
     "devices.manage",
     "people.manage",
     "rights.manage",
+    "realtime.manage",
     "audit.read",
     "tenant.manage",
 ];

@@ -98,6 +98,10 @@ pub fn live_channel(app: u64, channel: &str) -> String {
     format!("rtc.v1.{app}.{}", URL_SAFE_NO_PAD.encode(channel))
 }
 
+/// What instances of comms-websocket tell each other of apps and of whom an app sent away; live, not
+/// stored.
+pub const LIVE_CONTROL: &str = "rtx.v1.control";
+
 /// The switch for maintenance was set; live, not stored. For every socket.
 pub const MAINTENANCE: &str = "rt.v1.platform.maintenance";
 
@@ -184,6 +188,7 @@ mod tests {
             assert_eq!(made, expected);
         }
         assert_eq!((BROKER_CUT, DEVICE_STANDING), ("brk.v1.cut", "dev.v1.standing"));
+        assert_eq!(LIVE_CONTROL, "rtx.v1.control");
     }
 
     #[test]

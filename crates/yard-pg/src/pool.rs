@@ -69,6 +69,17 @@ impl Pg {
     /// service runs. With a replica it also begins to look how far behind that is; until then
     /// nothing is read from it.
     pub fn watch(&self, runtime: &Runtime) {
+        runtime.health().register(self.follow(runtime));
+    }
+
+    /// As [`Pg::watch`], for a service that works without the database for a while: it is shown, and
+    /// does not decide readiness.
+    pub fn watch_as_advice(&self, runtime: &Runtime) {
+        runtime.health().register(self.follow(runtime).advisory());
+    }
+
+    /// Begins what has to go on, and makes the check.
+    fn follow(&self, runtime: &Runtime) -> Check {
         let stop = runtime.shutdown().soft();
         if !self.source.config.url_file.as_os_str().is_empty() {
             let url = |config: &PostgresConfig| config.resolve_url();
@@ -80,10 +91,10 @@ impl Pg {
             self.watch_reader(reader, runtime);
         }
         let this = self.clone();
-        runtime.health().register(Check::new("postgres", move || {
+        Check::new("postgres", move || {
             let this = this.clone();
             async move { this.ping().await.map_err(|e| e.to_string()) }
-        }));
+        })
     }
 
     fn watch_reader(&self, reader: &Arc<Reader>, runtime: &Runtime) {

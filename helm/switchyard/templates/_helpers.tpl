@@ -56,7 +56,7 @@ capabilities: { drop: ["ALL"] }
 {{- range $port, $number := $spec.ports -}}
 {{- $_ := set $env (printf "%s__LISTEN" (upper $port)) (printf "0.0.0.0:%d" (int $number)) -}}
 {{- end -}}
-{{- if has $service (list "auth" "device-ingest" "scheduler" "worker") -}}
+{{- if has $service (list "auth" "comms-websocket" "device-ingest" "scheduler" "worker") -}}
 {{- $_ := set $env "POSTGRES__URL_FILE" "/etc/switchyard/service/postgres-url" -}}
 {{- end -}}
 {{- $_ := set $env "NATS__URL_FILE" "/etc/switchyard/service/nats-url" -}}
@@ -99,6 +99,7 @@ capabilities: { drop: ["ALL"] }
 {{- $_ := set $env "MQTT__KEY_FILE" "/etc/switchyard/service/mqtt.key" -}}
 {{- end -}}
 {{- if eq $service "comms-websocket" -}}
+{{- $_ := set $env "SEALING__KEY_FILE" "/etc/switchyard/service/sealing.key" -}}
 {{- $_ := set $env "SOCKET__APP_SECRET_FILE" "/etc/switchyard/service/app-secret" -}}
 {{- $_ := set $env "SOCKET__ALLOWED_ORIGINS" (printf "[\"https://%s\"]" $root.Values.ingress.host) -}}
 {{- end -}}

@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 use yard_ids::{IdSource as _, RandomIds, TenantId};
+use yard_migrations::SERVICE_ROLES;
 use yard_pg::{Actor, Pg, PgError, PlatformTx, TenantTx};
 use yard_testkit::TestDb;
 
@@ -94,7 +95,7 @@ async fn services_can_neither_write_a_file_nor_own_a_schema_nor_end_a_live_tenan
         let error = outcome.expect_err("refused");
         error.as_database_error().and_then(|e| e.code().map(|c| c.into_owned()))
     };
-    for role in ["yard_auth", "yard_ingest", "yard_scheduler", "yard_worker"] {
+    for role in SERVICE_ROLES {
         for statement in [
             "insert into platform.tenant_migrations values (9999, 'x', 'drop schema platform', '')",
             "update platform.tenant_migrations set sql = 'drop schema platform'",
@@ -107,7 +108,7 @@ async fn services_can_neither_write_a_file_nor_own_a_schema_nor_end_a_live_tenan
             assert_eq!(denied(outcome).as_deref(), Some("42501"), "{role}: {statement}");
         }
     }
-    for role in ["yard_ingest", "yard_scheduler", "yard_worker"] {
+    for role in SERVICE_ROLES.into_iter().filter(|role| *role != "yard_auth") {
         for call in ["select platform.migrate_tenant($1)", "select platform.drop_tenant_data($1)"] {
             let pg = db.pg(role);
             let mut tx = PlatformTx::begin(&pg, &somebody()).await.unwrap();

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use yard_authn::IdentityConfig;
 pub use yard_limits::RedisConfig;
 use yard_messaging::NatsConfig;
+use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 /// The documented defaults, as TOML.
@@ -29,6 +30,28 @@ pub struct Config {
     pub nats: NatsConfig,
     /// `[identity]`
     pub identity: IdentityConfig,
+    /// `[postgres]`
+    pub postgres: PostgresConfig,
+    /// `[sealing]`
+    pub sealing: SealingConfig,
+    /// `[apps]`
+    pub apps: AppsConfig,
+}
+
+/// What has to be read again lies sealed in the database.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealingConfig {
+    /// One `kid:base64 of 32 bytes` a line; the first seals, all open.
+    pub key_file: PathBuf,
+}
+
+/// Tenants' own apps.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AppsConfig {
+    /// Of one tenant.
+    pub max_per_tenant: u32,
 }
 
 /// Where other services call.
@@ -129,6 +152,10 @@ impl ServiceConfig for Config {
         self.socket.validate()?;
         self.nats.validate()?;
         self.redis.resolve_url()?;
+        self.postgres.validate()?;
+        if !(1..=1_000).contains(&self.apps.max_per_tenant) {
+            return Err(ConfigError::new("apps.max_per_tenant", "has to be 1 to 1000"));
+        }
         if self.socket.drain_window >= self.runtime.drain_deadline {
             let rule = "has to be shorter than runtime.drain_deadline";
             return Err(ConfigError::new("socket.drain_window", rule));
@@ -147,11 +174,12 @@ mod tests {
     use super::*;
 
     fn complete() -> String {
-        DEFAULT_CONFIG.replacen("\nurl = \"\"", "\nurl = \"redis://127.0.0.1:1\"", 1).replacen(
-            "\nurl = \"\"",
-            "\nurl = \"nats://127.0.0.1:1\"",
-            1,
-        )
+        // In the order in which the sections stand.
+        ["redis://127.0.0.1:1", "nats://127.0.0.1:1", "postgres://x@h/d"]
+            .iter()
+            .fold(DEFAULT_CONFIG.to_owned(), |text, url| {
+                text.replacen("\nurl = \"\"", &format!("\nurl = \"{url}\""), 1)
+            })
     }
 
     #[test]
@@ -168,6 +196,8 @@ mod tests {
             ("drain_window = \"5s\"", "drain_window = \"10s\"", "socket.drain_window"),
             ("outbound_queue = 256", "outbound_queue = 1", "socket.outbound_queue"),
             ("max_streams", "max_tails", "max_tails"),
+            ("postgres://x@h/d", "", "postgres.url"),
+            ("max_per_tenant = 10", "max_per_tenant = 0", "apps.max_per_tenant"),
         ];
         for (from, to, option) in cases {
             let text = if from.is_empty() {

@@ -1,6 +1,7 @@
 //! Live channels over the Pusher protocol, version 7.
 //!
-//! Owns the sockets and what they listen to; no table yet. It promises that a socket hears only
+//! Owns the sockets and what they listen to, and the apps that tenants make (`platform.realtime_apps`
+//! and their secrets). It promises that a socket hears only
 //! channels that this service signed for it, that a slow socket delays nobody else, and that a
 //! drain tells every client to come back at once. A socket that was let in by a session or an API
 //! token ends within two seconds of it. It never stores or repeats an event: what is
@@ -31,13 +32,19 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use yard_authn::audit::Auditor;
 use yard_authn::revocations::{self, Need};
+use yard_authn::seal::Sealer;
 use yard_authn::{Identity, server};
+use yard_contracts::realtime::v1::realtime_app_service_server::RealtimeAppServiceServer;
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer;
 use yard_messaging::Nats;
+use yard_pg::Pg;
 use yard_runtime::{Runtime, TaskKind};
 
 pub use channel::CHANNEL_FORMS;
-pub use config::{Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SocketConfig, TailConfig};
+pub use config::{
+    AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig, SocketConfig,
+    TailConfig,
+};
 use ticket::{Redis, Tickets};
 
 /// Longest wait for an answer of Redis; handshakes and joins wait for it.
@@ -50,17 +57,22 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let starting = rt.health().await_start("comms-websocket");
     let identity = Identity::load(&config.identity, &rt)?;
-    let apps = app::Apps::new(app::App::load(&config.socket)?);
+    let own = app::App::load(&config.socket)?;
+    let sealer = Sealer::load(&config.sealing.key_file)?;
+    let pg = Pg::open(&config.postgres, rt.service())?;
+    pg.watch_as_advice(&rt);
     let calls = rt.bind("grpc", config.grpc.listen).await?;
     let sockets = rt.bind("socket", config.socket.listen).await?;
     let nats = Nats::connect(&config.nats, &rt).await?;
     revocations::follow(&rt, &nats, identity.verifier(), Need::Readiness).await?;
     let auditor = Auditor::start(&rt, nats.audit_trail());
+    let feed = identity.verifier().revocations();
+    let (apps, app_ends) = app::start(own, (&pg, &sealer), feed, &rt);
 
     let meters = Arc::new(telemetry::Meters::new());
     let bus = bus::Bus::new(nats.clone(), rt.instance());
     let changes = presence::Changes::default();
-    let hub = hub::Hub::new(bus, &rt, Arc::clone(&meters), changes.clone());
+    let hub = hub::Hub::new(bus.clone(), &rt, Arc::clone(&meters), changes.clone());
     let left = CancellationToken::new();
     let redis =
         yard_limits::Redis::start_until(&config.redis, REDIS_PATIENCE, &rt, left.clone()).await?;
@@ -69,13 +81,26 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), changes, &rt);
     rt.tasks().spawn(TaskKind::Critical, "presence", ledger.run(left.drop_guard()));
     let service = realtime::Realtime::new(&config, apps.clone(), hub.clone(), tickets.clone(), &rt);
-    let routes = Routes::new(RealtimeServiceServer::new(service));
+    let tenants = app::AppsGrpc {
+        pg,
+        sealer,
+        apps: apps.clone(),
+        bus,
+        clock: rt.clock(),
+        ids: rt.ids(),
+        most: config.apps.max_per_tenant,
+    };
+    let routes = Routes::new(RealtimeServiceServer::new(service))
+        .add_service(RealtimeAppServiceServer::new(tenants));
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
     let door = socket::Door::new(config.socket, apps, hub, meters, (judge, tickets));
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
+    let with_apps = socket::end_with_apps(Arc::clone(&door), app_ends, rt.clone());
+    rt.tasks().spawn(TaskKind::Critical, "app ends", with_apps);
+    socket::obey(Arc::clone(&door), nats.clone(), &rt);
     socket::pass_on(Arc::clone(&door), nats, &rt);
     rt.tasks().spawn(TaskKind::Critical, "socket", socket::serve(door, sockets, rt.clone()));
     drop(starting);

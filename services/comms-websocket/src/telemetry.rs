@@ -47,6 +47,11 @@ pub(crate) fn join_refused(reason: &'static str) {
     metrics::counter!("yard_ws_joins_refused_total", "reason" => reason).increment(1);
 }
 
+/// An app that was asked for and not known here.
+pub(crate) fn app_lookup(outcome: &'static str) {
+    metrics::counter!("yard_ws_app_lookups_total", "outcome" => outcome).increment(1);
+}
+
 /// What became of a ticket.
 pub(crate) fn ticket(outcome: &'static str) {
     metrics::counter!("yard_ws_tickets_total", "outcome" => outcome).increment(1);

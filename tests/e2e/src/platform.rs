@@ -418,13 +418,15 @@ fn ingest_over(places: &Places, auth: &str) -> String {
 }
 
 fn comms_over(places: &Places) -> String {
-    let secret = secret_file(places.folder.path());
+    let (secret, pki) = (secret_file(places.folder.path()), places.pki.display());
     format!(
-        "{}{}redis.url = \"{}\"\ngrpc.listen = \"127.0.0.1:0\"\nsocket.listen = \"127.0.0.1:0\"\n\
+        "{}{}redis.url = \"{}\"\npostgres.url = \"{}\"\n\
+         sealing.key_file = \"{pki}/comms-sealing.key\"\ngrpc.listen = \"127.0.0.1:0\"\nsocket.listen = \"127.0.0.1:0\"\n\
          socket.app_secret_file = \"{}\"\n",
         common(places, "comms-websocket"),
         nats_over(places),
         places.redis.url(),
+        places.db.url("yard_comms"),
         secret.display(),
     )
 }

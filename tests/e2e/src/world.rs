@@ -11,6 +11,7 @@ use yard_testkit::{eventually, link_token};
 use crate::client::Client;
 use crate::factory::{Factory, factory};
 use crate::platform::{PASSWORD, Platform};
+use crate::realtime::{self, Realtime};
 use crate::rights::{self, Rights};
 
 /// One tenant's people and things.
@@ -66,6 +67,8 @@ pub struct Tenant {
     pub spare_provider_id: String,
     /// The device's private channel.
     pub channel: String,
+    /// Its realtime apps.
+    pub realtime: Realtime,
     /// Texts that only this tenant may be shown.
     pub canaries: Vec<String>,
 }
@@ -172,8 +175,10 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         text(&me, "principal_id")?,
     );
     platform.db().sql(&link).await;
+    let realtime = realtime::build(&owner, &canary).await?;
     Ok(Tenant {
         slug: slug.to_owned(),
+        realtime,
         identity_provider_id,
         spare_provider_id,
         oauth_client_id,

@@ -31,8 +31,9 @@ pub(crate) struct Edge {
 }
 
 // Role of each service that owns tables.
-const ROLES: [(&str, &str); 4] = [
+const ROLES: [(&str, &str); 5] = [
     ("auth", "yard_auth"),
+    ("comms-websocket", "yard_comms"),
     ("device-ingest", "yard_ingest"),
     ("scheduler", "yard_scheduler"),
     ("worker", "yard_worker"),

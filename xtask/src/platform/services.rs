@@ -155,6 +155,8 @@ fn comms_websocket(edge: &Edge) -> Service {
         .set("socket.listen", edge.comms_socket.addr())
         .set("socket.allowed_origins", console_origins(edge))
         .path("socket.app_secret_file", &edge.app_secret)
+        .path("sealing.key_file", &edge.pki.join("comms-sealing.key"))
+        .postgres(edge)
         .redis(edge)
         .nats(edge)
         .identity(edge)

@@ -47,6 +47,7 @@ pub(super) fn add_files(files: &mut KeyFiles) -> Outcome {
     files.add("auth-issuer.key", issuer.pem);
     keys.push(jwk(format!("issuer:{}", thumbprint(&issuer.x)), issuer.x));
     files.add("sealing.key", sealing_key()?);
+    files.add("comms-sealing.key", sealing_key()?);
     add_audit_key(files)?;
     let json = serde_json::to_string_pretty(&KeySet { keys })
         .map_err(|error| Failure::other(error.to_string()))?;
@@ -66,7 +67,7 @@ fn add_audit_key(files: &mut KeyFiles) -> Outcome {
     Ok(())
 }
 
-/// The first key of auth's sealing; see `yard_authn::seal`.
+/// The first key of a service's own sealing; see `yard_authn::seal`.
 fn sealing_key() -> Outcome<String> {
     let mut key = [0; 32];
     rand::fill(&mut key).map_err(|_e| Failure::other("the system gives no random numbers"))?;

@@ -32,6 +32,7 @@ fn pki_init_makes_exactly_the_agreed_files() {
             "auth-issuer.key",
             "broker.key",
             "broker.pem",
+            "comms-sealing.key",
             "device-ca.key",
             "device-ca.pem",
             "device-crl.pem",

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aws_lc_rs::hmac;
@@ -11,11 +12,14 @@ use yard_runtime::{ConfigError, Secret};
 use super::AppSettings;
 use crate::channel::{ChannelName, Topic};
 use crate::config::SocketConfig;
+use crate::protocol::Closing;
 
 /// Bytes of HMAC-SHA256.
 const MAC: usize = 32;
 const SHORTEST_SECRET: usize = 16;
 const MOST_SECRETS: usize = 2;
+/// Of tenants' apps: ten digits.
+pub(super) const NUMBERS: RangeInclusive<i64> = 1_000_000_000..=9_999_999_999;
 
 /// An app's number. Digits only: some of Pusher's libraries take nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,6 +32,16 @@ impl AppId {
 
     pub(crate) const fn number(self) -> u64 {
         self.0
+    }
+
+    /// As a tenant's app's number is stored; `None` for one that no tenant's app has.
+    pub(super) fn stored(self) -> Option<i64> {
+        i64::try_from(self.0).ok().filter(|number| NUMBERS.contains(number))
+    }
+
+    /// Reads [`AppId::stored`].
+    pub(super) fn of_stored(number: i64) -> Option<Self> {
+        u64::try_from(number).ok().map(Self)
     }
 }
 
@@ -71,6 +85,7 @@ pub(crate) struct App {
 struct State {
     secrets: Secrets,
     settings: AppSettings,
+    deleted: bool,
 }
 
 impl App {
@@ -81,7 +96,7 @@ impl App {
         secrets: Secrets,
         settings: AppSettings,
     ) -> Self {
-        let state = RwLock::new(Arc::new(State { secrets, settings }));
+        let state = RwLock::new(Arc::new(State { secrets, settings, deleted: false }));
         Self { id, key: key.into(), tenant, state }
     }
 
@@ -126,10 +141,29 @@ impl App {
     }
 
     /// What the app is from now on.
-    #[cfg_attr(not(test), expect(dead_code, reason = "tenants' apps are read from the database"))]
     pub(crate) fn change(&self, secrets: Secrets, settings: AppSettings) {
-        let state = Arc::new(State { secrets, settings });
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = state;
+        self.set(State { secrets, settings, deleted: false });
+    }
+
+    /// The app is no more: nothing is signed by it, and nobody may be in it.
+    pub(super) fn delete(&self) {
+        let settings = self.with_settings(AppSettings::clone);
+        self.set(State { secrets: Secrets::new([]), settings, deleted: true });
+    }
+
+    /// Why nobody may be in the app; `None` while it is open.
+    pub(crate) fn refusal(&self) -> Option<Closing> {
+        match &*self.state() {
+            State { deleted: true, .. } => Some(Closing::UnknownApp),
+            State { settings: AppSettings { enabled: false, .. }, .. } => {
+                Some(Closing::AppDisabled)
+            }
+            State { .. } => None,
+        }
+    }
+
+    fn set(&self, state: State) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
 
     fn state(&self) -> Arc<State> {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use yard_contracts::realtime::v1::ChannelMessage;
+use yard_contracts::realtime::v1::{ChannelMessage, RealtimeControl};
 use yard_contracts::subjects;
 use yard_messaging::{MessagingError, Nats};
 
+use crate::app::AppId;
 use crate::channel::ChannelKey;
 
 /// One thing that is said.
@@ -90,6 +91,41 @@ impl Bus {
             version: said.version,
         };
         self.nats.publish_live(Self::subject(channel), message.encode_to_vec().into()).await
+    }
+
+    /// Has every instance, this one included, read an app again.
+    ///
+    /// # Errors
+    /// While the broker is away; then each reads it again by itself, within 30 seconds.
+    pub(crate) async fn app_changed(&self, app: AppId) -> Result<(), MessagingError> {
+        self.control(&RealtimeControl {
+            app: app.number(),
+            app_changed: true,
+            ..RealtimeControl::default()
+        })
+        .await
+    }
+
+    /// Has every instance, this one included, end the sockets of an app's user.
+    ///
+    /// # Errors
+    /// While the broker is away; then none is ended.
+    #[expect(dead_code, reason = "the HTTP API is being built")]
+    pub(crate) async fn terminate(&self, app: AppId, user: &str) -> Result<(), MessagingError> {
+        self.control(&RealtimeControl {
+            app: app.number(),
+            terminate_user: user.to_owned(),
+            ..RealtimeControl::default()
+        })
+        .await
+    }
+
+    async fn control(&self, what: &RealtimeControl) -> Result<(), MessagingError> {
+        if !self.nats.is_connected() {
+            return Err(MessagingError::Unconfirmed("the broker is away".into()));
+        }
+        let subject = subjects::LIVE_CONTROL.to_owned();
+        self.nats.publish_live(subject, what.encode_to_vec().into()).await
     }
 
     /// What came; `None` for what this instance said to the others itself, or nobody can read.

@@ -112,8 +112,10 @@ impl Door {
         let Wish { key, origin, ticket } = wish;
         let app = self.apps.by_key(&key).await.map_err(|Unavailable| Closing::Unavailable)?;
         let app = app.ok_or(Closing::UnknownApp)?;
+        if let Some(why) = app.refusal() {
+            return Err(why);
+        }
         app.with_settings(|settings| match origin {
-            _ if !settings.enabled => Err(Closing::AppDisabled),
             Some(origin) if !settings.lets_in(&origin) => Err(Closing::OriginRefused),
             Some(_) | None => Ok(()),
         })?;

@@ -2,6 +2,7 @@
 
 mod admission;
 mod budget;
+mod control;
 mod door;
 mod handshake;
 mod listener;
@@ -11,6 +12,7 @@ mod registry;
 mod session;
 mod standing;
 
+pub(crate) use control::{end_with_apps, obey};
 pub(crate) use door::Door;
 pub(crate) use listener::serve;
 pub(crate) use notice::pass_on;

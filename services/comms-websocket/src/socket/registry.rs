@@ -63,6 +63,10 @@ impl Registry {
         if open.by_id.len() >= most {
             return Err(Closing::OverCapacity);
         }
+        // Looked at again under the lock: who comes in behind the end of an app is not let in.
+        if let Some(why) = app.refusal() {
+            return Err(why);
+        }
         let id = app.id();
         let of_app = open.of_app.entry(id).or_default();
         if *of_app >= app.with_settings(|settings| settings.max_connections) {
@@ -208,6 +212,20 @@ mod tests {
         assert!(enter(&two, 3).is_ok());
         drop(first);
         assert!(enter(&one, 4).is_ok());
+    }
+
+    #[test]
+    fn socket_that_comes_behind_the_end_of_its_app_is_not_let_in() {
+        let registry = Arc::new(Registry::new(Gauge::noop()));
+        let app = app(1, 9);
+        let early = outbox(1);
+        let entry = registry.enter(&early, &app, 9).ok();
+        let off = AppSettings { enabled: false, ..AppSettings::default() };
+        app.change(Secrets::new([]), off);
+        registry.end_app(app.id(), None, Closing::AppDisabled);
+        assert_eq!(early.closing(), Some(Closing::AppDisabled));
+        assert_eq!(registry.enter(&outbox(2), &app, 9).err(), Some(Closing::AppDisabled));
+        drop(entry);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod apps;
 mod calls;
 mod client_events;
 mod faults;

@@ -36,6 +36,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 /// Long enough for something that must not come to have come.
 pub(crate) const QUIET: Duration = Duration::from_millis(300);
 
+/// Where no database is: most tests need none.
+const NO_DATABASE: &str = "postgres://nobody@127.0.0.1:1/none";
+
 pub(crate) fn tenant() -> TenantId {
     TenantId::from_uuid(RandomIds.uuid7())
 }
@@ -80,6 +83,8 @@ impl Service {
         std::fs::write(folder.join("own.key"), &own).unwrap();
         std::fs::write(folder.join("trust.json"), trust.to_string()).unwrap();
         std::fs::write(folder.join("secret"), format!("{SECRET}\n")).unwrap();
+        let sealing = format!("k1:{}\n", STANDARD.encode([7; 32]));
+        std::fs::write(folder.join("sealing.key"), sealing).unwrap();
         let redis = TestRedis::create().await;
         let mut config = config(&nats, &redis, &folder);
         change(&mut config);
@@ -111,6 +116,7 @@ impl Service {
             .arg(&file)
             .env("YARD_COMMS_WEBSOCKET__NATS__URL", self.nats.url())
             .env("YARD_COMMS_WEBSOCKET__REDIS__URL", self.redis.url())
+            .env("YARD_COMMS_WEBSOCKET__POSTGRES__URL", NO_DATABASE)
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()
@@ -237,10 +243,11 @@ pub(crate) fn sign(text: &str) -> String {
 }
 
 fn config(nats: &TestNats, redis: &TestRedis, folder: &std::path::Path) -> Config {
-    // The section of Redis stands before that of NATS.
+    // In the order of the sections.
     let text = DEFAULT_CONFIG
         .replacen("\nurl = \"\"", &format!("\nurl = \"{}\"", redis.url()), 1)
         .replacen("\nurl = \"\"", &format!("\nurl = \"{}\"", nats.url()), 1)
+        .replacen("\nurl = \"\"", &format!("\nurl = \"{NO_DATABASE}\""), 1)
         .replace("0.0.0.0:6071", "127.0.0.1:0")
         .replace("127.0.0.1:7301", "127.0.0.1:0")
         .replace("app_key = \"switchyard\"", &format!("app_key = \"{KEY}\""));
@@ -248,6 +255,7 @@ fn config(nats: &TestNats, redis: &TestRedis, folder: &std::path::Path) -> Confi
         yard_runtime::config::load("comms-websocket-test", &text, None).unwrap();
     config.socket.app_secret_file = folder.join("secret");
     config.socket.drain_window = Duration::from_millis(300);
+    config.sealing.key_file = folder.join("sealing.key");
     config.identity.key_file = folder.join("own.key");
     config.identity.trust_file = folder.join("trust.json");
     config

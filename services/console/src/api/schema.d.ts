@@ -2454,6 +2454,103 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/realtime-apps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tenant's apps by name, all of them
+         * @description The tenant's apps by name, all of them.
+         */
+        get: operations["listRealtimeApps"];
+        put?: never;
+        /**
+         * Makes an app with one secret and shows that this once
+         * @description Makes an app with one secret and shows that this once. A tenant has ten apps at most, unless the
+         *     platform is configured otherwise (`limit.reached`).
+         */
+        post: operations["createRealtimeApp"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One app
+         * @description One app.
+         */
+        get: operations["getRealtimeApp"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes an app and its secrets and closes its sockets with 4001
+         * @description Deletes an app and its secrets and closes its sockets with 4001. There is no way back: another app
+         *     has another key.
+         */
+        delete: operations["deleteRealtimeApp"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes an app in place: what changes holds within a second, for open sockets as well
+         * @description Changes an app in place: what changes holds within a second, for open sockets as well. Disabling
+         *     closes its sockets with 4003.
+         */
+        patch: operations["updateRealtimeApp"];
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}/secrets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Makes another secret and shows it this once
+         * @description Makes another secret and shows it this once. Both are good until one is ended; a third is refused
+         *     (`limit.reached`).
+         */
+        post: operations["addRealtimeAppSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}/secrets/{secret_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Ends a secret: what it signs is refused from now on
+         * @description Ends a secret: what it signs is refused from now on. Sockets that joined by it stay. The last one
+         *     cannot be ended (`request.invalid`).
+         */
+        delete: operations["endRealtimeAppSecret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/registration": {
         parameters: {
             query?: never;
@@ -3006,6 +3103,13 @@ export interface components {
             tenant_name: string;
             tenant_slug: string;
         };
+        AddRealtimeAppSecretResponse: {
+            app?: components["schemas"]["RealtimeApp"];
+            /** @description 64 characters. It cannot be shown again. */
+            secret: string;
+            /** @description Of the new secret. */
+            secret_id: string;
+        };
         ApiToken: {
             /** @description Permissions it may use, as far as its owner holds them. */
             abilities: string[];
@@ -3468,6 +3572,11 @@ export interface components {
             secret: string;
             token?: components["schemas"]["ApiToken"];
         };
+        CreateRealtimeAppResponse: {
+            app?: components["schemas"]["RealtimeApp"];
+            /** @description 64 characters. It cannot be shown again. */
+            secret: string;
+        };
         DecideAuthorizationResponse: {
             client_id: string;
             /** @description Where the browser goes now. It holds the code: it is for this browser only. */
@@ -3517,6 +3626,9 @@ export interface components {
             provider_id: string;
         };
         DeletePositionResponse: Record<string, never>;
+        DeleteRealtimeAppResponse: {
+            app_id: string;
+        };
         DeleteRoleResponse: Record<string, never>;
         Department: {
             /** Format: date-time */
@@ -4105,6 +4217,9 @@ export interface components {
             next_page_token: string;
             readings: components["schemas"]["Reading"][];
         };
+        ListRealtimeAppsResponse: {
+            apps: components["schemas"]["RealtimeApp"][];
+        };
         ListRolesResponse: {
             next_page_token: string;
             roles: components["schemas"]["Role"][];
@@ -4676,6 +4791,114 @@ export interface components {
             values?: {
                 [key: string]: unknown;
             };
+        };
+        RealtimeApp: {
+            /**
+             * @description Origins of web pages that may connect, exactly as browsers send them, or `*` for any; at most 32.
+             *     Empty means `*`.
+             */
+            allowed_origins: string[];
+            /** @description Ten digits. */
+            app_id: string;
+            /**
+             * Format: date-time
+             * @description Absent until it is changed.
+             */
+            changed_at?: string;
+            /** @description Whether clients may send `client-…` events to each other. */
+            client_events: boolean;
+            /**
+             * Format: int32
+             * @description So many of them a second from one socket, 1 to 100; 0 means 10.
+             */
+            client_events_per_second: number;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description Takes neither sockets nor publishes. */
+            disabled: boolean;
+            /** @description What clients connect with; public. */
+            key: string;
+            /**
+             * Format: int32
+             * @description Its sockets at the same time on one instance; 0 leaves it to the instance's own limit.
+             */
+            max_connections: number;
+            /**
+             * Format: int32
+             * @description Largest data of one event, 1024 to 65536; 0 means 10240.
+             */
+            max_event_bytes: number;
+            /**
+             * Format: int32
+             * @description People in one presence channel, 1 to 1000; 0 means 100.
+             */
+            max_members: number;
+            /** @description 1 to 60 characters. */
+            name: string;
+            /** @description In force, newest first: it is the one that signs what the platform sends. Only shown. */
+            secrets: components["schemas"]["RealtimeAppSecret"][];
+            /** @description Whether channels tell how many listen. */
+            subscription_count: boolean;
+        };
+        RealtimeAppInput: {
+            /**
+             * @description Origins of web pages that may connect, exactly as browsers send them, or `*` for any; at most 32.
+             *     Empty means `*`.
+             */
+            allowed_origins?: string[];
+            /** @description Ten digits. */
+            app_id?: string;
+            /**
+             * Format: date-time
+             * @description Absent until it is changed.
+             */
+            changed_at?: string;
+            /** @description Whether clients may send `client-…` events to each other. */
+            client_events?: boolean;
+            /**
+             * Format: int32
+             * @description So many of them a second from one socket, 1 to 100; 0 means 10.
+             */
+            client_events_per_second?: number;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description Takes neither sockets nor publishes. */
+            disabled?: boolean;
+            /** @description What clients connect with; public. */
+            key?: string;
+            /**
+             * Format: int32
+             * @description Its sockets at the same time on one instance; 0 leaves it to the instance's own limit.
+             */
+            max_connections?: number;
+            /**
+             * Format: int32
+             * @description Largest data of one event, 1024 to 65536; 0 means 10240.
+             */
+            max_event_bytes?: number;
+            /**
+             * Format: int32
+             * @description People in one presence channel, 1 to 1000; 0 means 100.
+             */
+            max_members?: number;
+            /** @description 1 to 60 characters. */
+            name?: string;
+            /** @description In force, newest first: it is the one that signs what the platform sends. Only shown. */
+            secrets?: components["schemas"]["RealtimeAppSecretInput"][];
+            /** @description Whether channels tell how many listen. */
+            subscription_count?: boolean;
+        };
+        /** @description That there is a secret; it cannot be shown again. */
+        RealtimeAppSecret: {
+            /** Format: date-time */
+            created_at?: string;
+            secret_id: string;
+        };
+        /** @description That there is a secret; it cannot be shown again. */
+        RealtimeAppSecretInput: {
+            /** Format: date-time */
+            created_at?: string;
+            secret_id?: string;
         };
         RealtimeSettings: {
             /** Format: int32 */
@@ -11945,6 +12168,321 @@ export interface operations {
             400: components["responses"]["Malformed"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listRealtimeApps: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRealtimeAppsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createRealtimeApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RealtimeAppInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateRealtimeAppResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getRealtimeApp: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RealtimeApp"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteRealtimeApp: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteRealtimeAppResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateRealtimeApp: {
+        parameters: {
+            query?: {
+                /**
+                 * @description "name", "disabled", "client_events", "client_events_per_second", "allowed_origins",
+                 *     "max_connections", "max_members", "max_event_bytes", "subscription_count".
+                 */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                /** @description Ten digits. */
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RealtimeAppInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RealtimeApp"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    addRealtimeAppSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AddRealtimeAppSecretResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    endRealtimeAppSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                app_id: string;
+                secret_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RealtimeApp"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];

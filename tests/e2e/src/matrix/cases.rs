@@ -58,6 +58,7 @@ pub fn arguments(rpc: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
         .or_else(|| providers(service, tenant))
         .or_else(|| platform(service, tenant, turn))
         .or_else(|| rights(service, tenant, turn))
+        .or_else(|| realtime(service, tenant))
         .or_else(|| work(service, tenant, turn))
 }
 
@@ -351,6 +352,27 @@ fn providers(service: &str, tenant: &Tenant) -> Option<Value> {
             json!({"answer": answer, "delivery": "SESSION_DELIVERY_TOKEN"})
         }
         "FederatedSignInService/CompleteIdentityLink" => json!({"answer": answer}),
+        _ => return None,
+    })
+}
+
+/// Realtime apps, each for what can be done with it once.
+fn realtime(service: &str, tenant: &Tenant) -> Option<Value> {
+    let apps = &tenant.realtime;
+    Some(match service {
+        "RealtimeAppService/CreateRealtimeApp" => json!({"realtime_app": {"name": "matrix"}}),
+        "RealtimeAppService/ListRealtimeApps" => json!({}),
+        "RealtimeAppService/GetRealtimeApp" | "RealtimeAppService/AddRealtimeAppSecret" => {
+            json!({"app_id": apps.app_id})
+        }
+        "RealtimeAppService/UpdateRealtimeApp" => json!({
+            "realtime_app": {"app_id": apps.app_id, "client_events": true},
+            "update_mask": "client_events",
+        }),
+        "RealtimeAppService/EndRealtimeAppSecret" => {
+            json!({"app_id": apps.rotating_id, "secret_id": apps.secret_id})
+        }
+        "RealtimeAppService/DeleteRealtimeApp" => json!({"app_id": apps.spare_id}),
         _ => return None,
     })
 }

@@ -12,8 +12,10 @@ use crate::platform::Platform;
 use crate::world::{Tenant, World};
 
 /// First parts of subjects, as `yard_contracts::subjects` makes them.
-const FAMILIES: [&str; 13] =
-    ["tel", "qtn", "rpt", "cmd", "evt", "job", "audit", "dlq", "rt", "rcpt", "dir", "brk", "dev"];
+const FAMILIES: [&str; 15] = [
+    "tel", "qtn", "rpt", "cmd", "evt", "job", "audit", "dlq", "rt", "rtc", "rtx", "rcpt", "dir",
+    "brk", "dev",
+];
 /// Tells of what a caller asked for, in the caller's own words: also of ids that are another's.
 const TELLS_OF_ATTEMPTS: &str = "audit";
 /// The server's own: requests to it, its deliveries to consumers and to who asked.

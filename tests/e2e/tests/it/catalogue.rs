@@ -96,12 +96,13 @@ async fn service_roles_own_nothing_and_cannot_pass_row_level_security() {
     let paths = db
         .sql(
             "select count(*) from pg_db_role_setting s join pg_roles r on r.oid = s.setrole \
-             where r.rolname in ('yard_auth', 'yard_ingest', 'yard_scheduler', 'yard_worker') \
+             where r.rolname in ('yard_auth', 'yard_comms', 'yard_ingest', 'yard_scheduler', \
+               'yard_worker') \
              and s.setdatabase = (select oid from pg_database where datname = current_database()) \
              and 'search_path=\"\"' = any (s.setconfig)",
         )
         .await;
-    assert_eq!(paths.trim(), "4");
+    assert_eq!(paths.trim(), "5");
 }
 
 #[tokio::test]
