@@ -20,6 +20,7 @@ use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
 use crate::people::{self, InvitationsCommand, OrganizationsCommand, PeopleCommand};
 use crate::pki;
+use crate::realtime::{self, RealtimeCommand};
 use crate::rights::{self, BreakGlassCommand, RightsCommand, RolesCommand};
 use crate::session::list::{self, SessionsCommand};
 use crate::session::{self, LoginArgs, ProfileFile};
@@ -108,6 +109,11 @@ enum Command {
     IdentityProviders {
         #[command(subcommand)]
         command: Option<ProvidersCommand>,
+    },
+    /// Realtime apps of your tenant.
+    RealtimeApps {
+        #[command(subcommand)]
+        command: Option<RealtimeCommand>,
     },
     /// The export of a tenant: take it, and check one without asking anyone.
     #[command(subcommand)]
@@ -240,6 +246,9 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::IdentityProviders { command } => {
             let command = command.unwrap_or(ProvidersCommand::List);
             federation::run_providers(&command, &api()?, out).await
+        }
+        Command::RealtimeApps { command } => {
+            realtime::run(&command.unwrap_or(RealtimeCommand::List), &api()?, out).await
         }
         Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
         Command::Tenants(command) => tenants::run(&command, &api()?, out).await,

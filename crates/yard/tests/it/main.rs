@@ -8,3 +8,4 @@ mod identity_providers;
 mod invitations;
 mod organizations;
 mod people;
+mod realtime_apps;

@@ -1,0 +1,46 @@
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+/// What an app may do, and how much.
+#[derive(Debug, Args)]
+pub struct Settings {
+    /// Whether clients may send `client-…` events to each other.
+    #[arg(long, value_name = "BOOL")]
+    pub client_events: Option<bool>,
+    /// So many of them a second from one socket, 1 to 100.
+    #[arg(long, value_name = "NUMBER")]
+    pub client_events_per_second: Option<u32>,
+    /// Origin of web pages that may connect, or `*` for any; may be given again.
+    #[arg(long = "origin", value_name = "ORIGIN")]
+    pub origins: Vec<String>,
+    /// Sockets at the same time on one instance; 0 for as many as it takes.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_connections: Option<u32>,
+    /// People in one presence channel, 1 to 1000.
+    #[arg(long, value_name = "NUMBER")]
+    pub max_members: Option<u32>,
+    /// Largest data of one event, 1024 to 65536.
+    #[arg(long, value_name = "BYTES")]
+    pub max_event_bytes: Option<u32>,
+    /// Whether channels tell how many listen.
+    #[arg(long, value_name = "BOOL")]
+    pub subscription_count: Option<bool>,
+}
+
+impl Settings {
+    /// Only what was named.
+    pub(super) fn named(&self) -> Map<String, Value> {
+        let origins = (!self.origins.is_empty()).then(|| json!(self.origins));
+        let all = [
+            ("client_events", self.client_events.map(|on| json!(on))),
+            ("client_events_per_second", self.client_events_per_second.map(|n| json!(n))),
+            ("allowed_origins", origins),
+            ("max_connections", self.max_connections.map(|n| json!(n))),
+            ("max_members", self.max_members.map(|n| json!(n))),
+            ("max_event_bytes", self.max_event_bytes.map(|n| json!(n))),
+            ("subscription_count", self.subscription_count.map(|on| json!(on))),
+        ];
+        let named = all.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?)));
+        named.collect()
+    }
+}
