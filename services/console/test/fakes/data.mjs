@@ -7,7 +7,7 @@ export const PASSWORD = 'correct horse battery staple'
 const VIEW = ['devices.read', 'telemetry.read', 'people.read', 'rights.read']
 const OPERATE = [...VIEW, 'devices.control', 'devices.enroll']
 /** Every permission of a tenant, in the order of the catalogue. */
-export const PERMISSIONS = [...OPERATE, 'devices.manage', 'people.manage', 'rights.manage', 'audit.read', 'tenant.manage']
+export const PERMISSIONS = [...OPERATE, 'devices.manage', 'people.manage', 'rights.manage', 'realtime.manage', 'audit.read', 'tenant.manage']
 export const ROLES = { owner: PERMISSIONS, operator: OPERATE, viewer: VIEW }
 
 const person = (n, email, display_name, role, permissions, tenant = true) => ({

@@ -13,6 +13,7 @@ import { peopleRoutes } from './people.mjs'
 import { APP_KEY, sign } from './pusher.mjs'
 import { authorizationRoutes } from './authorization.mjs'
 import { ask, check, passkeyRoutes, passkeysOf } from './passkeys.mjs'
+import { realtimeAppRoutes } from './realtimeApps.mjs'
 import { registrationRoutes } from './registration.mjs'
 import { rightsRoutes } from './rights.mjs'
 import { tenantRoutes } from './tenants.mjs'
@@ -169,5 +170,6 @@ export const makeRoutes = (world) => [
   ...rightsRoutes(world), ...breakGlassRoutes(world), ...trustRoutes(world), ...oauthRoutes(), ...peopleRoutes(world), ...organizationRoutes(world), ...tenantRoutes(world), ...membershipRoutes(world),
   ...federationRoutes(world),
   ...registrationRoutes(world),
+  ...realtimeAppRoutes(),
   ...passkeyRoutes(world, opened),
 ].map(compile)

@@ -16,6 +16,7 @@ const DOES: Record<string, string> = {
   'devices.manage': 'Add and change devices and contracts',
   'people.manage': 'Invite people and change what they are',
   'rights.manage': 'Change roles, departments and exceptions',
+  'realtime.manage': 'Make realtime apps and their secrets',
   'audit.read': 'Search the audit',
   'tenant.manage': 'Change the organisation itself',
 }

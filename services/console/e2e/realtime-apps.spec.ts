@@ -1,0 +1,100 @@
+import { clean, expect, signIn, test } from './fixtures'
+
+test('app is made with a secret that is shown once, and its secrets rotate', async ({ page }) => {
+  await signIn(page)
+  await page.getByRole('link', { name: 'Realtime apps' }).click()
+  await page.getByRole('button', { name: 'Make an app' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByRole('button', { name: 'Make it' }).click()
+  await expect(dialog.getByText('Needed')).toBeVisible()
+  await dialog.getByLabel('Name').fill('Shop floor')
+  await dialog.getByRole('button', { name: 'Make it' }).click()
+  const secret = dialog.getByRole('group', { name: 'Secret', exact: true })
+  await expect(secret).toContainText(/^[0-9a-f]{64}$/)
+  const text = (await secret.textContent()) ?? ''
+  await dialog.getByRole('button', { name: 'I have kept it' }).click()
+  const shop = page.getByRole('region', { name: 'Shop floor' })
+  await expect(shop).toContainText('of any origin')
+  expect(await page.content()).not.toContain(text)
+  await shop.getByText('What your developers write').click()
+  await expect(shop.getByRole('group', { name: 'Browser: pusher-js, Shop floor' })).toContainText('new Pusher(')
+  await shop.getByRole('button', { name: 'Add a secret to Shop floor' }).click()
+  await expect(dialog.getByRole('group', { name: 'Secret', exact: true })).not.toContainText(text)
+  await dialog.getByRole('button', { name: 'I have kept it' }).click()
+  await expect(shop.getByRole('button', { name: 'Add a secret to Shop floor' })).toHaveCount(0)
+  await shop.getByRole('button', { name: 'End the older secret of Shop floor' }).click()
+  await dialog.getByRole('button', { name: 'End it' }).click()
+  await expect(shop.getByRole('button', { name: /^End the/ })).toHaveCount(0)
+})
+
+test('only what is otherwise is sent, and bad origins are not', async ({ page }) => {
+  await signIn(page)
+  await page.goto('/t/aqua/realtime-apps')
+  await page.getByRole('button', { name: 'Change Field crews' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Web pages that may connect').fill('shop.example')
+  await dialog.getByLabel('Client events', { exact: false }).first().check()
+  await dialog.getByRole('button', { name: 'Save the changes' }).click()
+  await expect(dialog.getByText(/^Not as a browser sends it/)).toBeVisible()
+  await dialog.getByLabel('Web pages that may connect').fill('https://shop.example')
+  const sent = page.waitForRequest((request) => request.method() === 'PATCH')
+  await dialog.getByRole('button', { name: 'Save the changes' }).click()
+  expect((await sent).postDataJSON()).toEqual({ client_events: true, allowed_origins: ['https://shop.example'] })
+  await expect(page.getByRole('region', { name: 'Field crews' })).toContainText('10 a second')
+})
+
+test('app is disabled, enabled and deleted', async ({ page }) => {
+  await signIn(page)
+  await page.goto('/t/aqua/realtime-apps')
+  await page.getByRole('button', { name: 'Make an app' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Name').fill('Trial')
+  await dialog.getByRole('button', { name: 'Make it' }).click()
+  await dialog.getByRole('button', { name: 'I have kept it' }).click()
+  const app = page.getByRole('region', { name: 'Trial' })
+  await app.getByRole('button', { name: 'Disable Trial' }).click()
+  await dialog.getByRole('button', { name: 'Disable it' }).click()
+  await expect(app.getByText('Disabled', { exact: true })).toBeVisible()
+  await app.getByRole('button', { name: 'Enable Trial' }).click()
+  await expect(app.getByText('Disabled', { exact: true })).toHaveCount(0)
+  await app.getByRole('button', { name: 'Delete Trial' }).click()
+  await dialog.getByRole('button', { name: 'Delete it' }).click()
+  await expect(app).toHaveCount(0)
+})
+
+test('organisation without an app is told what one is for', async ({ page }) => {
+  await page.route('**/api/v1/realtime-apps', (route) => route.fulfill({ json: { apps: [] } }))
+  await signIn(page)
+  await page.goto('/t/aqua/realtime-apps')
+  await expect(page.getByText('No app yet')).toBeVisible()
+  await expect(page.getByRole('button', { name: 'Make an app' })).toBeEnabled()
+})
+
+test('apps that cannot be read are told of with the way on', async ({ page, gateway, watch }) => {
+  watch.allow('503')
+  gateway.control.break('/api/v1/realtime-apps', 503, 'service.unavailable', 1)
+  await signIn(page)
+  await page.goto('/t/aqua/realtime-apps')
+  await page.getByRole('alert').getByRole('button', { name: 'Try again' }).click()
+  await expect(page.getByRole('region', { name: 'Field crews' })).toBeVisible()
+})
+
+test('who may not manage realtime is not offered it', async ({ page }) => {
+  await signIn(page, 'operator@aqua.example')
+  await expect(page.getByRole('link', { name: 'Realtime apps' })).toHaveCount(0)
+})
+
+for (const theme of ['light', 'dark'] as const) {
+  test.describe(theme, () => {
+    test.use({ colorScheme: theme })
+    test.slow()
+    test('realtime apps are clean', async ({ page }) => {
+      await signIn(page)
+      await page.goto('/t/aqua/realtime-apps')
+      await page.getByRole('region', { name: 'Field crews' }).getByText('What your developers write').click()
+      await clean(page, 'realtime apps')
+      await page.getByRole('button', { name: 'Change Field crews' }).click()
+      await clean(page, 'realtime app')
+    })
+  })
+}
