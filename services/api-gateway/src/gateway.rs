@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use tracing::Instrument as _;
 use yard_fault::Code;
@@ -26,9 +25,10 @@ use crate::socket::Tunnel;
 use crate::transcode::{Call, Found, Routes, Transcoder};
 
 /// First path segments that never belong to the console.
-const RESERVED: [&str; 10] = [
+const RESERVED: [&str; 11] = [
     "api",
     "app",
+    "apps",
     "broadcasting",
     "errors",
     ".well-known",

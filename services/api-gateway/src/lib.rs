@@ -87,14 +87,14 @@ pub async fn run(config: Config, runtime: Runtime) -> anyhow::Result<()> {
             soft: runtime.shutdown().soft().clone(),
         },
         tunnel: Tunnel {
-            upstream: config.upstreams.socket,
+            upstream: config.upstreams.socket.clone(),
             origins: origins.clone(),
             guard: Arc::clone(&guard),
             sockets: Addresses::new(config.caps.connections_per_address),
             runtime: runtime.clone(),
         },
         pass: PassThrough {
-            config: config.pass_through.clone(),
+            ways: PassThrough::ways(&config.pass_through, &config.upstreams.socket),
             rates,
             places,
             limits: config.limits.clone(),

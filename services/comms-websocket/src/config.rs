@@ -9,6 +9,8 @@ use yard_messaging::NatsConfig;
 use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
+pub use crate::api::ApiConfig;
+
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
 
@@ -22,6 +24,8 @@ pub struct Config {
     pub grpc: GrpcConfig,
     /// `[socket]`
     pub socket: SocketConfig,
+    /// `[api]`
+    pub api: ApiConfig,
     /// `[tail]`
     pub tail: TailConfig,
     /// `[redis]`
@@ -150,6 +154,7 @@ impl ServiceConfig for Config {
 
     fn validate(&self) -> Result<(), ConfigError> {
         self.socket.validate()?;
+        self.api.validate()?;
         self.nats.validate()?;
         self.redis.resolve_url()?;
         self.postgres.validate()?;
@@ -195,6 +200,8 @@ mod tests {
             ("\"120s\"", "\"0s\"", "socket.activity_timeout"),
             ("drain_window = \"5s\"", "drain_window = \"10s\"", "socket.drain_window"),
             ("outbound_queue = 256", "outbound_queue = 1", "socket.outbound_queue"),
+            ("per_second = 1000", "per_second = 9", "api.per_second"),
+            ("patience = \"250ms\"", "patience = \"1ms\"", "api.patience"),
             ("max_streams", "max_tails", "max_tails"),
             ("postgres://x@h/d", "", "postgres.url"),
             ("max_per_tenant = 10", "max_per_tenant = 0", "apps.max_per_tenant"),

@@ -1,18 +1,20 @@
 //! Live channels over the Pusher protocol, version 7.
 //!
 //! Owns the sockets and what they listen to, and the apps that tenants make (`platform.realtime_apps`
-//! and their secrets). It promises that a socket hears only
-//! channels that this service signed for it, that a slow socket delays nobody else, and that a
-//! drain tells every client to come back at once. A socket that was let in by a session or an API
+//! and their secrets). It promises that a socket hears only channels that its app signed for it, that
+//! a slow socket delays nobody else, and that a drain tells every client to come back at once. A socket that was let in by a session or an API
 //! token ends within two seconds of it. It never stores or repeats an event: what is
 //! published while nobody listens, or while the broker is away, is not heard.
+//!
+//! Who is in which channel, over all instances, is kept in Redis, which may lose it: every instance
+//! says its own part again, and a killed one's is taken back within twelve seconds.
 //!
 //! An event is serialised once and its bytes are shared by all sockets. NATS is asked only for
 //! subjects that a socket or a tail on this instance wants.
 //!
-//! Not offered yet, and refused as such: presence, encrypted and cache channels, client events and
-//! user sign-in.
+//! Not offered yet: histories, acknowledged delivery, webhooks and watch lists.
 
+mod api;
 mod app;
 mod bus;
 mod channel;
@@ -42,8 +44,8 @@ use yard_runtime::{Runtime, TaskKind};
 
 pub use channel::CHANNEL_FORMS;
 pub use config::{
-    AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig, SocketConfig,
-    TailConfig,
+    ApiConfig, AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig,
+    SocketConfig, TailConfig,
 };
 use ticket::{Redis, Tickets};
 
@@ -78,6 +80,8 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
         yard_limits::Redis::start_until(&config.redis, REDIS_PATIENCE, &rt, left.clone()).await?;
     let tickets = Tickets::new(Redis::new(redis.clone()), rt.clock());
     let rosters = presence::Rosters::new(redis, rt.instance());
+    let api =
+        api::Api::new(config.api.clone(), apps.clone(), hub.bus().clone(), rosters.clone(), &rt);
     let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), changes, &rt);
     rt.tasks().spawn(TaskKind::Critical, "presence", ledger.run(left.drop_guard()));
     let service = realtime::Realtime::new(&config, apps.clone(), hub.clone(), tickets.clone(), &rt);
@@ -95,7 +99,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
-    let door = socket::Door::new(config.socket, apps, hub, meters, (judge, tickets));
+    let door = socket::Door::new(config.socket, apps, hub, api, meters, (judge, tickets));
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     let with_apps = socket::end_with_apps(Arc::clone(&door), app_ends, rt.clone());

@@ -1,5 +1,7 @@
 //! Names of this service's metrics.
 
+use std::time::Duration;
+
 use metrics::{Counter, Gauge, Histogram};
 
 /// Handles of what is counted often, looked up once.
@@ -55,6 +57,13 @@ pub(crate) fn app_lookup(outcome: &'static str) {
 /// What became of a ticket.
 pub(crate) fn ticket(outcome: &'static str) {
     metrics::counter!("yard_ws_tickets_total", "outcome" => outcome).increment(1);
+}
+
+/// A call of the HTTP API.
+pub(crate) fn api_call(call: &'static str, status: u16, took: Duration) {
+    let status = status.to_string();
+    metrics::counter!("yard_ws_api_calls_total", "call" => call, "status" => status).increment(1);
+    metrics::histogram!("yard_ws_api_seconds", "call" => call).record(took.as_secs_f64());
 }
 
 /// A connection that this side ended.

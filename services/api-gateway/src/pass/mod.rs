@@ -1,7 +1,8 @@
-//! What is passed through to auth's HTTP listener as it is: what OAuth clients call. Their requests are
-//! forms, their answers redirects and errors of OAuth's own, which the contract's routes cannot say.
+//! What is passed through as it is: to auth's HTTP listener what OAuth clients call, whose requests are
+//! forms and whose answers are redirects and errors of OAuth's own; to comms-websocket's listener what
+//! servers call by Pusher's HTTP API, signed letter by letter. The contract's routes can say neither.
 //!
-//! Which addresses that are is configuration. No cookie passes, in neither direction, and of headers
+//! Which addresses of OAuth that are is configuration. No cookie passes, in neither direction, and of headers
 //! only those listed here; limits, caps, bans and maintenance hold as for any call.
 
 mod config;
@@ -45,9 +46,13 @@ const RETURNED: [HeaderName; 7] = [
     header::WWW_AUTHENTICATE,
 ];
 
+/// Where Pusher's HTTP API is, below comms-websocket's listener.
+const REALTIME_API: &str = "/apps/";
+
 /// Passes through.
 pub(crate) struct PassThrough {
-    pub(crate) config: PassThroughConfig,
+    /// Each with what its posts are counted as.
+    pub(crate) ways: [(PassThroughConfig, Rate); 2],
     pub(crate) rates: Arc<Rates>,
     pub(crate) places: Places,
     pub(crate) limits: LimitsConfig,
@@ -57,9 +62,19 @@ pub(crate) struct PassThrough {
 }
 
 impl PassThrough {
-    /// The configured path that an address is under.
+    /// To auth and to the listener for sockets. What is posted to auth is a credential; events are
+    /// writes.
+    pub(crate) fn ways(oauth: &PassThroughConfig, sockets: &str) -> [(PassThroughConfig, Rate); 2] {
+        let realtime = PassThroughConfig {
+            upstream: sockets.to_owned(),
+            paths: vec![REALTIME_API.to_owned()],
+        };
+        [(oauth.clone(), Rate::Login), (realtime, Rate::Write)]
+    }
+
+    /// The path that an address is under.
     pub(crate) fn takes(&self, path: &str) -> Option<&str> {
-        self.config.find(path)
+        self.ways.iter().find_map(|(way, _)| way.find(path))
     }
 
     /// What such an address takes.
@@ -77,8 +92,10 @@ impl PassThrough {
         if let Some(closed) = self.guard.maintenance() {
             return Err(closed);
         }
-        // What is posted is a credential.
-        let rate = if request.method() == Method::POST { Rate::Login } else { Rate::Read };
+        let path = request.uri().path();
+        let way = self.ways.iter().find(|(way, _)| way.find(path).is_some());
+        let (way, posts) = way.ok_or(Code::RouteNotFound)?;
+        let rate = if request.method() == Method::POST { *posts } else { Rate::Read };
         let policy = Policy { scope: Scope::Public.into(), rate: rate.into(), ..Policy::default() };
         self.rates.count(rate, Some(context.client()), None, quota).await?;
         drop(self.places.enter(&policy)?);
@@ -86,20 +103,20 @@ impl PassThrough {
         let most = body::most(&self.limits, &self.caps, rate, false);
         let content = body::read(content, most, &self.caps).await?;
         let _place = self.places.enter(&policy)?;
-        let outgoing = outgoing(&self.config.upstream, context, &parts, content)?;
+        let outgoing = outgoing(&way.upstream, context, &parts, content)?;
         let deadline = self.limits.of(rate).deadline;
-        let answer = tokio::time::timeout(deadline, self.ask(outgoing)).await;
+        let answer = tokio::time::timeout(deadline, self.ask(&way.upstream, outgoing)).await;
         let late = || Fault::new(Code::ServiceUnavailable).with_detail("no answer in time");
         Ok(answer.map_err(|_elapsed| late())??)
     }
 
-    async fn ask(&self, outgoing: Request<Full<Bytes>>) -> Result<Response, Fault> {
+    async fn ask(&self, upstream: &str, outgoing: Request<Full<Bytes>>) -> Result<Response, Fault> {
         let unavailable = |e: Box<dyn std::error::Error + Send + Sync>| {
             Fault::new(Code::ServiceUnavailable)
                 .with_detail("pass a request through")
                 .with_source(e)
         };
-        let stream = TcpStream::connect(&self.config.upstream).await;
+        let stream = TcpStream::connect(upstream).await;
         let stream = TokioIo::new(stream.map_err(|e| unavailable(e.into()))?);
         let (mut sender, connection) = hyper::client::conn::http1::handshake(stream)
             .await

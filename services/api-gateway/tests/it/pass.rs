@@ -38,10 +38,15 @@ async fn echo(verb: Verb, uri: Uri, headers: HeaderMap, body: Bytes) -> axum::re
     (StatusCode::SEE_OTHER, back, seen.to_string()).into_response()
 }
 
-async fn passing() -> Fixture {
+/// With `socket`, of comms-websocket's listener; else of auth's.
+async fn passing_to(socket: bool) -> Fixture {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
-    let gateway = Fixture::with(|config| config.pass_through.upstream = at).await;
+    let gateway = Fixture::with(|config| match socket {
+        true => config.upstreams.socket = at,
+        false => config.pass_through.upstream = at,
+    })
+    .await;
     let hard = gateway.runtime.shutdown().hard().clone();
     gateway.runtime.tasks().spawn(TaskKind::Background, "echo", async move {
         let router = Router::new().fallback(any(echo));
@@ -49,6 +54,30 @@ async fn passing() -> Fixture {
         Ok(axum::serve(listener, router).with_graceful_shutdown(stop).await?)
     });
     gateway
+}
+
+async fn passing() -> Fixture {
+    passing_to(false).await
+}
+
+#[tokio::test]
+async fn call_of_pushers_http_api_passes_to_the_sockets_listener_letter_by_letter() {
+    let gateway = passing_to(true).await;
+    let path = "/apps/7/events?auth_key=k&auth_signature=aB&body_md5=c&auth_timestamp=1";
+    let request = gateway
+        .request(Method::POST, path)
+        .header("cookie", "__Host-yard_session=yst_x")
+        .header("content-type", "application/json")
+        .body(r#"{"name": "x"}"#);
+    let answer = request.send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    assert!(answer.headers().get("set-cookie").is_none());
+    let seen: Value = answer.json().await.unwrap();
+    assert_eq!(seen["uri"], path);
+    assert_eq!(seen["body"], r#"{"name": "x"}"#);
+    assert!(!seen["names"].as_array().unwrap().contains(&json!("cookie")), "{seen}");
+    problem(gateway.get("/apps").send().await.unwrap(), 404, "route.not_found").await;
+    problem(gateway.get("/apps/../x").send().await.unwrap(), 404, "route.not_found").await;
 }
 
 #[tokio::test]

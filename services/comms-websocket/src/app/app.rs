@@ -236,7 +236,6 @@ impl App {
     }
 
     /// Whether `signature`, in hexadecimal, is of `text`. For calls of the HTTP API.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the HTTP API is being built"))]
     pub(crate) fn verify_signature(&self, signature: &str, text: &str) -> bool {
         from_hex(signature).is_some_and(|tag| self.state().secrets.made(text, &tag))
     }

@@ -58,7 +58,6 @@ pub(super) struct Said {
 /// What became of a channel that an instance is taken out of.
 #[derive(Debug)]
 pub(super) struct Dropped {
-    pub(super) listeners_before: u64,
     pub(super) listeners: u64,
     /// Who left by it, each with the version.
     pub(super) left: Vec<(String, u64)>,
@@ -120,8 +119,7 @@ impl Rosters {
                 left.push((text(user)?, unsigned(version)?));
             }
         }
-        let (before, after) = (answer.first(), answer.get(1));
-        let dropped = Dropped { listeners_before: at(before)?, listeners: at(after)?, left };
+        let dropped = Dropped { listeners: at(answer.get(1))?, left };
         self.delist(channel, dropped.listeners).await?;
         Ok(dropped)
     }

@@ -5,6 +5,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 
 use super::registry::Registry;
 use super::standing::Judge;
+use crate::api::Api;
 use crate::app::Apps;
 use crate::config::SocketConfig;
 use crate::hub::{Hub, Limits};
@@ -20,6 +21,7 @@ pub(crate) struct Door {
     pub(super) settings: SocketConfig,
     pub(super) apps: Apps,
     pub(super) hub: Hub,
+    pub(super) api: Arc<Api>,
     pub(super) meters: Arc<Meters>,
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
@@ -31,11 +33,12 @@ impl Door {
         settings: SocketConfig,
         apps: Apps,
         hub: Hub,
+        api: Arc<Api>,
         meters: Arc<Meters>,
         (judge, tickets): (Judge, Tickets),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, apps, hub, meters, registry, judge, tickets })
+        Arc::new(Self { settings, apps, hub, api, meters, registry, judge, tickets })
     }
 
     pub(super) const fn limits(&self) -> Limits {

@@ -1,29 +1,37 @@
-//! From a TCP connection to a WebSocket.
+//! From a TCP connection to a WebSocket, or to calls of the HTTP API.
 
 use std::convert::Infallible;
-use std::future::{Ready, ready};
-use std::sync::{Mutex, PoisonError};
+use std::future::{Ready, poll_fn, ready};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Either};
 use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::Role;
+use tokio_util::sync::CancellationToken;
 
 use super::Door;
+use super::listener::Place;
 use super::refusal::Socket;
+use crate::api::{Api, Line};
 use crate::protocol::Closing;
 use crate::telemetry;
 
-/// From the first byte to the end of the request's head.
+/// Until the end of a request's head: from the beginning of the connection, or the last answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// What a call may still take when the service stops.
+const LAST_CALL: Duration = Duration::from_secs(3);
 /// Largest head, bytes; the least that the HTTP library allows.
 const LARGEST_HEAD: usize = 8_192;
 const VERSION: u16 = 7;
@@ -33,6 +41,8 @@ const VERSION: u16 = 7;
 pub(super) struct Opened {
     pub(super) socket: Socket,
     pub(super) verdict: Result<Wish, Closing>,
+    /// Among all connections.
+    pub(super) place: Place,
 }
 
 /// What a socket comes with.
@@ -46,18 +56,40 @@ pub(super) struct Wish {
     pub(super) ticket: Option<String>,
 }
 
-/// `None` when there was no WebSocket handshake; such a request has had its HTTP answer.
-pub(super) async fn open(door: &Door, stream: TcpStream) -> Option<Opened> {
-    let reception = Reception { verdict: Mutex::new(None) };
+/// `None` when there was no WebSocket handshake: such requests have had their HTTP answers, and a
+/// connection that made calls of the HTTP API is done with them.
+pub(super) async fn open(
+    door: &Door,
+    stream: TcpStream,
+    place: Place,
+    soft: &CancellationToken,
+) -> Option<Opened> {
+    let desk = Arc::new(Desk::new(place));
+    let reception = Reception { api: Arc::clone(&door.api), desk: Arc::clone(&desk) };
     let mut http = http1::Builder::new();
-    http.max_buf_size(LARGEST_HEAD);
-    let connection = http.serve_connection(TokioIo::new(stream), reception);
-    let done = tokio::time::timeout(PATIENCE, connection.without_shutdown()).await;
-    let Ok(Ok(parts)) = done else {
-        telemetry::closed("handshake");
-        return None;
+    http.max_buf_size(LARGEST_HEAD).timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    let mut connection = http.serve_connection(TokioIo::new(stream), reception);
+    let done = tokio::select! {
+        biased;
+        done = poll_fn(|cx| connection.poll_without_shutdown(cx)) => done,
+        () = soft.cancelled() => {
+            // A handshake that is not done by the stop would only be closed again; a call is answered.
+            if !desk.makes_calls() {
+                return None;
+            }
+            Pin::new(&mut connection).graceful_shutdown();
+            let rest = poll_fn(|cx| connection.poll_without_shutdown(cx));
+            timeout(LAST_CALL, rest).await.ok()?
+        }
     };
-    let verdict = parts.service.verdict.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+    if done.is_err() {
+        if !desk.makes_calls() {
+            telemetry::closed("handshake");
+        }
+        return None;
+    }
+    let (verdict, place) = desk.opened()?;
+    let parts = connection.into_parts();
     let socket = WebSocketStream::from_partially_read(
         parts.io.into_inner(),
         parts.read_buf.to_vec(),
@@ -65,43 +97,127 @@ pub(super) async fn open(door: &Door, stream: TcpStream) -> Option<Opened> {
         Some(door.websocket()),
     )
     .await;
-    Some(Opened { socket, verdict })
+    Some(Opened { socket, verdict, place })
 }
 
-/// Answers the one request of a connection.
-struct Reception {
+/// What is known of a connection while it speaks HTTP.
+struct Desk(Mutex<Known>);
+
+struct Known {
+    /// Given back when the connection turns out to make calls, which have places of their own.
+    place: Option<Place>,
     /// Set when the connection becomes a WebSocket.
-    verdict: Mutex<Option<Result<Wish, Closing>>>,
+    verdict: Option<Result<Wish, Closing>>,
+    /// Set when it has made a call.
+    line: Option<Line>,
 }
+
+impl Desk {
+    const fn new(place: Place) -> Self {
+        Self(Mutex::new(Known { place: Some(place), verdict: None, line: None }))
+    }
+
+    fn makes_calls(&self) -> bool {
+        self.known().line.is_some()
+    }
+
+    /// Whether the connection may make a call. From its first on it is for nothing else.
+    fn call(&self, api: &Api) -> bool {
+        let mut known = self.known();
+        if known.line.is_none() {
+            known.line = api.line();
+        }
+        if known.line.is_some() {
+            known.place = None;
+        }
+        known.line.is_some()
+    }
+
+    /// The connection becomes a WebSocket, unless it makes calls.
+    fn open(&self, verdict: Result<Wish, Closing>) -> bool {
+        let mut known = self.known();
+        let may = known.line.is_none();
+        if may {
+            known.verdict = Some(verdict);
+        }
+        may
+    }
+
+    fn opened(&self) -> Option<(Result<Wish, Closing>, Place)> {
+        let mut known = self.known();
+        known.verdict.take().zip(known.place.take())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Answers the requests of a connection: one handshake, or calls of the HTTP API.
+struct Reception {
+    api: Arc<Api>,
+    desk: Arc<Desk>,
+}
+
+type Answer = Result<Response<Full<Bytes>>, Infallible>;
 
 impl Service<Request<Incoming>> for Reception {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
+    /// A handshake needs no allocation of its own.
+    type Future = Either<Ready<Answer>, BoxFuture<'static, Answer>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        // Some HTTP clients offer to upgrade to HTTP/2 with every request.
+        let upgrade = request.headers().get(header::UPGRADE);
+        let wants_socket =
+            upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"));
+        if !wants_socket && Api::is_served(request.uri().path()) {
+            return self.pass_on(request);
+        }
+        Either::Left(ready(Ok(self.receive(&request))))
+    }
+}
+
+impl Reception {
+    fn pass_on(&self, request: Request<Incoming>) -> <Self as Service<Request<Incoming>>>::Future {
+        if !self.desk.call(&self.api) {
+            let mut response = Api::full();
+            close(&mut response);
+            return Either::Left(ready(Ok(response)));
+        }
+        let api = Arc::clone(&self.api);
+        Either::Right(async move { Ok(api.answer(request).await) }.boxed())
+    }
+
+    fn receive(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         let wants_socket = request.headers().contains_key(header::UPGRADE);
-        let response = match create_response_with_body(&request, Full::default) {
+        match create_response_with_body(request, Full::default) {
             Ok(response) => {
                 let verdict = judge(request.uri(), request.headers());
-                *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
-                response
+                match self.desk.open(verdict) {
+                    true => response,
+                    false => answer(StatusCode::BAD_REQUEST, "this connection makes calls\n"),
+                }
             }
             Err(_) if wants_socket => answer(StatusCode::BAD_REQUEST, "bad handshake\n"),
             Err(_) if is_app_path(request.uri().path()) => {
                 answer(StatusCode::UPGRADE_REQUIRED, "this is a WebSocket\n")
             }
             Err(_) => answer(StatusCode::NOT_FOUND, "nothing here\n"),
-        };
-        ready(Ok(response))
+        }
     }
+}
+
+fn close(response: &mut Response<Full<Bytes>>) {
+    let close = header::HeaderValue::from_static("close");
+    response.headers_mut().insert(header::CONNECTION, close);
 }
 
 fn answer(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
-    let close = header::HeaderValue::from_static("close");
-    response.headers_mut().insert(header::CONNECTION, close);
+    close(&mut response);
     if status == StatusCode::UPGRADE_REQUIRED {
         let value = header::HeaderValue::from_static("websocket");
         response.headers_mut().insert(header::UPGRADE, value);

@@ -55,8 +55,8 @@ pub(crate) async fn serve(
     Ok(())
 }
 
-/// Counts a TCP connection for as long as it lives.
-struct Place {
+/// Counts a TCP connection: a socket, or what may become one.
+pub(super) struct Place {
     connected: Arc<AtomicUsize>,
     number: usize,
 }
@@ -75,15 +75,14 @@ impl Drop for Place {
 }
 
 /// The whole life of one connection. Nothing that happens here ends anything else.
-async fn attend(door: Arc<Door>, stream: TcpStream, soft: CancellationToken, _place: Place) {
+async fn attend(door: Arc<Door>, stream: TcpStream, soft: CancellationToken, place: Place) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(error = %error, "connection is gone already");
         return;
     }
     // Boxed: what the handshake needs is given back before the session's long life begins.
-    // One that has not opened by the stop would only be closed again.
-    let opening = soft.run_until_cancelled(Box::pin(handshake::open(&door, stream)));
-    let Some(Some(Opened { socket, verdict })) = opening.await else {
+    let opening = Box::pin(handshake::open(&door, stream, place, &soft));
+    let Some(Opened { socket, verdict, place: _place }) = opening.await else {
         return;
     };
     let admitted = match verdict {

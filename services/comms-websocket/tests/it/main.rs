@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+mod api;
+mod api_client;
 mod apps;
 mod calls;
 mod client_events;

@@ -256,6 +256,8 @@ fn config(nats: &TestNats, redis: &TestRedis, folder: &std::path::Path) -> Confi
     config.socket.app_secret_file = folder.join("secret");
     config.socket.drain_window = Duration::from_millis(300);
     config.sealing.key_file = folder.join("sealing.key");
+    // A busy machine is no broker that is away.
+    config.api.patience = PATIENCE;
     config.identity.key_file = folder.join("own.key");
     config.identity.trust_file = folder.join("trust.json");
     config

@@ -1,0 +1,221 @@
+//! Pusher's HTTP API: apps' own servers publish by it and ask who listens.
+//!
+//! It promises that nothing is said by a call that is refused, that a call that is answered 200 has
+//! reached the broker, and that neither a slow caller nor a busy app delays sockets or other apps. A
+//! call is checked before its body is read: what nobody has signed takes no memory here.
+
+mod body;
+mod budget;
+mod channels;
+mod config;
+mod event;
+mod heard;
+mod info;
+mod problem;
+mod publish;
+mod route;
+mod signature;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body_util::Full;
+use hyper::body::Body;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+use yard_ids::Clock;
+use yard_runtime::Runtime;
+
+use crate::app::{App, Apps, Unavailable};
+use crate::bus::Bus;
+use crate::presence::Rosters;
+use crate::telemetry;
+use budget::{Budgets, Turn};
+pub use config::ApiConfig;
+use event::{Batch, Event, OneEvent};
+use heard::Heard;
+use problem::{Problem, json_response};
+use route::{Call, Route};
+use signature::Query;
+
+/// How long what is asked of Redis may take; what publishes has its own, shorter limit.
+const READING: Duration = Duration::from_secs(5);
+
+/// The API of all apps.
+pub(crate) struct Api {
+    settings: ApiConfig,
+    apps: Apps,
+    bus: Bus,
+    rosters: Rosters,
+    clock: Arc<dyn Clock>,
+    heard: Heard,
+    budgets: Arc<Budgets>,
+    lines: Arc<Semaphore>,
+}
+
+/// The right of a connection to make calls, for as long as it lives.
+pub(crate) struct Line {
+    _place: OwnedSemaphorePermit,
+}
+
+/// A call that is signed.
+struct Signed {
+    app: Arc<App>,
+    query: Query,
+    turn: Turn,
+}
+
+impl Api {
+    pub(crate) fn new(
+        settings: ApiConfig,
+        apps: Apps,
+        bus: Bus,
+        rosters: Rosters,
+        rt: &Runtime,
+    ) -> Arc<Self> {
+        let heard = Heard::new(bus.nats().clone());
+        let budgets = Arc::new(Budgets::new(settings.per_second, settings.calls_per_app));
+        let lines = Arc::new(Semaphore::new(settings.max_connections));
+        let clock = rt.clock();
+        Arc::new(Self { settings, apps, bus, rosters, clock, heard, budgets, lines })
+    }
+
+    /// Whether an address is one of the API's.
+    pub(crate) fn is_served(path: &str) -> bool {
+        route::is_served(path)
+    }
+
+    /// A connection's first call; `None` when as many make calls as may.
+    pub(crate) fn line(&self) -> Option<Line> {
+        let place = Arc::clone(&self.lines).try_acquire_owned().ok()?;
+        Some(Line { _place: place })
+    }
+
+    /// The answer for a connection that gets no [`Line`].
+    pub(crate) fn full() -> Response<Full<Bytes>> {
+        telemetry::api_call("other", 503, Duration::ZERO);
+        Problem::unavailable("as many connections make calls as may; try again").response()
+    }
+
+    /// Answers a call.
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Response<Full<Bytes>>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let began = Instant::now();
+        let (parts, body) = request.into_parts();
+        let (label, outcome) = match Route::find(&parts.method, parts.uri.path()) {
+            Ok(route) => (route.call.label(), self.follow(&parts, route, body).await),
+            Err(problem) => ("other", refuse(body, problem).await),
+        };
+        let response = match outcome {
+            Ok(value) => json_response(&value),
+            Err(problem) => problem.response(),
+        };
+        telemetry::api_call(label, response.status().as_u16(), began.elapsed());
+        response
+    }
+
+    async fn follow<B>(&self, parts: &Parts, route: Route, body: B) -> Result<Value, Problem>
+    where
+        B: Body<Data = Bytes> + Unpin,
+    {
+        let signed = match self.check(parts, &route).await {
+            Ok(signed) => signed,
+            Err(problem) => return refuse(body, problem).await,
+        };
+        let most = match route.call {
+            Call::BatchEvents => self.settings.max_batch_kib,
+            _ => self.settings.max_body_kib,
+        };
+        let body = body::read(body, most * 1_024, self.settings.body_timeout).await?;
+        signature::check_body(&signed.query, &body)?;
+        self.perform(route.call, &signed, &body).await
+    }
+
+    /// Whose call it is, and whether they may make it now.
+    async fn check(&self, parts: &Parts, route: &Route) -> Result<Signed, Problem> {
+        let query = Query::parse(parts.uri.query().unwrap_or_default())?;
+        let found = self.apps.by_id(route.app).await.map_err(|Unavailable| APPS_AWAY)?;
+        let app = found.ok_or(route::NO_APP)?;
+        let now = self.clock.now().unix_timestamp();
+        let paths = (parts.uri.path(), route.decoded.as_str());
+        signature::check_head(&app, now, parts.method.as_str(), paths, &query)?;
+        if !app.with_settings(|settings| settings.enabled) {
+            return Err(Problem::disabled());
+        }
+        let turn = self.budgets.begin(app.id())?;
+        Ok(Signed { app, query, turn })
+    }
+
+    async fn perform(&self, call: Call, signed: &Signed, body: &[u8]) -> Result<Value, Problem> {
+        let Signed { app, query, turn } = signed;
+        match call {
+            Call::Events => {
+                let event = read::<OneEvent>(body)?.check(app)?;
+                self.one(event).await
+            }
+            Call::BatchEvents => {
+                let events = read::<Batch>(body)?.check(app)?;
+                turn.pay(events.len())?;
+                self.batch(&events).await
+            }
+            Call::Channels => in_time(self.channels(app, query)).await,
+            Call::Channel(name) => in_time(self.one_channel(app, &name, query)).await,
+            Call::Users(name) => in_time(self.users(app, &name)).await,
+        }
+    }
+
+    async fn one(&self, event: Event) -> Result<Value, Problem> {
+        let events = [event];
+        let stand = self.publish(&events).await?;
+        let [event] = &events;
+        if event.info.is_empty() {
+            return Ok(json!({}));
+        }
+        let told = event.tell(stand.first().map(Vec::as_slice).unwrap_or_default());
+        let told: Map<_, _> = told.into_iter().map(|(name, of)| (name, of.into())).collect();
+        Ok(json!({"channels": told}))
+    }
+
+    async fn batch(&self, events: &[Event]) -> Result<Value, Problem> {
+        let stand = self.publish(events).await?;
+        if events.iter().all(|event| event.info.is_empty()) {
+            return Ok(json!({}));
+        }
+        // By their place; nothing of an event that did not ask.
+        let tell = |(event, stand): (&Event, &Vec<_>)| {
+            event.tell(stand).pop().map(|(_name, of)| of).unwrap_or_default()
+        };
+        let told: Vec<Map<_, _>> = events.iter().zip(&stand).map(tell).collect();
+        Ok(json!({"batch": told}))
+    }
+}
+
+/// Refuses a call whose body nobody has read.
+async fn refuse<B>(body: B, problem: Problem) -> Result<Value, Problem>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    body::swallow(body).await;
+    Err(problem)
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        let problem = format!("the body is not what this call takes, at line {line}:{column}");
+        Problem::malformed(problem)
+    })
+}
+
+async fn in_time<T>(asked: impl Future<Output = Result<T, Problem>>) -> Result<T, Problem> {
+    timeout(READING, asked).await.unwrap_or(Err(publish::STORE_AWAY))
+}
+
+const APPS_AWAY: Problem = Problem::unavailable("the app cannot be looked up; try again");
