@@ -168,6 +168,7 @@ impl Api {
             Call::Channels => in_time(self.channels(app, query)).await,
             Call::Channel(name) => in_time(self.one_channel(app, &name, query)).await,
             Call::Users(name) => in_time(self.users(app, &name)).await,
+            Call::Terminate(user) => self.terminate(app, &user).await,
         }
     }
 

@@ -1,12 +1,14 @@
 use futures::future::try_join_all;
+use serde_json::{Value, json};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::Api;
 use super::event::Event;
 use super::problem::Problem;
+use crate::app::App;
 use crate::bus::Said;
-use crate::channel::ChannelKey;
+use crate::channel::{ChannelKey, ChannelName};
 use crate::presence::Occupancy;
 use crate::protocol;
 
@@ -40,6 +42,22 @@ impl Api {
     /// Nothing is begun that would be refused half-way.
     pub(super) fn reachable(&self) -> Result<(), Problem> {
         if self.bus.nats().is_connected() { Ok(()) } else { Err(BROKER_AWAY) }
+    }
+
+    /// Ends the sockets of a user on every instance. Returns when the broker has it.
+    pub(super) async fn terminate(&self, app: &App, user: &str) -> Result<Value, Problem> {
+        if ChannelName::to_user(user).is_none() {
+            return Err(Problem::malformed("a user's id has 1 to 128 bytes"));
+        }
+        self.reachable()?;
+        let work = async {
+            self.bus.terminate(app.id(), user).await?;
+            self.heard.settle().await
+        };
+        match timeout(self.settings.patience, work).await {
+            Ok(Ok(())) => Ok(json!({})),
+            Ok(Err(_)) | Err(_) => Err(BROKER_AWAY),
+        }
     }
 
     async fn occupancies(&self, events: &[Event]) -> Result<Vec<Vec<Occupancy>>, Problem> {

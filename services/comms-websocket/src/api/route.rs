@@ -21,6 +21,8 @@ pub(super) enum Call {
     Channels,
     Channel(String),
     Users(String),
+    /// Ends the connections of a user.
+    Terminate(String),
 }
 
 /// Whether an address is one of the API's.
@@ -54,6 +56,9 @@ impl Call {
             ["channels"] => (Method::GET, Self::Channels),
             ["channels", name] if !name.is_empty() => (Method::GET, Self::Channel(name.to_owned())),
             ["channels", name, "users"] => (Method::GET, Self::Users(name.to_owned())),
+            ["users", user, "terminate_connections"] if !user.is_empty() => {
+                (Method::POST, Self::Terminate(user.to_owned()))
+            }
             _ => return None,
         })
     }
@@ -66,6 +71,7 @@ impl Call {
             Self::Channels => "channels",
             Self::Channel(_) => "channel",
             Self::Users(_) => "users",
+            Self::Terminate(_) => "terminate_connections",
         }
     }
 }
@@ -107,6 +113,7 @@ mod tests {
                 Call::Channel(text("#server-to-user-1")),
             ),
             (&get, "/apps/3/channels/presence-a/users", 3, Call::Users(text("presence-a"))),
+            (&post, "/apps/3/users/a%20b/terminate_connections", 3, Call::Terminate(text("a b"))),
         ];
         for (method, path, app, call) in cases {
             assert_eq!(find(method, path), Ok((app, call)), "{path}");
@@ -133,6 +140,8 @@ mod tests {
             "/apps/3/events/x",
             "/x/apps/3/events",
             "/users/7",
+            "/apps/3/users//terminate_connections",
+            "/apps/3/users/7",
             "/users/7/x",
             "/apps/3/channels/a/members",
             "/apps/3/channels/%ff",

@@ -110,7 +110,6 @@ impl Bus {
     ///
     /// # Errors
     /// While the broker is away; then none is ended.
-    #[expect(dead_code, reason = "the HTTP API is being built")]
     pub(crate) async fn terminate(&self, app: AppId, user: &str) -> Result<(), MessagingError> {
         self.control(&RealtimeControl {
             app: app.number(),

@@ -367,3 +367,25 @@ async fn without_redis_only_what_needs_it_is_refused_and_says_nothing() {
     assert_eq!(server.post("/apps/1/events", &event("orders", "")).await.0, 200);
     client.expect("order.shipped").await;
 }
+
+#[tokio::test]
+async fn terminated_user_s_sockets_are_closed_on_every_instance_and_no_others() {
+    let service = Service::start().await;
+    let other = service.another().await;
+    let mut here = Client::connect(&service).await;
+    let mut there = Client::connect_to(other.address("socket").unwrap().port()).await;
+    let mut bystander = Client::connect(&service).await;
+    for (client, id) in [(&mut here, "a b"), (&mut there, "a b"), (&mut bystander, "c")] {
+        client.sign_in(&json!({"id": id}).to_string()).await;
+        client.expect("pusher:signin_success").await;
+    }
+    let server = Server::of(&service);
+    let path = "/apps/1/users/a%20b/terminate_connections";
+    assert_eq!(server.post(path, &json!({})).await, (200, json!({})));
+    assert_eq!(here.closed().await, 4009);
+    assert_eq!(there.closed().await, 4009);
+    bystander.send(&json!({"event": "pusher:ping", "data": {}})).await;
+    bystander.expect("pusher:pong").await;
+    let long = format!("/apps/1/users/{}/terminate_connections", "x".repeat(129));
+    assert_eq!(server.post(&long, &json!({})).await.0, 400);
+}
