@@ -332,7 +332,7 @@ mod tests {
     async fn key_of_another_form_is_asked_of_nobody() {
         let source = with_app();
         let (apps, _ends, _rt) = start(&source, &Revocations::new());
-        let (short, long) = (&KEY[1..], format!("{KEY}0"));
+        let (short, long) = (KEY.get(1..).unwrap(), format!("{KEY}0"));
         for key in ["", short, &long, "0123456789ABCDEF0123", "0123456789abcdef012g"] {
             assert!(apps.by_key(key).await.unwrap().is_none(), "{key}");
         }
