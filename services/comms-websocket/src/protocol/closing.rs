@@ -59,7 +59,7 @@ impl Closing {
             Self::OverQuota => "the app has as many sockets as it may",
             Self::PathNotFound => "sockets are served at /app/{key}",
             Self::VersionMalformed => "the protocol version is not a number",
-            Self::VersionUnsupported => "only protocol version 7 is spoken here",
+            Self::VersionUnsupported => "only protocol versions 6 and 7 are spoken here",
             Self::VersionMissing => "the address names no protocol version",
             Self::OriginRefused => "pages of this origin may not connect",
             Self::TicketRefused => "the ticket is missing, used or too old",

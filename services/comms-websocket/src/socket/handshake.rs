@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, poll_fn, ready};
+use std::ops::RangeInclusive;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const LAST_CALL: Duration = Duration::from_secs(3);
 /// Largest head, bytes; the least that the HTTP library allows.
 const LARGEST_HEAD: usize = 8_192;
-const VERSION: u16 = 7;
+/// Six differs from seven in nothing that a client can tell; pysher asks for it.
+const VERSIONS: RangeInclusive<u16> = 6..=7;
 
 /// A WebSocket, and whether it may stay. Refusals are told over the socket: an HTTP status would
 /// make the client try again for ever.
@@ -258,7 +260,7 @@ fn check_version(query: &str) -> Result<(), Closing> {
     let (_, version) =
         pairs.find(|(name, _)| *name == "protocol").ok_or(Closing::VersionMissing)?;
     match version.parse::<u16>() {
-        Ok(VERSION) => Ok(()),
+        Ok(version) if VERSIONS.contains(&version) => Ok(()),
         Ok(_) => Err(Closing::VersionUnsupported),
         Err(_) => Err(Closing::VersionMalformed),
     }
@@ -286,9 +288,11 @@ mod tests {
     }
 
     #[test]
-    fn version_other_than_seven_is_refused_with_its_own_code() {
+    fn version_other_than_six_and_seven_is_refused_with_its_own_code() {
         assert_eq!(check_version("protocol=7&client=js&version=8.6.0&flash=false"), Ok(()));
         assert_eq!(check_version("client=js&protocol=7"), Ok(()));
+        assert_eq!(check_version("protocol=6"), Ok(()));
+        assert_eq!(check_version("protocol=5"), Err(Closing::VersionUnsupported));
         assert_eq!(check_version(""), Err(Closing::VersionMissing));
         assert_eq!(check_version("protocol"), Err(Closing::VersionMissing));
         assert_eq!(check_version("protocol=8"), Err(Closing::VersionUnsupported));
