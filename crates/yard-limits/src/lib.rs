@@ -18,4 +18,4 @@ pub use limiter::{Limiter, Rule};
 pub use local::Local;
 pub use network::{Network, network};
 pub use redis::{Redis, RedisConfig};
-pub use script::admit;
+pub use script::{Script, admit};

@@ -2,44 +2,70 @@ use std::sync::OnceLock;
 
 use aws_lc_rs::digest;
 use fred::clients::Client;
+use fred::error::Error;
 use fred::interfaces::LuaInterface as _;
+use fred::types::{FromValue, Value};
 
 use crate::gcra::{Limit, Verdict};
 
-const SCRIPT: &str = include_str!("gcra.lua");
+static GCRA: Script = Script::new(include_str!("gcra.lua"));
+
+/// A Lua script, run by the name under which servers remember it.
+#[derive(Debug)]
+pub struct Script {
+    text: &'static str,
+    hash: OnceLock<String>,
+}
+
+impl Script {
+    /// The script of that text.
+    #[must_use]
+    pub const fn new(text: &'static str) -> Self {
+        Self { text, hash: OnceLock::new() }
+    }
+
+    /// Runs it. All keys have to be in one hash slot of a cluster: give them one `{tag}`.
+    ///
+    /// # Errors
+    /// When Redis does not answer, or something else than `R`.
+    pub async fn run<R: FromValue>(
+        &self,
+        redis: &Client,
+        keys: Vec<&str>,
+        arguments: Vec<Value>,
+    ) -> Result<R, Error> {
+        let known = redis.evalsha(self.hash(), keys.clone(), arguments.clone()).await;
+        match known {
+            // A node that was restarted, or one of a cluster that has not seen it yet.
+            Err(error) if error.details().starts_with("NOSCRIPT") => {
+                redis.eval(self.text, keys, arguments).await
+            }
+            answered => answered,
+        }
+    }
+
+    /// SHA-1 is Redis' choice.
+    fn hash(&self) -> &str {
+        self.hash.get_or_init(|| {
+            let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, self.text.as_bytes());
+            hex(hash.as_ref())
+        })
+    }
+}
 
 /// Counts one in every limit, or in none. All keys have to be in one hash slot of a cluster: give
 /// them one `{tag}`.
 ///
 /// # Errors
 /// When Redis does not answer.
-pub async fn admit(
-    redis: &Client,
-    limits: &[(String, Limit)],
-) -> Result<Verdict, fred::error::Error> {
+pub async fn admit(redis: &Client, limits: &[(String, Limit)]) -> Result<Verdict, Error> {
     let keys: Vec<&str> = limits.iter().map(|(key, _)| key.as_str()).collect();
-    let arguments: Vec<i64> = limits
+    let arguments: Vec<Value> = limits
         .iter()
-        .flat_map(|(_, limit)| [limit.interval_us(), i64::from(limit.burst)])
+        .flat_map(|(_, limit)| [limit.interval_us().into(), i64::from(limit.burst).into()])
         .collect();
-    let known = redis.evalsha::<Vec<i64>, _, _, _>(hash(), keys.clone(), arguments.clone()).await;
-    let numbers = match known {
-        // A node that was restarted, or one of a cluster that has not seen it yet.
-        Err(error) if error.details().starts_with("NOSCRIPT") => {
-            redis.eval::<Vec<i64>, _, _, _>(SCRIPT, keys, arguments).await?
-        }
-        answered => answered?,
-    };
+    let numbers: Vec<i64> = GCRA.run(redis, keys, arguments).await?;
     Ok(Verdict::of_numbers(&numbers))
-}
-
-/// The name under which a server remembers the script; SHA-1 is Redis' choice.
-fn hash() -> &'static str {
-    static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| {
-        let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, SCRIPT.as_bytes());
-        hex(hash.as_ref())
-    })
 }
 
 /// Lower-case hexadecimal.

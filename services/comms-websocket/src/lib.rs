@@ -16,6 +16,7 @@
 
 mod api;
 mod app;
+mod budget;
 mod bus;
 mod channel;
 mod config;

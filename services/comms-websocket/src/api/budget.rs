@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::problem::Problem;
 use crate::app::AppId;
+use crate::budget::Budget;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// With more apps than this those that rest are forgotten.
@@ -20,8 +21,7 @@ pub(super) struct Budgets {
 }
 
 struct Spent {
-    /// When all that was asked for is paid for.
-    paid: Instant,
+    budget: Budget,
     /// Calls at this moment.
     calls: usize,
 }
@@ -42,9 +42,9 @@ impl Budgets {
         let now = Instant::now();
         let mut apps = self.apps();
         if apps.len() >= MANY {
-            apps.retain(|_, spent| spent.calls > 0 || spent.paid > now);
+            apps.retain(|_, spent| spent.calls > 0 || !spent.budget.is_whole(now));
         }
-        let spent = apps.entry(app).or_insert(Spent { paid: now, calls: 0 });
+        let spent = apps.entry(app).or_insert_with(|| Spent { budget: Budget::new(now), calls: 0 });
         if spent.calls >= self.at_once {
             let problem = "the app makes as many calls at the same time as it may";
             return Err(Problem::too_many(problem, SECOND));
@@ -83,15 +83,9 @@ impl Drop for Turn {
 impl Spent {
     /// All or nothing.
     fn take(&mut self, per_second: u32, count: u32, now: Instant) -> Result<(), Problem> {
-        let each = SECOND / per_second;
-        let paid = self.paid.max(now) + each * count;
-        let wait = paid.saturating_duration_since(now + SECOND);
-        if !wait.is_zero() {
-            let problem = "the app publishes and asks more a second than it may";
-            return Err(Problem::too_many(problem, wait));
-        }
-        self.paid = paid;
-        Ok(())
+        self.budget.take(per_second, count, now).map_err(|wait| {
+            Problem::too_many("the app publishes and asks more a second than it may", wait)
+        })
     }
 }
 
@@ -99,20 +93,13 @@ impl Spent {
 mod tests {
     use super::*;
 
-    fn spent(now: Instant) -> Spent {
-        Spent { paid: now, calls: 0 }
-    }
-
     #[test]
-    fn second_may_be_spent_at_once_and_then_one_for_each_part_of_it() {
+    fn app_that_asks_too_much_is_told_when_to_come_again() {
         let now = Instant::now();
-        let mut spent = spent(now);
+        let mut spent = Spent { budget: Budget::new(now), calls: 0 };
         assert!(spent.take(10, 9, now).is_ok());
         let refused = spent.take(10, 2, now).unwrap_err();
         assert_eq!((refused.status.as_u16(), refused.retry_after), (429, Some(SECOND / 10)));
-        assert!(spent.take(10, 1, now).is_ok(), "a refusal costs nothing");
-        assert!(spent.take(10, 1, now + SECOND / 20).is_err());
-        assert!(spent.take(10, 1, now + SECOND / 10).is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -21,6 +21,18 @@ pub(super) struct Row {
     pub(super) changed_at: Option<OffsetDateTime>,
 }
 
+/// The query for a [`Row`].
+macro_rules! row_where {
+    ($condition:literal) => {
+        concat!(
+            "select number, key, name, disabled_at, client_events, client_events_per_second, ",
+            "allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, ",
+            "created_at, changed_at from platform.realtime_apps where ",
+            $condition
+        )
+    };
+}
+
 /// A secret that is in force.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct SecretRow {
@@ -116,46 +128,31 @@ pub(super) async fn insert(tx: &mut TenantTx, row: &Row, by: &str) -> Result<(),
 /// The tenant's, by name.
 pub(super) async fn all(tx: &mut TenantTx) -> Result<Vec<Row>, PgError> {
     let tenant = tx.tenant().uuid();
-    let rows = sqlx::query_as(
-        "select number, key, name, disabled_at, client_events, client_events_per_second, \
-           allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, \
-           created_at, changed_at \
-         from platform.realtime_apps where tenant_id = $1 order by name, number",
-    )
-    .bind(tenant)
-    .fetch_all(&mut **tx)
-    .await?;
+    let rows = sqlx::query_as(row_where!("tenant_id = $1 order by name, number"))
+        .bind(tenant)
+        .fetch_all(&mut **tx)
+        .await?;
     Ok(rows)
 }
 
 pub(super) async fn get(tx: &mut TenantTx, number: i64) -> Result<Option<Row>, PgError> {
     let tenant = tx.tenant().uuid();
-    let row = sqlx::query_as(
-        "select number, key, name, disabled_at, client_events, client_events_per_second, \
-           allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, \
-           created_at, changed_at \
-         from platform.realtime_apps where number = $1 and tenant_id = $2",
-    )
-    .bind(number)
-    .bind(tenant)
-    .fetch_optional(&mut **tx)
-    .await?;
+    let row = sqlx::query_as(row_where!("number = $1 and tenant_id = $2"))
+        .bind(number)
+        .bind(tenant)
+        .fetch_optional(&mut **tx)
+        .await?;
     Ok(row)
 }
 
 /// As [`get`]; nobody else changes it or its secrets before the transaction ends.
 pub(super) async fn keep(tx: &mut TenantTx, number: i64) -> Result<Option<Row>, PgError> {
     let tenant = tx.tenant().uuid();
-    let row = sqlx::query_as(
-        "select number, key, name, disabled_at, client_events, client_events_per_second, \
-           allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, \
-           created_at, changed_at \
-         from platform.realtime_apps where number = $1 and tenant_id = $2 for update",
-    )
-    .bind(number)
-    .bind(tenant)
-    .fetch_optional(&mut **tx)
-    .await?;
+    let row = sqlx::query_as(row_where!("number = $1 and tenant_id = $2 for update"))
+        .bind(number)
+        .bind(tenant)
+        .fetch_optional(&mut **tx)
+        .await?;
     Ok(row)
 }
 

@@ -1,5 +1,7 @@
 use bytes::Bytes;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use yard_contracts::subjects::live;
 
@@ -12,8 +14,6 @@ use crate::protocol;
 pub(crate) struct ChannelEvent {
     pub(crate) channel: ChannelName,
     pub(crate) event: Box<str>,
-    /// JSON text, of an event of the live bus; empty for what is said in the channel.
-    pub(crate) data: Bytes,
     /// The whole message of the Pusher protocol.
     pub(crate) frame: Utf8Bytes,
     /// Whether a newer one of the same channel makes it worthless.
@@ -34,7 +34,6 @@ impl ChannelEvent {
         Some(Self {
             channel: channel.clone(),
             event: event.into(),
-            data,
             frame,
             conflates,
             except: None,
@@ -42,12 +41,27 @@ impl ChannelEvent {
         })
     }
 
+    /// What it tells, for those who do not want the message. Data is JSON in a text, or an object that
+    /// a client sent.
+    pub(crate) fn data(&self) -> Value {
+        #[derive(Deserialize)]
+        struct Message {
+            data: Value,
+        }
+        match serde_json::from_str(&self.frame) {
+            Ok(Message { data: Value::String(text) }) => {
+                serde_json::from_str(&text).unwrap_or(Value::String(text))
+            }
+            Ok(Message { data }) => data,
+            Err(_) => Value::Null,
+        }
+    }
+
     /// What is said in the channel.
     pub(crate) fn said(channel: &ChannelName, said: Said) -> Self {
         Self {
             channel: channel.clone(),
             event: said.event.into(),
-            data: Bytes::new(),
             frame: said.frame,
             conflates: false,
             except: said.except,
@@ -66,9 +80,23 @@ mod tests {
         let event = |data: &'static [u8]| {
             ChannelEvent::new(&channel, live::COMMAND_CHANGED, Bytes::from_static(data))
         };
-        assert!(event(b"{\"a\":1}").is_some_and(|e| !e.conflates));
+        let good = event(b"{\"a\":1}").unwrap();
+        assert!(!good.conflates);
+        assert_eq!(good.data(), serde_json::json!({"a": 1}));
         for bad in [&b""[..], b"{", b"\xff\xfe", b"{} {}"] {
             assert!(event(bad).is_none(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn data_of_what_was_said_is_read_from_a_text_or_an_object() {
+        let channel = ChannelName::parse("private-x").unwrap();
+        let data = |data: &str| {
+            let frame = format!(r#"{{"event":"e","channel":"private-x","data":{data}}}"#).into();
+            ChannelEvent::said(&channel, Said { frame, ..Said::default() }).data()
+        };
+        assert_eq!(data(r#""{\"a\":1}""#), serde_json::json!({"a": 1}));
+        assert_eq!(data(r#"{"a":1}"#), serde_json::json!({"a": 1}));
+        assert_eq!(data(r#""plain""#), serde_json::json!("plain"));
     }
 }

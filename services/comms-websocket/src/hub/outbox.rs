@@ -234,7 +234,7 @@ mod tests {
             .map(|item| match item {
                 Item::Frame(frame) | Item::Refused(_, frame) => frame.to_string(),
                 Item::Event(e) => {
-                    format!("{}:{}", e.channel, String::from_utf8_lossy(&e.data))
+                    format!("{}:{}", e.channel, e.data())
                 }
             })
             .collect()

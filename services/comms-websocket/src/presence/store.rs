@@ -1,18 +1,17 @@
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use aws_lc_rs::digest;
 use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
-use fred::interfaces::{LuaInterface as _, SetsInterface as _, SortedSetsInterface as _};
+use fred::interfaces::{KeysInterface as _, SetsInterface as _, SortedSetsInterface as _};
 use fred::types::Value;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use yard_limits::Redis;
+use yard_limits::{Redis, Script};
 
 use super::Person;
 use crate::app::AppId;
 use crate::channel::{ChannelKey, ChannelName};
 
-const SCRIPT: &str = include_str!("channel.lua");
+static CHANNEL: Script = Script::new(include_str!("channel.lua"));
 const LEASES: &str = "yard:comms:instances";
 
 /// What Redis knows of channels. Cheap to clone.
@@ -190,7 +189,6 @@ impl Rosters {
 
     /// Nothing is left of an instance.
     pub(super) async fn forget(&self, instance: &str) -> Result<(), Error> {
-        use fred::interfaces::KeysInterface as _;
         let redis = self.connected()?;
         redis.del::<(), _>(instance_key(instance)).await?;
         redis.zrem(LEASES, instance).await
@@ -238,15 +236,8 @@ impl Rosters {
     }
 
     async fn evaluate(&self, channel: &ChannelKey, arguments: Vec<Value>) -> Result<Value, Error> {
-        let (redis, key) = (self.connected()?, channel_key(channel));
-        let known = redis.evalsha(hash(), vec![key.clone()], arguments.clone()).await;
-        match known {
-            // A node that was restarted, or one of a cluster that has not seen it yet.
-            Err(error) if error.details().starts_with("NOSCRIPT") => {
-                redis.eval(SCRIPT, vec![key], arguments).await
-            }
-            answered => answered,
-        }
+        let key = channel_key(channel);
+        CHANNEL.run(self.connected()?, vec![key.as_str()], arguments).await
     }
 
     fn connected(&self) -> Result<&Client, Error> {
@@ -324,13 +315,4 @@ fn channel_of(text: &str) -> Option<ChannelKey> {
     let (app, name) = text.split_once('/')?;
     let name = ChannelName::parse(name).ok()?;
     Some(ChannelKey { app: AppId::new(app.parse().ok()?), name })
-}
-
-/// The name under which a server remembers the script; SHA-1 is Redis' choice.
-fn hash() -> &'static str {
-    static HASH: OnceLock<String> = OnceLock::new();
-    HASH.get_or_init(|| {
-        let hash = digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, SCRIPT.as_bytes());
-        crate::app::to_hex(hash.as_ref())
-    })
 }

@@ -92,10 +92,10 @@ impl Tail {
     }
 
     fn wire(&self, event: &ChannelEvent) -> WireEvent {
-        let data = match serde_json::from_slice(&event.data) {
-            Ok(Value::Object(data)) => data,
-            // Live events are objects; any other JSON has no place in the message.
-            Ok(_) | Err(_) => serde_json::Map::new(),
+        let data = match event.data() {
+            Value::Object(data) => data,
+            // Any other JSON has no place in the message.
+            _ => serde_json::Map::new(),
         };
         let said = data.get("at").and_then(Value::as_str);
         let at = said.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());

@@ -1,7 +1,6 @@
 //! The sockets: listener, opening handshake, one session each, and the drain.
 
 mod admission;
-mod budget;
 mod control;
 mod door;
 mod handshake;

@@ -9,10 +9,10 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use super::Door;
 use super::admission::{self, Allowed, Candidate, ENDED, Refusal, TOO_MANY};
-use super::budget::Budget;
 use super::refusal::{self, Ending, Socket};
 use super::registry::Entry;
 use crate::app::App;
+use crate::budget::Budget;
 use crate::bus::Said;
 use crate::channel::{ChannelKey, ChannelName};
 use crate::hub::{Item, Join, Membership, Outbox};
@@ -252,7 +252,7 @@ impl Session {
         if data.get().len() > largest {
             return Err("the event's data is too large");
         }
-        if !self.budget.take(per_second, Instant::now()) {
+        if self.budget.take(per_second, 1, Instant::now()).is_err() {
             return Err("this socket sends more events a second than it may");
         }
         let frame = protocol::client_event(&channel, &event, &data, place.user.as_deref());

@@ -1,10 +1,9 @@
 //! An app's server, as it calls the HTTP API.
 
-use aws_lc_rs::hmac;
 use md5::{Digest as _, Md5};
 use serde_json::Value;
 
-use crate::support::{KEY, SECRET, Service};
+use crate::support::{KEY, SECRET, Service, hex, signature};
 
 /// Path and query of a signed call. `None` for no `body_md5`.
 pub(crate) fn signed(
@@ -25,13 +24,8 @@ pub(crate) fn signed(
     }
     pairs.sort();
     let query = pairs.join("&");
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let tag = hmac::sign(&key, format!("{method}\n{path}\n{query}").as_bytes());
-    format!("{path}?{query}&auth_signature={}", hex(tag.as_ref()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let signature = signature(secret, &format!("{method}\n{path}\n{query}"));
+    format!("{path}?{query}&auth_signature={signature}")
 }
 
 /// The server of the platform's own app.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
 use futures::future::join_all;
 use prost::Message as _;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 use tonic::transport::Channel;
 use tonic::{Request, Status};
 use yard_authn::Claims;
@@ -22,12 +22,10 @@ use yard_ids::TenantId;
 use yard_runtime::Runtime;
 use yard_testkit::{TestDb, eventually};
 
-use crate::support::{Client, Service, close_code, device, device_channel, tenant};
+use crate::support::{Client, Service, close_code, device, device_channel, signature, tenant};
 
 /// A change is everywhere within this, which is not by the look after 30 seconds: it is told.
 const SOON: Duration = Duration::from_secs(10);
-/// Between two looks whether it is there.
-const PAUSE: Duration = Duration::from_millis(250);
 const JOINED: &str = "pusher_internal:subscription_succeeded";
 
 /// A service with a database and a tenant in it.
@@ -129,10 +127,7 @@ async fn connect(port: u16, key: &str) -> Result<Client, u16> {
 
 /// `key:signature` of a text, as the tenant's server makes it.
 fn sign(app: &RealtimeApp, secret: &str, text: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
-    let tag = hmac::sign(&key, text.as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{}:{hex}", app.key)
+    format!("{}:{}", app.key, signature(secret, text))
 }
 
 /// Joins with a secret's signature; the answer's event, and its status if it is a refusal.
@@ -205,27 +200,18 @@ async fn while_secrets_rotate_both_sign_and_then_only_the_new_one() {
     assert_eq!(app.secrets.len(), 2);
     assert_eq!(fault(world.add_secret(&app).await), Code::LimitReached);
     // It is told of at once, and read by another task.
-    let mut turn = 0;
-    let since = Instant::now();
-    loop {
-        turn += 1;
-        if joins(&mut client, &app, &new, &format!("private-new-{turn}")).await {
-            break;
-        }
-        assert!(since.elapsed() < SOON, "the new secret is not taken");
-        sleep(PAUSE).await;
-    }
-    assert!(joins(&mut client, &app, &old, "private-1").await);
+    let client = Mutex::new(client);
+    let taken = |secret: &String, channel: &'static str| {
+        let (client, app, secret) = (&client, app.clone(), secret.clone());
+        async move { joins(&mut *client.lock().await, &app, &secret, channel).await }
+    };
+    eventually(SOON, || taken(&new, "private-1")).await;
+    assert!(taken(&old, "private-2").await);
     // Newest first: the older one is ended.
     let app = world.end_secret(&app, 1).await.unwrap();
     assert_eq!(app.secrets.len(), 1);
-    let since = Instant::now();
-    while joins(&mut client, &app, &old, &format!("private-old-{turn}")).await {
-        turn += 1;
-        assert!(since.elapsed() < SOON, "the ended secret is still taken");
-        sleep(PAUSE).await;
-    }
-    assert!(joins(&mut client, &app, &new, "private-2").await);
+    eventually(SOON, || async { !taken(&old, "private-3").await }).await;
+    assert!(taken(&new, "private-4").await);
     // Its place is free again, and another one's secret is not there to be ended.
     let (both, _third) = world.add_secret(&app).await.unwrap();
     let other = world.create("other").await.unwrap().app.unwrap();
@@ -285,16 +271,22 @@ async fn change_of_settings_holds_for_open_sockets() {
     let wish = RealtimeApp { client_events: true, ..app.clone() };
     let after = world.update(wish, "client_events").await.unwrap();
     assert!(after.client_events && after.changed_at.is_some());
-    let since = Instant::now();
-    loop {
+    let sender = Mutex::new(sender);
+    // A pong behind it says that nothing was refused.
+    eventually(SOON, || async {
+        let mut sender = sender.lock().await;
         sender.trigger("private-room", "client-b", &json!({})).await;
-        tokio::select! {
-            _heard = listener.expect("client-b") => break,
-            refused = sender.expect("pusher:error") => assert_eq!(refused["data"]["code"], 4301),
+        sender.send(&json!({"event": "pusher:ping", "data": {}})).await;
+        let answer = sender.next().await;
+        if answer["event"] == "pusher:pong" {
+            return true;
         }
-        assert!(since.elapsed() < SOON, "client events are still refused");
-        sleep(PAUSE).await;
-    }
+        assert_eq!(answer["data"]["code"], 4301);
+        sender.expect("pusher:pong").await;
+        false
+    })
+    .await;
+    listener.expect("client-b").await;
 }
 
 #[tokio::test]

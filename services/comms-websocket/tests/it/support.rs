@@ -236,10 +236,17 @@ fn free_port() -> u16 {
 
 /// `key:signature` of a text, as the app's own server makes it.
 pub(crate) fn sign(text: &str) -> String {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, SECRET.as_bytes());
-    let tag = hmac::sign(&key, text.as_bytes());
-    let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{KEY}:{hex}")
+    format!("{KEY}:{}", signature(SECRET, text))
+}
+
+/// HMAC-SHA256 in hexadecimal.
+pub(crate) fn signature(secret: &str, text: &str) -> String {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes());
+    hex(hmac::sign(&key, text.as_bytes()).as_ref())
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn config(nats: &TestNats, redis: &TestRedis, folder: &std::path::Path) -> Config {
