@@ -13,6 +13,7 @@ mod live;
 mod memory;
 mod presence;
 mod pusher_js;
+mod recoverable;
 mod sessions;
 mod slow;
 mod support;
