@@ -28,6 +28,8 @@ const EVENT_REFUSED: u16 = 4301;
 const SIGNIN_REFUSED: u16 = 4009;
 /// Longest name of an event, bytes.
 const LONGEST_EVENT: usize = 200;
+/// An id of so many characters, of a client's own event, is taken for one that nobody guesses.
+const UNGUESSABLE: usize = 20;
 /// Events of this service's own, of which a client may send none but those it offers.
 const RESERVED: &str = "client-comms-";
 
@@ -286,6 +288,18 @@ impl Session {
         Ok(position)
     }
 
+    /// By what an event with that id of the client's is known. Nobody can take another's id; one that
+    /// cannot be guessed is known whoever sends it again, and so by the next socket.
+    fn known_by(&self, channel: &ChannelKey, id: &str) -> String {
+        let here = self.channels.get(&channel.name).and_then(|place| place.user.as_deref());
+        let user = self.user.as_ref().map(|user| &*user.id).or(here);
+        match user {
+            Some(user) => format!("user:{}:{user}:{id}", user.len()),
+            None if id.chars().count() >= UNGUESSABLE => format!("any:{id}"),
+            None => format!("socket:{}:{id}", self.outbox.socket()),
+        }
+    }
+
     /// Keeps what is said in a recoverable channel; where it stands.
     async fn keep(
         &self,
@@ -295,12 +309,7 @@ impl Session {
     ) -> Result<Option<Position>, &'static str> {
         let history = self.app.with_settings(|settings| settings.history(&channel.name));
         let Some((most, kept_for)) = history else { return Ok(None) };
-        // Nobody can take another's name for an event.
-        let speaker = match &self.user {
-            Some(user) => format!("user:{}", user.id),
-            None => format!("socket:{}", self.outbox.socket()),
-        };
-        let key = id.map(|id| format!("client:{}:{speaker}:{id}", speaker.len()));
+        let key = id.map(|id| self.known_by(channel, id));
         let (event, frame) = (said.event.as_str(), &said.frame);
         let (except, key) = (said.except.as_deref(), key.as_deref());
         let append = Append { channel, event, frame, except, key, most, kept_for };

@@ -5,6 +5,7 @@
 mod api;
 mod api_client;
 mod apps;
+mod balancer;
 mod calls;
 mod client_events;
 mod faults;
@@ -16,6 +17,7 @@ mod node;
 mod presence;
 mod pusher_js;
 mod recoverable;
+mod rust_client;
 mod sessions;
 mod slow;
 mod support;

@@ -212,10 +212,19 @@ async fn event_of_a_client_is_accepted_once_by_its_id_and_its_sender_counts_on()
     assert_eq!(other.client.data("comms:position").await["offset"], 2);
     assert_eq!(other.client.data("comms:accepted").await["offset"], 2);
     sender.client.expect("client-said").await;
+    // One that cannot be guessed is the same by another socket: the first one was lost on the way.
+    let drawn = json!({"_cid": "0d4f6c1e9b7a48d2a1c3", "text": "again"});
+    for client in [&mut sender.client, &mut other.client] {
+        client.trigger(ROOM, "client-said", &drawn).await;
+        while client.next().await["event"] != "comms:accepted" {}
+    }
+    let mut third = Counting::new(service.port()).await;
+    assert_eq!(third.offset, 3);
+    third.client.quiet().await;
     // What is refused is refused by its id.
     let large = json!({"_cid": "c2", "text": "x".repeat(10_240)});
-    sender.client.trigger(ROOM, "client-said", &large).await;
-    assert_eq!(sender.client.data("comms:refused").await["_cid"], "c2");
+    other.client.trigger(ROOM, "client-said", &large).await;
+    assert_eq!(other.client.data("comms:refused").await["_cid"], "c2");
 }
 
 #[tokio::test]
