@@ -1,4 +1,5 @@
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::info::Info;
@@ -30,6 +31,9 @@ pub(super) struct OneEvent {
     socket_id: Option<String>,
     #[serde(default)]
     info: Option<String>,
+    /// Read by [`crate::confirmed::Wish`].
+    #[serde(default)]
+    pub(super) confirm: Option<IgnoredAny>,
 }
 
 /// The body of a call that publishes several.
@@ -47,6 +51,8 @@ struct BatchEvent {
     socket_id: Option<String>,
     #[serde(default)]
     info: Option<String>,
+    #[serde(default)]
+    confirm: Option<IgnoredAny>,
 }
 
 /// An event that may be said.
@@ -88,7 +94,10 @@ impl Batch {
             return Err(Problem::malformed("a batch has at most 10 events"));
         }
         let check = |one: BatchEvent| {
-            let BatchEvent { name, data, channel, socket_id, info } = one;
+            let BatchEvent { name, data, channel, socket_id, info, confirm } = one;
+            if confirm.is_some() {
+                return Err(Problem::malformed("an event of a batch cannot be confirmed"));
+            }
             event(app, name, data, &[channel], socket_id, info.as_deref())
         };
         self.batch.into_iter().map(check).collect()

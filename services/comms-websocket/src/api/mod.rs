@@ -8,6 +8,7 @@ mod body;
 mod budget;
 mod channels;
 mod config;
+mod confirm;
 mod event;
 mod heard;
 mod info;
@@ -33,6 +34,7 @@ use yard_runtime::Runtime;
 
 use crate::app::{App, Apps, Unavailable};
 use crate::bus::Bus;
+use crate::confirmed::Confirmed;
 use crate::presence::Rosters;
 use crate::telemetry;
 use budget::{Budgets, Turn};
@@ -52,6 +54,7 @@ pub(crate) struct Api {
     apps: Apps,
     bus: Bus,
     rosters: Rosters,
+    confirmed: Confirmed,
     clock: Arc<dyn Clock>,
     heard: Heard,
     budgets: Arc<Budgets>,
@@ -75,14 +78,14 @@ impl Api {
         settings: ApiConfig,
         apps: Apps,
         bus: Bus,
-        rosters: Rosters,
+        (rosters, confirmed): (Rosters, Confirmed),
         rt: &Runtime,
     ) -> Arc<Self> {
         let heard = Heard::new(bus.nats().clone());
         let budgets = Arc::new(Budgets::new(settings.per_second, settings.calls_per_app));
         let lines = Arc::new(Semaphore::new(settings.max_connections));
         let clock = rt.clock();
-        Arc::new(Self { settings, apps, bus, rosters, clock, heard, budgets, lines })
+        Arc::new(Self { settings, apps, bus, rosters, confirmed, clock, heard, budgets, lines })
     }
 
     /// Whether an address is one of the API's.
@@ -157,7 +160,12 @@ impl Api {
         let Signed { app, query, turn } = signed;
         match call {
             Call::Events => {
-                let event = read::<OneEvent>(body)?.check(app)?;
+                let event = read::<OneEvent>(body)?;
+                let confirmed = event.confirm.is_some();
+                let event = event.check(app)?;
+                if confirmed {
+                    return self.confirm(app, event, body).await;
+                }
                 self.one(event).await
             }
             Call::BatchEvents => {
@@ -168,6 +176,7 @@ impl Api {
             Call::Channels => in_time(self.channels(app, query)).await,
             Call::Channel(name) => in_time(self.one_channel(app, &name, query)).await,
             Call::Users(name) => in_time(self.users(app, &name)).await,
+            Call::Message(id) => in_time(self.message(app, &id)).await,
             Call::Terminate(user) => self.terminate(app, &user).await,
         }
     }

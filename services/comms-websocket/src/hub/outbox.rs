@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::ChannelEvent;
 use crate::channel::ChannelName;
+use crate::confirmed::{Letter, PingNumber};
 use crate::protocol::Closing;
 
 /// A queue larger than this is given back when it runs empty.
@@ -18,6 +19,8 @@ pub(crate) enum Item {
     Frame(Utf8Bytes),
     /// An event of a channel.
     Event(Arc<ChannelEvent>),
+    /// A confirmed message, and the ping behind it where its pong acknowledges it.
+    Confirmed(Arc<Letter>, Option<PingNumber>),
     /// A join that was turned down, and what is said of it.
     Refused(ChannelName, Utf8Bytes),
 }
@@ -27,13 +30,14 @@ impl Item {
         match self {
             Self::Frame(frame) | Self::Refused(_, frame) => frame.len(),
             Self::Event(event) => event.frame.len(),
+            Self::Confirmed(letter, _) => letter.len(),
         }
     }
 
     fn conflates(&self) -> Option<&ChannelName> {
         match self {
             Self::Event(event) if event.conflates => Some(&event.channel),
-            Self::Event(_) | Self::Frame(_) | Self::Refused(..) => None,
+            _ => None,
         }
     }
 }
@@ -117,6 +121,20 @@ impl Outbox {
         }
     }
 
+    /// Queues a confirmed message.
+    pub(crate) fn deliver(&self, letter: &Arc<Letter>, ping: Option<PingNumber>) {
+        if self.push(Item::Confirmed(Arc::clone(letter), ping)) == Pushed::Overflowed {
+            crate::telemetry::slow("closed", 1);
+        }
+    }
+
+    /// Whether half of the queue is free. What can wait elsewhere takes no more than the other half,
+    /// so that it closes no socket.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.state();
+        state.queue.len() < self.limits.items / 2 && state.bytes < self.limits.bytes / 2
+    }
+
     pub(crate) fn pop(&self) -> Option<Item> {
         let mut state = self.state();
         let item = state.queue.pop_front()?;
@@ -130,7 +148,11 @@ impl Outbox {
     /// Takes out what waits of a channel: after leaving, nothing of it may arrive.
     pub(super) fn forget(&self, channel: &ChannelName) {
         let mut state = self.state();
-        state.keep(|item| !matches!(item, Item::Event(event) if event.channel == *channel));
+        state.keep(|item| match item {
+            Item::Event(event) => event.channel != *channel,
+            Item::Confirmed(letter, _) => letter.channel != *channel,
+            Item::Frame(_) | Item::Refused(..) => true,
+        });
     }
 
     /// Ends the listener. The first reason stands.
@@ -233,6 +255,7 @@ mod tests {
         std::iter::from_fn(|| outbox.pop())
             .map(|item| match item {
                 Item::Frame(frame) | Item::Refused(_, frame) => frame.to_string(),
+                Item::Confirmed(letter, _) => letter.event.to_string(),
                 Item::Event(e) => {
                     format!("{}:{}", e.channel, e.data())
                 }
