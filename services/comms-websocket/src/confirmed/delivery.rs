@@ -10,7 +10,7 @@ use yard_pg::{PgError, PlatformTx};
 
 use super::config::ConfirmedConfig;
 use super::frames::Letter;
-use super::seats::{Parcel, Receipt, Recipient, Seats};
+use super::seats::{Parcel, Receipt, Recipient, Seats, Work};
 use super::store::{self, Acknowledged, Content};
 use super::wish::Level;
 use super::{Confirmed, actor, telemetry};
@@ -73,8 +73,8 @@ impl Delivery {
     async fn round(&mut self) -> Instant {
         self.admit();
         let now = Instant::now();
-        let work = self.seats().take(now, MOST_ASKED);
-        let next = match self.perform(now, &work.receipts, &work.looks).await {
+        let mut work = self.seats().take(now, MOST_ASKED);
+        let next = match self.perform(now, &mut work).await {
             Ok(()) => {
                 self.away = false;
                 work.next.unwrap_or(self.look_at)
@@ -92,21 +92,17 @@ impl Delivery {
         if work.coming { next.min(now + COMING) } else { next }
     }
 
-    async fn perform(
-        &mut self,
-        now: Instant,
-        receipts: &[Receipt],
-        looks: &[Recipient],
-    ) -> Result<(), PgError> {
-        self.write(receipts).await?;
+    async fn perform(&mut self, now: Instant, work: &mut Work) -> Result<(), PgError> {
+        self.write(&work.receipts).await?;
+        work.receipts.clear();
         if now >= self.look_at {
             self.look().await?;
             self.look_at = Instant::now() + self.config.look;
         }
-        if looks.is_empty() {
+        if work.looks.is_empty() {
             return Ok(());
         }
-        self.deliver(looks).await
+        self.deliver(&work.looks).await
     }
 
     /// Acknowledgements of the last moment; what is not written is sent again.
@@ -132,6 +128,11 @@ impl Delivery {
     /// Finds what no notice told of: the broker was away, or a notice was lost.
     async fn look(&mut self) -> Result<(), PgError> {
         let now = self.confirmed.clock.now();
+        if self.seats().is_empty() {
+            // Whoever comes is looked after by their own coming.
+            self.looked = now;
+            return Ok(());
+        }
         let mut tx = PlatformTx::begin(&self.confirmed.pg, &actor()).await?;
         let spoken = store::spoken_in(&mut tx, first_id(self.looked - SLACK)).await?;
         tx.commit().await?;

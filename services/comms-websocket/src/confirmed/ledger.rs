@@ -4,7 +4,7 @@ use yard_fault::Fault;
 use yard_ids::TenantId;
 use yard_pg::{Actor, TenantTx};
 
-use super::store::{self, EntryRow, ReceiptRow};
+use super::records::{self, EntryRow, ReceiptRow};
 use super::wish::Level;
 use super::{Confirmed, actor};
 use crate::app::App;
@@ -88,11 +88,11 @@ impl Confirmed {
         id: Uuid,
     ) -> Result<Option<(Entry, String, Vec<Receipt>)>, Fault> {
         let mut tx = TenantTx::begin(&self.pg, tenant, reader).await?;
-        let Some((row, data)) = store::one(&mut tx, app, id).await? else { return Ok(None) };
-        let receipts = store::receipts(&mut tx, id).await?;
+        let Some(whole) = records::one(&mut tx, app, id).await? else { return Ok(None) };
+        let receipts = records::receipts(&mut tx, id).await?;
         tx.commit().await?;
         let receipts = receipts.into_iter().map(receipt).collect::<Result<_, _>>()?;
-        Ok(Some((entry(row)?, data, receipts)))
+        Ok(Some((entry(whole.entry)?, whole.data, receipts)))
     }
 
     pub(super) async fn page(
@@ -103,7 +103,7 @@ impl Confirmed {
         most: i64,
     ) -> Result<Vec<Entry>, Fault> {
         let mut tx = TenantTx::begin(&self.pg, tenant, reader).await?;
-        let rows = store::page(&mut tx, channel, before, most).await?;
+        let rows = records::page(&mut tx, channel, before, most).await?;
         tx.commit().await?;
         rows.into_iter().map(entry).collect()
     }

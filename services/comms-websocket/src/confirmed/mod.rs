@@ -15,6 +15,7 @@ mod frames;
 mod grpc;
 mod ledger;
 mod receipt;
+mod records;
 mod seat;
 mod seats;
 mod store;
@@ -38,7 +39,7 @@ pub(crate) use frames::{Letter, PingNumber};
 pub(crate) use grpc::MessagesGrpc;
 pub(crate) use ledger::{Entry, Receipt, State};
 pub(crate) use receipt::ACKNOWLEDGEMENT;
-pub(crate) use seat::{Seat, ignored};
+pub(crate) use seat::{Seat, acknowledge};
 use seats::Seats;
 pub(crate) use wish::{To, Wish};
 

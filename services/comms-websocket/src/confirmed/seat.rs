@@ -1,12 +1,17 @@
 use std::sync::Arc;
 
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::frames::PingNumber;
 use super::seats::{Recipient, Seats};
 use super::{Confirmed, receipt, telemetry};
+use crate::budget::Budget;
 use crate::channel::ChannelKey;
 use crate::hub::Outbox;
+
+/// Acknowledgements of a socket a second, each of up to 100 messages.
+const PER_SECOND: u32 = 200;
 
 /// A socket's place as a recipient in one channel; dropping it leaves. It has to go before the socket
 /// leaves the channel, so that nothing is sent behind that.
@@ -46,7 +51,7 @@ impl Confirmed {
 impl Seat {
     /// The client says what it has handled. What is not owed to this user in this channel is passed
     /// over: whoever made it up learns nothing.
-    pub(crate) fn acknowledge(&self, data: &RawValue) {
+    fn acknowledge(&self, data: &RawValue) {
         let Some(ids) = receipt::ids(data) else {
             telemetry::receipts("ignored", 1);
             return;
@@ -61,7 +66,12 @@ impl Drop for Seat {
     }
 }
 
-/// An acknowledgement of somebody who has no seat, or too much of them.
-pub(crate) fn ignored() {
-    telemetry::receipts("ignored", 1);
+/// Takes the word of a client for what it has handled. Who has no seat, or says too much, is passed
+/// over: what is owed is sent again.
+pub(crate) fn acknowledge(seat: Option<&Seat>, budget: &mut Budget, data: &RawValue) {
+    let allowed = budget.take(PER_SECOND, 1, Instant::now()).is_ok();
+    match seat.filter(|_| allowed) {
+        Some(seat) => seat.acknowledge(data),
+        None => telemetry::receipts("ignored", 1),
+    }
 }

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
-use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_tungstenite::tungstenite::error::Error as WsError;
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
@@ -27,8 +26,6 @@ const BATCH: usize = 64;
 /// A client's event was not passed on.
 const EVENT_REFUSED: u16 = 4301;
 const SIGNIN_REFUSED: u16 = 4009;
-/// Acknowledgements of a socket a second, each of up to 100 messages; more are passed over.
-const RECEIPTS_PER_SECOND: u32 = 200;
 /// Longest name of an event, bytes.
 const LONGEST_EVENT: usize = 200;
 /// Events of this service's own, of which a client may send none but those it offers.
@@ -276,7 +273,7 @@ impl Session {
         let place = self.channels.get(&name);
         let place = place.ok_or("this socket is not in the channel")?;
         if event == ACKNOWLEDGEMENT {
-            acknowledge(place, &mut self.receipts, &data);
+            confirmed::acknowledge(place.seat.as_deref(), &mut self.receipts, &data);
             return Ok(());
         }
         if !on {
@@ -311,12 +308,12 @@ impl Session {
             return Ok(());
         }
         self.entry.sign_in(&user.id);
+        self.outbox.say(protocol::signin_success(&wish.user_data));
         for (name, place) in self.channels.iter_mut().filter(|(_, place)| place.seat.is_none()) {
             let channel = ChannelKey { app: self.app.id(), name: name.clone() };
             place.seat = self.door.confirmed.sit(&channel, &user.id, &self.outbox);
         }
         self.user = Some(Box::new(user));
-        self.outbox.say(protocol::signin_success(&wish.user_data));
         Ok(())
     }
 
@@ -343,14 +340,5 @@ impl Session {
 
     fn patience(&self) -> (Duration, Duration) {
         (self.door.settings.activity_timeout, self.door.settings.pong_timeout)
-    }
-}
-
-/// Takes the word of a client for what it has handled.
-fn acknowledge(place: &Place, budget: &mut Budget, data: &RawValue) {
-    let allowed = budget.take(RECEIPTS_PER_SECOND, 1, Instant::now()).is_ok();
-    match place.seat.as_ref().filter(|_| allowed) {
-        Some(seat) => seat.acknowledge(data),
-        None => confirmed::ignored(),
     }
 }

@@ -7,6 +7,7 @@ mod api_client;
 mod apps;
 mod calls;
 mod client_events;
+mod confirmed;
 mod faults;
 mod handshake;
 mod live;

@@ -23,6 +23,18 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pusher-js")
 }
 
+/// Whether the library is there; says so where it is not.
+pub(crate) fn is_installed() -> bool {
+    let there = folder().join("node_modules/pusher-js").is_dir();
+    if !there {
+        // Past the harness, which would keep it to itself.
+        let told =
+            b"\nSKIPPED pusher_js: run `npm ci` in services/comms-websocket/tests/pusher-js\n";
+        std::io::Write::write_all(&mut std::io::stderr(), told).unwrap();
+    }
+    there
+}
+
 #[derive(Deserialize)]
 struct Wish {
     socket_id: String,
@@ -40,7 +52,7 @@ async fn authorise(
     }
 }
 
-struct Page {
+pub(crate) struct Page {
     _child: Child,
     input: ChildStdin,
     output: Lines<BufReader<ChildStdout>>,
@@ -48,16 +60,21 @@ struct Page {
 
 impl Page {
     async fn open(service: &Arc<Service>, tenant: TenantId) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}/broadcasting/auth", listener.local_addr().unwrap());
         let state = (Arc::clone(service), tenant);
         let router = Router::new().route("/broadcasting/auth", post(authorise)).with_state(state);
+        Self::open_with(service, KEY, router).await
+    }
+
+    /// With an app's key, and what signs its joins at `/broadcasting/auth`.
+    pub(crate) async fn open_with(service: &Service, key: &str, router: Router) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}/broadcasting/auth", listener.local_addr().unwrap());
         service.rt.tasks().spawn_request(async move {
             drop(axum::serve(listener, router).await);
         });
         let mut child = Command::new("node")
             .arg("client.mjs")
-            .args(["127.0.0.1", &service.port().to_string(), KEY, &endpoint])
+            .args(["127.0.0.1", &service.port().to_string(), key, &endpoint])
             .current_dir(folder())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -69,7 +86,7 @@ impl Page {
         Self { _child: child, input, output }
     }
 
-    async fn tell(&mut self, line: &str) {
+    pub(crate) async fn tell(&mut self, line: &str) {
         self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
@@ -87,23 +104,18 @@ impl Page {
         timeout(PATIENCE, found).await.expect("the page sees it in time")
     }
 
-    async fn sees_event(&mut self, event: &str) -> Value {
+    pub(crate) async fn sees_event(&mut self, event: &str) -> Value {
         self.sees(|seen| seen["event"] == event).await
     }
 
-    async fn is(&mut self, state: &str) {
+    pub(crate) async fn is(&mut self, state: &str) {
         self.sees(|seen| seen["state"] == state).await;
     }
 }
 
 #[tokio::test]
 async fn pusher_js_connects_joins_hears_pings_and_leaves() {
-    if !folder().join("node_modules/pusher-js").is_dir() {
-        // Past the harness, which would keep it to itself.
-        let told = b"
-SKIPPED pusher_js: run `npm ci` in services/comms-websocket/tests/pusher-js
-";
-        std::io::Write::write_all(&mut std::io::stderr(), told).unwrap();
+    if !is_installed() {
         return;
     }
     let service = Arc::new(Service::start().await);

@@ -1,5 +1,9 @@
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use time::OffsetDateTime;
@@ -7,9 +11,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use self::state::{Sent, Sitting, State};
 use super::frames::{Letter, PingNumber};
 use super::telemetry;
-use super::wish::Level;
 use crate::channel::ChannelKey;
 use crate::hub::Outbox;
 
@@ -45,43 +49,6 @@ pub(super) struct Seats {
     told: Notify,
 }
 
-#[derive(Default)]
-struct State {
-    last: u64,
-    by_channel: HashMap<ChannelKey, HashMap<Arc<str>, Vec<Sitting>>>,
-    whose: HashMap<u64, Recipient>,
-    /// Whose join is not answered yet.
-    coming: Vec<u64>,
-    /// Who may be owed something that was not sent.
-    looks: HashSet<Recipient>,
-    receipts: Vec<Receipt>,
-    /// When to look after a seat again.
-    later: BinaryHeap<Reverse<(Instant, u64)>>,
-}
-
-/// One socket of a recipient in a channel.
-struct Sitting {
-    number: u64,
-    outbox: Arc<Outbox>,
-    admitted: bool,
-    /// By their order; of these none is sent before its time.
-    sent: BTreeMap<i64, Sent>,
-    pings: u64,
-    /// There was no room for the next.
-    behind: bool,
-    /// As much is on its way as may be, and more may wait: an acknowledgement makes room.
-    full: bool,
-}
-
-/// A message that was sent to a socket.
-struct Sent {
-    id: Uuid,
-    /// Which ping came behind it; 0 for none.
-    ping: u64,
-    again: Instant,
-    tries: u32,
-}
-
 /// What there is to do.
 #[derive(Default)]
 pub(super) struct Work {
@@ -103,6 +70,11 @@ pub(super) struct Parcel {
 }
 
 impl Seats {
+    /// Whether nobody here can be owed anything.
+    pub(super) fn is_empty(&self) -> bool {
+        self.state().whose.is_empty()
+    }
+
     /// Something was written down in this channel.
     pub(super) fn wake(&self, channel: &ChannelKey) {
         let mut state = self.state();
@@ -315,63 +287,5 @@ impl Seats {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    fn seats_of(&self, recipient: &Recipient) -> Option<&Vec<Sitting>> {
-        self.by_channel.get(&recipient.channel)?.get(&recipient.user)
-    }
-
-    fn seats_of_mut(&mut self, recipient: &Recipient) -> impl Iterator<Item = &mut Sitting> {
-        let users = self.by_channel.get_mut(&recipient.channel);
-        users.and_then(|users| users.get_mut(&recipient.user)).into_iter().flatten()
-    }
-
-    /// What a pong acknowledges; nothing for one that the socket made up.
-    fn arrived(&mut self, outbox: u64, ping: PingNumber, at: OffsetDateTime) -> Vec<Receipt> {
-        let Some(recipient) = self.whose.get(&ping.seat).cloned() else { return Vec::new() };
-        let seat = self.seats_of_mut(&recipient).find(|seat| seat.number == ping.seat);
-        let Some(seat) = seat.filter(|seat| seat.outbox.id() == outbox) else { return Vec::new() };
-        if ping.number > seat.pings {
-            return Vec::new();
-        }
-        let mut receipts = Vec::new();
-        for sent in seat.sent.values_mut().filter(|sent| (1..=ping.number).contains(&sent.ping)) {
-            // Told once; it stays until the database has it.
-            sent.ping = 0;
-            receipts.push(Receipt { recipient: recipient.clone(), id: sent.id, at });
-        }
-        receipts
-    }
-
-    /// Whoever has something to be sent again by now is looked after.
-    fn fall_due(&mut self, now: Instant) {
-        while let Some(&Reverse((at, number))) = self.later.peek() {
-            if at > now {
-                return;
-            }
-            self.later.pop();
-            let Some(recipient) = self.whose.get(&number).cloned() else { continue };
-            let due =
-                |seat: &Sitting| seat.behind || seat.sent.values().any(|sent| sent.again <= now);
-            let seats = self.seats_of(&recipient);
-            if seats.is_some_and(|seats| seats.iter().any(|s| s.number == number && due(s))) {
-                self.looks.insert(recipient);
-            }
-        }
-    }
-}
-
-impl Sitting {
-    /// The number of the ping that goes behind a letter; 0 for none.
-    const fn next_ping(&mut self, level: Level) -> u64 {
-        match level {
-            Level::Transport => {
-                self.pings += 1;
-                self.pings
-            }
-            Level::App => 0,
-        }
     }
 }
