@@ -54,14 +54,25 @@ impl Delivery {
         Self { config, confirmed, hub, looked, look_at, away: false }
     }
 
-    /// Until the soft stop: clients go elsewhere then, and are sent what is left from there.
+    /// Until the soft stop, and then until the last recipient has left: what they acknowledge before
+    /// they go elsewhere is not sent to them there.
     pub(super) async fn run(mut self, soft: CancellationToken) -> anyhow::Result<()> {
+        let seats = Arc::clone(&self.confirmed.seats);
+        let left = async {
+            soft.cancelled().await;
+            while !seats.is_empty() {
+                sleep(COMING).await;
+            }
+        };
+        tokio::pin!(left);
         let mut next = Instant::now();
         loop {
-            let waited = timeout_at(next.min(self.look_at), self.seats().told());
-            let Some(told) = soft.run_until_cancelled(waited).await else { break };
-            if told.is_ok() && soft.run_until_cancelled(sleep(GATHER)).await.is_none() {
-                break;
+            let told = tokio::select! {
+                () = &mut left => break,
+                told = timeout_at(next.min(self.look_at), seats.told()) => told.is_ok(),
+            };
+            if told {
+                sleep(GATHER).await;
             }
             next = self.round().await;
         }

@@ -12,6 +12,8 @@ use super::{actor, store, telemetry};
 const CLEARING: Duration = Duration::from_secs(300);
 /// Rows of one transaction.
 const MOST: i64 = 500;
+/// Messages that go in one transaction, each with up to a thousand receipts.
+const MOST_CLEARED: i64 = 50;
 
 /// Expires what was not acknowledged in time, and deletes what is old. Every instance does it, side by
 /// side.
@@ -62,10 +64,10 @@ async fn clear(pg: &Pg, config: ConfirmedConfig, clock: &dyn Clock) -> Result<()
     let before = clock.now() - config.keep;
     loop {
         let mut tx = PlatformTx::begin(pg, &actor()).await?;
-        let messages = store::clear(&mut tx, before, MOST).await?;
+        let messages = store::clear(&mut tx, before, MOST_CLEARED).await?;
         let sequences = store::clear_sequences(&mut tx, before, MOST).await?;
         tx.commit().await?;
-        if messages.max(sequences) < MOST.unsigned_abs() {
+        if messages < MOST_CLEARED.unsigned_abs() && sequences < MOST.unsigned_abs() {
             return Ok(());
         }
     }
