@@ -15,8 +15,9 @@ const MOST_CHANNELS: usize = 100;
 const MOST_EVENTS: usize = 10;
 /// Longest name of an event, characters.
 const LONGEST_NAME: usize = 200;
-/// Events of the protocol's own: one that is made up would break what clients know of a channel.
-const RESERVED: [&str; 2] = ["pusher:", "pusher_internal:"];
+/// Events of the protocol's own and of this service: one that is made up would break what clients know
+/// of a channel, or of what they have to acknowledge.
+const RESERVED: [&str; 3] = ["pusher:", "pusher_internal:", "comms:"];
 
 /// The body of a call that publishes one event. Fields that are not known here are no mistake.
 #[derive(Debug, Deserialize)]
@@ -131,7 +132,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     }
     if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
         return Err(Problem::malformed(
-            "events named pusher: and pusher_internal: are the service's",
+            "events named pusher:, pusher_internal: and comms: are the service's",
         ));
     }
     Ok(())
