@@ -58,12 +58,15 @@ impl Track {
 
     /// Counts an event.
     pub(crate) fn hear(&mut self) -> Place {
+        // A confirmed message has an id and no number.
+        if let Some(id) = self.announced.take() {
+            let again = !self.heard.add(&id);
+            return Place { position: None, message: Some(id), again };
+        }
         if let Some(position) = &mut self.position {
             position.offset += 1;
         }
-        let message = self.announced.take();
-        let again = message.as_ref().is_some_and(|id| !self.heard.add(id));
-        Place { position: self.position.clone(), message, again }
+        Place { position: self.position.clone(), message: None, again: false }
     }
 }
 
@@ -99,8 +102,10 @@ mod tests {
     #[test]
     fn confirmed_message_that_comes_again_is_known_and_an_interrupted_one_is_not() {
         let mut track = Track::default();
+        track.stand_at(Position { epoch: "e".to_owned(), offset: 7 });
         track.announce("m1".to_owned());
         let first = track.hear();
+        assert_eq!(track.position().unwrap().offset, 7);
         assert_eq!((first.message.as_deref(), first.again), (Some("m1"), false));
         assert_eq!(track.hear().message, None);
         track.announce("m1".to_owned());

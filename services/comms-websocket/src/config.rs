@@ -10,6 +10,7 @@ use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 pub use crate::api::ApiConfig;
+use crate::confirmed::ConfirmedConfig;
 
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
@@ -40,6 +41,8 @@ pub struct Config {
     pub sealing: SealingConfig,
     /// `[apps]`
     pub apps: AppsConfig,
+    /// `[confirmed]`
+    pub confirmed: ConfirmedConfig,
 }
 
 /// What has to be read again lies sealed in the database.
@@ -160,6 +163,7 @@ impl ServiceConfig for Config {
         self.nats.validate()?;
         self.redis.resolve_url()?;
         self.postgres.validate()?;
+        self.confirmed.validate()?;
         if !(1..=1_000).contains(&self.apps.max_per_tenant) {
             return Err(ConfigError::new("apps.max_per_tenant", "has to be 1 to 1000"));
         }
@@ -206,6 +210,7 @@ mod tests {
             ("patience = \"250ms\"", "patience = \"1ms\"", "api.patience"),
             ("max_streams", "max_tails", "max_tails"),
             ("postgres://x@h/d", "", "postgres.url"),
+            ("in_flight = 64", "in_flight = 0", "confirmed.in_flight"),
             ("max_per_tenant = 10", "max_per_tenant = 0", "apps.max_per_tenant"),
         ];
         for (from, to, option) in cases {

@@ -1,12 +1,13 @@
 //! Live channels over the Pusher protocol, version 7.
 //!
 //! Owns the sockets and what they listen to, and the apps that tenants make (`platform.realtime_apps`
-//! and their secrets). It promises that a socket hears only channels that its app signed for it, that
-//! a slow socket delays nobody else, and that a drain tells every client to come back at once. A socket
-//! that was let in by a session or an API token ends within two seconds of it. In a plain channel an
-//! event is never stored or repeated: what is published while nobody listens, or while the broker is
-//! away, is not heard. In a recoverable one it is kept for a while and given to who was away, or they
-//! are told that something is gone (ADR 0039).
+//! and their secrets) with their confirmed messages. It promises that a socket hears only channels that
+//! its app signed for it, that a slow socket delays nobody else, and that a drain tells every client to
+//! come back at once. A socket that was let in by a session or an API token ends within two seconds of
+//! it. In a plain channel an event is never stored or repeated: what is published while nobody listens,
+//! or while the broker is away, is not heard. In a recoverable one it is kept for a while and given to
+//! who was away, or they are told that something is gone; and what is published as a confirmed message
+//! is written down and sent until it is acknowledged (ADR 0039).
 //!
 //! Who is in which channel, over all instances, is kept in Redis, which may lose it: every instance
 //! says its own part again, and a killed one's is taken back within twelve seconds.
@@ -14,7 +15,7 @@
 //! An event is serialised once and its bytes are shared by all sockets. NATS is asked only for
 //! subjects that a socket or a tail on this instance wants.
 //!
-//! Not offered yet: acknowledged delivery, webhooks and watch lists.
+//! Not offered yet: conversations.
 
 mod api;
 mod app;
@@ -22,6 +23,7 @@ mod budget;
 mod bus;
 mod channel;
 mod config;
+mod confirmed;
 mod history;
 mod hub;
 mod presence;
@@ -41,6 +43,7 @@ use yard_authn::revocations::{self, Need};
 use yard_authn::seal::Sealer;
 use yard_authn::{Identity, server};
 use yard_contracts::realtime::v1::realtime_app_service_server::RealtimeAppServiceServer;
+use yard_contracts::realtime::v1::realtime_message_service_server::RealtimeMessageServiceServer;
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer;
 use yard_messaging::Nats;
 use yard_pg::Pg;
@@ -51,6 +54,7 @@ pub use config::{
     ApiConfig, AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig,
     SocketConfig, TailConfig,
 };
+pub use confirmed::ConfirmedConfig;
 use ticket::{Redis, Tickets};
 
 /// Longest wait for an answer of Redis; handshakes and joins wait for it.
@@ -86,7 +90,9 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
         hub::Hub::new(bus.clone(), &rt, Arc::clone(&meters), changes.clone(), history.clone());
     let tickets = Tickets::new(Redis::new(redis.clone()), rt.clock());
     let rosters = presence::Rosters::new(redis, rt.instance());
-    let api = api::Api::new(config.api.clone(), apps.clone(), hub.clone(), rosters.clone(), &rt);
+    let confirmed = confirmed::Confirmed::start(config.confirmed, pg.clone(), hub.clone(), &rt);
+    let known = (rosters.clone(), confirmed.clone());
+    let api = api::Api::new(config.api.clone(), apps.clone(), hub.clone(), known, &rt);
     let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), changes, history, &rt);
     rt.tasks().spawn(TaskKind::Critical, "presence", ledger.run(left.drop_guard()));
     let service = realtime::Realtime::new(&config, apps.clone(), hub.clone(), tickets.clone(), &rt);
@@ -99,12 +105,15 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
         ids: rt.ids(),
         most: config.apps.max_per_tenant,
     };
+    let messages = confirmed::MessagesGrpc(confirmed.clone());
     let routes = Routes::new(RealtimeServiceServer::new(service))
-        .add_service(RealtimeAppServiceServer::new(tenants));
+        .add_service(RealtimeAppServiceServer::new(tenants))
+        .add_service(RealtimeMessageServiceServer::new(messages));
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
-    let door = socket::Door::new(config.socket, apps, hub, api, meters, (judge, tickets));
+    let door =
+        socket::Door::new(config.socket, apps, hub, (api, confirmed), meters, (judge, tickets));
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     let with_apps = socket::end_with_apps(Arc::clone(&door), app_ends, rt.clone());

@@ -175,7 +175,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
         text(&me, "principal_id")?,
     );
     platform.db().sql(&link).await;
-    let realtime = realtime::build(&owner, &canary).await?;
+    let realtime = realtime::build(&owner, platform.db(), &canary).await?;
     Ok(Tenant {
         slug: slug.to_owned(),
         realtime,

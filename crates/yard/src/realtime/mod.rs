@@ -1,5 +1,6 @@
 //! `yard realtime-apps`: your tenant's own apps of the Pusher protocol.
 
+mod messages;
 mod settings;
 
 use clap::{Args, Subcommand};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+pub use self::messages::MessagesArgs;
 use self::settings::Settings;
 use crate::api::Api;
 use crate::failure::{Failure, Outcome};
@@ -38,6 +40,15 @@ pub enum RealtimeCommand {
     AddSecret {
         /// As listed.
         app: u64,
+    },
+    /// Lists what was published with `confirm`, newest first, and what became of it.
+    Messages(MessagesArgs),
+    /// Shows one such message with each of its recipients.
+    Message {
+        /// As listed.
+        app: u64,
+        /// As `yard realtime-apps messages` has it.
+        message: Uuid,
     },
     /// Ends one of two secrets.
     EndSecret {
@@ -159,6 +170,8 @@ pub async fn run(command: &RealtimeCommand, api: &Api, out: Output) -> Outcome {
             Ok(())
         }
         RealtimeCommand::AddSecret { app } => add_secret(*app, api, out).await,
+        RealtimeCommand::Messages(args) => messages::list(args, api, out).await,
+        RealtimeCommand::Message { app, message } => messages::show(*app, *message, api, out).await,
         RealtimeCommand::EndSecret { app, secret } => {
             let path = format!("{PATH}/{app}/secrets/{secret}");
             let left: App = api.delete_read(&path).await?;

@@ -143,3 +143,30 @@ async fn app_is_deleted_by_its_number() {
     let ran = yard(&[FAMILY, "delete", "shop"]).run([]).await;
     assert_eq!((ran.code, ran.asked.len()), (2, 0), "{}", ran.err);
 }
+
+#[tokio::test]
+async fn confirmed_messages_are_a_table_and_one_is_shown_with_its_recipients() {
+    let message = json!({
+        "message_id": OLD, "app_id": ID, "channel": "private-orders", "seq": 7,
+        "event": "order.shipped", "data": "{}", "level": "REALTIME_MESSAGE_LEVEL_APP",
+        "sender": format!("app:{ID}"), "created_at": "2026-03-01T12:00:00Z",
+        "expires_at": "2026-03-01T13:00:00Z", "queued": 1, "sent": 0, "acknowledged": 2,
+        "expired": 0, "receipts": [{
+            "user_id": "42", "state": "REALTIME_RECEIPT_STATE_ACKNOWLEDGED", "attempts": 1,
+            "sent_at": "2026-03-01T12:00:01Z", "acknowledged_at": "2026-03-01T12:00:02Z",
+        }],
+    });
+    let page = json!({"messages": [message.clone()], "next_page_token": ""});
+    let ran = yard(&[FAMILY, "messages", ID]).run([ok(page)]).await.done();
+    let asked = format!("GET {PATH}/{ID}/messages?page_size=50");
+    assert_eq!(ran.requests(), [(asked.as_str(), &Value::Null)]);
+    let row = format!("{OLD}  private-orders  7    order.shipped  app    1       0     2      0");
+    assert!(ran.lines().contains(&row.as_str()), "{}", ran.out);
+
+    let ran = yard(&[FAMILY, "message", ID, OLD]).run([ok(message)]).await.done();
+    let asked = format!("GET {PATH}/{ID}/messages/{OLD}");
+    assert_eq!(ran.requests(), [(asked.as_str(), &Value::Null)]);
+    for part in ["channel  private-orders", "42         acknowledged  1"] {
+        assert!(ran.out.contains(part), "{part}: {}", ran.out);
+    }
+}

@@ -1,4 +1,6 @@
 use serde::Deserialize;
+use serde::de::IgnoredAny;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::info::Info;
@@ -16,8 +18,9 @@ const MOST_EVENTS: usize = 10;
 const LONGEST_NAME: usize = 200;
 /// Longest key of an event, characters.
 const LONGEST_KEY: usize = 64;
-/// Events of the protocol's own: one that is made up would break what clients know of a channel.
-const RESERVED: [&str; 2] = ["pusher:", "pusher_internal:"];
+/// Events of the protocol's own and of this service: one that is made up would break what clients know
+/// of a channel, or of what they have to acknowledge.
+const RESERVED: [&str; 3] = ["pusher:", "pusher_internal:", "comms:"];
 
 /// The body of a call that publishes one event. Fields that are not known here are no mistake.
 #[derive(Debug, Deserialize)]
@@ -41,6 +44,9 @@ struct More {
     info: Option<String>,
     #[serde(default)]
     idempotency_key: Option<String>,
+    /// Read by [`crate::confirmed::Wish`].
+    #[serde(default)]
+    confirm: Option<IgnoredAny>,
 }
 
 /// The body of a call that publishes several.
@@ -91,6 +97,11 @@ impl Event {
 }
 
 impl OneEvent {
+    /// Whether its recipients have to acknowledge it.
+    pub(super) const fn is_confirmed(&self) -> bool {
+        self.more.confirm.is_some()
+    }
+
     pub(super) fn check(self, app: &App) -> Result<Event, Problem> {
         let channels = self.channels.or_else(|| self.channel.map(|channel| vec![channel]));
         let channels = channels.ok_or_else(|| Problem::malformed("channels is missing"))?;
@@ -108,6 +119,9 @@ impl Batch {
         }
         let check = |one: BatchEvent| {
             let BatchEvent { name, data, channel, more } = one;
+            if more.confirm.is_some() {
+                return Err(Problem::malformed("an event of a batch cannot be confirmed"));
+            }
             event(app, name, data, &[channel], more)
         };
         self.batch.into_iter().map(check).collect()
@@ -121,7 +135,7 @@ fn event(
     channels: &[String],
     more: More,
 ) -> Result<Event, Problem> {
-    let More { socket_id, info, idempotency_key: key } = more;
+    let More { socket_id, info, idempotency_key: key, confirm: _ } = more;
     check_name(&name)?;
     let most = app.with_settings(|settings| settings.max_event_bytes);
     if data.len() > most {
@@ -150,7 +164,7 @@ fn check_name(name: &str) -> Result<(), Problem> {
     }
     if RESERVED.iter().any(|reserved| name.starts_with(reserved)) {
         return Err(Problem::malformed(
-            "events named pusher: and pusher_internal: are the service's",
+            "events named pusher:, pusher_internal: and comms: are the service's",
         ));
     }
     Ok(())

@@ -8,6 +8,7 @@ mod body;
 mod budget;
 mod channels;
 mod config;
+mod confirm;
 mod event;
 mod heard;
 mod info;
@@ -32,6 +33,7 @@ use yard_ids::Clock;
 use yard_runtime::Runtime;
 
 use crate::app::{App, Apps, Unavailable};
+use crate::confirmed::Confirmed;
 use crate::hub::Hub;
 use crate::presence::Rosters;
 use crate::telemetry;
@@ -53,6 +55,7 @@ pub(crate) struct Api {
     apps: Apps,
     hub: Hub,
     rosters: Rosters,
+    confirmed: Confirmed,
     clock: Arc<dyn Clock>,
     heard: Heard,
     budgets: Arc<Budgets>,
@@ -76,14 +79,14 @@ impl Api {
         settings: ApiConfig,
         apps: Apps,
         hub: Hub,
-        rosters: Rosters,
+        (rosters, confirmed): (Rosters, Confirmed),
         rt: &Runtime,
     ) -> Arc<Self> {
         let heard = Heard::new(hub.bus().nats().clone());
         let budgets = Arc::new(Budgets::new(settings.per_second, settings.calls_per_app));
         let lines = Arc::new(Semaphore::new(settings.max_connections));
         let clock = rt.clock();
-        Arc::new(Self { settings, apps, hub, rosters, clock, heard, budgets, lines })
+        Arc::new(Self { settings, apps, hub, rosters, confirmed, clock, heard, budgets, lines })
     }
 
     /// Whether an address is one of the API's.
@@ -158,7 +161,12 @@ impl Api {
         let Signed { app, query, turn } = signed;
         match call {
             Call::Events => {
-                let event = read::<OneEvent>(body)?.check(app)?;
+                let event = read::<OneEvent>(body)?;
+                let confirmed = event.is_confirmed();
+                let event = event.check(app)?;
+                if confirmed {
+                    return self.confirm(app, event, body).await;
+                }
                 self.one(app, event).await
             }
             Call::BatchEvents => {
@@ -169,6 +177,7 @@ impl Api {
             Call::Channels => in_time(self.channels(app, query)).await,
             Call::Channel(name) => in_time(self.one_channel(app, &name, query)).await,
             Call::Users(name) => in_time(self.users(app, &name)).await,
+            Call::Message(id) => in_time(self.message(app, &id)).await,
             Call::Terminate(user) => self.terminate(app, &user).await,
         }
     }

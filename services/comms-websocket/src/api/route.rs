@@ -21,6 +21,8 @@ pub(super) enum Call {
     Channels,
     Channel(String),
     Users(String),
+    /// A confirmed message.
+    Message(String),
     /// Ends the connections of a user.
     Terminate(String),
 }
@@ -56,6 +58,7 @@ impl Call {
             ["channels"] => (Method::GET, Self::Channels),
             ["channels", name] if !name.is_empty() => (Method::GET, Self::Channel(name.to_owned())),
             ["channels", name, "users"] => (Method::GET, Self::Users(name.to_owned())),
+            ["messages", id] if !id.is_empty() => (Method::GET, Self::Message(id.to_owned())),
             ["users", user, "terminate_connections"] if !user.is_empty() => {
                 (Method::POST, Self::Terminate(user.to_owned()))
             }
@@ -71,6 +74,7 @@ impl Call {
             Self::Channels => "channels",
             Self::Channel(_) => "channel",
             Self::Users(_) => "users",
+            Self::Message(_) => "message",
             Self::Terminate(_) => "terminate_connections",
         }
     }
@@ -113,6 +117,7 @@ mod tests {
                 Call::Channel(text("#server-to-user-1")),
             ),
             (&get, "/apps/3/channels/presence-a/users", 3, Call::Users(text("presence-a"))),
+            (&get, "/apps/3/messages/7", 3, Call::Message(text("7"))),
             (&post, "/apps/3/users/a%20b/terminate_connections", 3, Call::Terminate(text("a b"))),
         ];
         for (method, path, app, call) in cases {

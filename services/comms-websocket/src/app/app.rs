@@ -35,12 +35,12 @@ impl AppId {
     }
 
     /// As a tenant's app's number is stored; `None` for one that no tenant's app has.
-    pub(super) fn stored(self) -> Option<i64> {
+    pub(crate) fn stored(self) -> Option<i64> {
         i64::try_from(self.0).ok().filter(|number| NUMBERS.contains(number))
     }
 
     /// Reads [`AppId::stored`].
-    pub(super) fn of_stored(number: i64) -> Option<Self> {
+    pub(crate) fn of_stored(number: i64) -> Option<Self> {
         u64::try_from(number).ok().map(Self)
     }
 }

@@ -271,7 +271,7 @@ fn to_wire(row: Row, secrets: &[SecretRow]) -> wire::RealtimeApp {
 }
 
 /// A number as tenants' apps have it; anything else is nobody's.
-fn number(app_id: &str) -> Result<i64, Fault> {
+pub(crate) fn number(app_id: &str) -> Result<i64, Fault> {
     let number = app_id.parse().ok().filter(|number| NUMBERS.contains(number));
     Ok(number.ok_or(Code::ResourceNotFound)?)
 }

@@ -24,7 +24,7 @@ use yard_runtime::{Runtime, TaskKind};
 
 pub(crate) use app::{App, AppId, Secrets, to_hex};
 pub(crate) use apps::{Apps, Ends, Unavailable};
-pub(crate) use grpc::AppsGrpc;
+pub(crate) use grpc::{AppsGrpc, number as stored_number};
 pub(crate) use settings::AppSettings;
 
 /// What an app's secret is sealed for; the secret's id is bound to it.

@@ -132,6 +132,19 @@ impl Bus {
         .await
     }
 
+    /// Has every instance, this one included, look for what was written down in a channel.
+    ///
+    /// # Errors
+    /// While the broker is away; then each looks by itself, within seconds.
+    pub(crate) async fn confirmed_in(&self, channel: &ChannelKey) -> Result<(), MessagingError> {
+        self.control(&RealtimeControl {
+            app: channel.app.number(),
+            confirmed_in: channel.name.to_string(),
+            ..RealtimeControl::default()
+        })
+        .await
+    }
+
     async fn control(&self, what: &RealtimeControl) -> Result<(), MessagingError> {
         if !self.nats.is_connected() {
             return Err(MessagingError::Unconfirmed("the broker is away".into()));

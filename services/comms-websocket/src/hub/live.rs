@@ -230,6 +230,13 @@ impl Live {
         }
     }
 
+    /// Whether the join of a listener is answered.
+    pub(crate) fn has_joined(&self, id: u64) -> bool {
+        let members = self.members();
+        let member = members.by_id.get(&id);
+        members.heard && member.is_some_and(|member| matches!(member.place, Place::Joined { .. }))
+    }
+
     /// How many listeners there are here, tails included.
     pub(crate) fn count(&self) -> usize {
         self.members().by_id.len()

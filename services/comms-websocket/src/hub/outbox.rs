@@ -6,6 +6,7 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::ChannelEvent;
 use crate::channel::ChannelName;
+use crate::confirmed::{Letter, PingNumber};
 use crate::protocol::Closing;
 
 /// A queue larger than this is given back when it runs empty.
@@ -18,6 +19,8 @@ pub(crate) enum Item {
     Frame(Utf8Bytes),
     /// An event of a channel.
     Event(Arc<ChannelEvent>),
+    /// A confirmed message, and the ping behind it where its pong acknowledges it.
+    Confirmed(Arc<Letter>, Option<PingNumber>),
     /// A join that was turned down, and what is said of it.
     Refused(ChannelName, Utf8Bytes),
     /// What a comer missed.
@@ -34,6 +37,7 @@ impl Item {
             Self::Frame(frame) | Self::Refused(_, frame) => frame.len(),
             Self::Event(event) => event.frame.len(),
             Self::Replay(_, frames) => frames.iter().map(|frame| frame.len()).sum(),
+            Self::Confirmed(letter, _) => letter.len(),
         }
     }
 
@@ -150,6 +154,20 @@ impl Outbox {
         }
     }
 
+    /// Queues a confirmed message.
+    pub(crate) fn deliver(&self, letter: &Arc<Letter>, ping: Option<PingNumber>) {
+        if self.push(Item::Confirmed(Arc::clone(letter), ping)) == Pushed::Overflowed {
+            crate::telemetry::slow("closed", 1);
+        }
+    }
+
+    /// Whether half of the queue is free. What can wait elsewhere takes no more than the other half,
+    /// so that it closes no socket.
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.state();
+        state.queue.len() < self.limits.items / 2 && state.bytes < self.limits.bytes / 2
+    }
+
     pub(crate) fn pop(&self) -> Option<Item> {
         let mut state = self.state();
         let item = state.queue.pop_front()?;
@@ -169,6 +187,7 @@ impl Outbox {
         state.keep(|item| match item {
             Item::Event(event) => event.channel != *channel,
             Item::Replay(of, _) => of != channel,
+            Item::Confirmed(letter, _) => letter.channel != *channel,
             Item::Frame(_) | Item::Refused(..) => true,
         });
     }
@@ -277,6 +296,7 @@ mod tests {
             .map(|item| match item {
                 Item::Frame(frame) | Item::Refused(_, frame) => frame.to_string(),
                 Item::Replay(_, frames) => frames.iter().map(|frame| frame.as_str()).collect(),
+                Item::Confirmed(letter, _) => letter.event.to_string(),
                 Item::Event(e) => {
                     format!("{}:{}", e.channel, e.data())
                 }

@@ -11,6 +11,7 @@ use yard_runtime::{Runtime, TaskKind};
 
 use super::Door;
 use crate::app::{AppId, Ends};
+use crate::channel::{ChannelKey, ChannelName};
 use crate::protocol::Closing;
 
 /// Does what instances tell each other, until the soft stop.
@@ -46,6 +47,9 @@ impl Door {
         let app = AppId::new(control.app);
         if control.app_changed {
             self.apps.doubt(app);
+        }
+        if let Ok(name) = ChannelName::parse(&control.confirmed_in) {
+            self.confirmed.wake(&ChannelKey { app, name });
         }
         if !control.terminate_user.is_empty() {
             self.registry.end_app(app, Some(&control.terminate_user), Closing::Terminated);

@@ -8,6 +8,7 @@ use super::standing::Judge;
 use crate::api::Api;
 use crate::app::Apps;
 use crate::config::SocketConfig;
+use crate::confirmed::Confirmed;
 use crate::hub::{Hub, Limits};
 use crate::telemetry::Meters;
 use crate::ticket::Tickets;
@@ -22,6 +23,7 @@ pub(crate) struct Door {
     pub(super) apps: Apps,
     pub(super) hub: Hub,
     pub(super) api: Arc<Api>,
+    pub(super) confirmed: Confirmed,
     pub(super) meters: Arc<Meters>,
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
@@ -33,12 +35,12 @@ impl Door {
         settings: SocketConfig,
         apps: Apps,
         hub: Hub,
-        api: Arc<Api>,
+        (api, confirmed): (Arc<Api>, Confirmed),
         meters: Arc<Meters>,
         (judge, tickets): (Judge, Tickets),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, apps, hub, api, meters, registry, judge, tickets })
+        Arc::new(Self { settings, apps, hub, api, confirmed, meters, registry, judge, tickets })
     }
 
     pub(super) const fn limits(&self) -> Limits {

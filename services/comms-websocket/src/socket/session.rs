@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::budget::Budget;
 use crate::bus::Said;
 use crate::channel::{ChannelKey, ChannelName};
+use crate::confirmed::{self, ACKNOWLEDGEMENT, Letter, PingNumber, Seat};
 use crate::history::{Append, Position};
 use crate::hub::{Item, Join, Membership, Outbox};
 use crate::presence::Person;
@@ -43,6 +44,8 @@ pub(super) struct Session {
     /// Whom the app's server vouched for.
     user: Option<Box<Person>>,
     budget: Budget,
+    /// Of acknowledgements.
+    receipts: Budget,
     heard: Instant,
     pinged: Option<Instant>,
     entry: Entry,
@@ -50,6 +53,8 @@ pub(super) struct Session {
 
 /// A channel that the client is in.
 struct Place {
+    /// As a recipient of confirmed messages. It goes first: behind the channel's end nothing is sent.
+    seat: Option<Box<Seat>>,
     membership: Membership,
     /// As whom, in a presence channel.
     user: Option<Box<str>>,
@@ -72,6 +77,7 @@ impl Session {
             channels: HashMap::new(),
             user: None,
             budget: Budget::new(now),
+            receipts: Budget::new(now),
             heard: now,
             pinged: None,
             entry,
@@ -145,6 +151,11 @@ impl Session {
                     events += 1;
                     event.frame.clone()
                 }
+                Item::Confirmed(letter, ping) => {
+                    events += 1;
+                    self.write_confirmed(&letter, ping).await?;
+                    continue;
+                }
             };
             self.socket.feed(Message::Text(frame)).await?;
         }
@@ -154,6 +165,19 @@ impl Session {
             self.door.meters.control_out.increment(control);
         }
         Ok(())
+    }
+
+    async fn write_confirmed(
+        &mut self,
+        letter: &Letter,
+        ping: Option<PingNumber>,
+    ) -> Result<(), WsError> {
+        self.socket.feed(Message::Text(letter.companion.clone())).await?;
+        self.socket.feed(Message::Text(letter.event.clone())).await?;
+        match ping {
+            Some(ping) => self.socket.feed(Message::Ping(ping.payload())).await,
+            None => Ok(()),
+        }
     }
 
     async fn take(&mut self, message: Option<Result<Message, WsError>>) -> Result<(), Ending> {
@@ -168,8 +192,12 @@ impl Session {
             Message::Text(text) => self.hear(&text).await,
             Message::Binary(_) => Err(Ending::Close(Closing::BinaryRefused)),
             Message::Close(_) => Err(Ending::Left),
+            Message::Pong(payload) => {
+                self.door.confirmed.pong(&self.outbox, &payload);
+                Ok(())
+            }
             // The library answers pings itself.
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+            Message::Ping(_) | Message::Frame(_) => Ok(()),
         }
     }
 
@@ -205,8 +233,12 @@ impl Session {
                 None => {
                     let name = join.channel.name.clone();
                     let user = join.person.as_ref().map(|person| person.id.clone());
+                    let channel = join.channel.clone();
                     let membership = self.door.hub.join(join, &self.outbox);
-                    self.channels.insert(name, Place { membership, user });
+                    let known = user.as_deref().or(self.user.as_ref().map(|user| &*user.id));
+                    let seat = known
+                        .and_then(|user| self.door.confirmed.sit(&channel, user, &self.outbox));
+                    self.channels.insert(name, Place { seat, membership, user });
                 }
             },
             Err(Refusal { kind, problem, status, label }) => {
@@ -263,6 +295,10 @@ impl Session {
         let name = ChannelName::parse(&channel).map_err(|_name| "the channel has no such name")?;
         let place = self.channels.get(&name);
         let place = place.ok_or("this socket is not in the channel")?;
+        if event == ACKNOWLEDGEMENT {
+            confirmed::acknowledge(place.seat.as_deref(), &mut self.receipts, &data);
+            return Ok(());
+        }
         if !on {
             return Err("client events are off in this app");
         }
@@ -333,8 +369,12 @@ impl Session {
             return Ok(());
         }
         self.entry.sign_in(&user.id);
-        self.user = Some(Box::new(user));
         self.outbox.say(protocol::signin_success(&wish.user_data));
+        for (name, place) in self.channels.iter_mut().filter(|(_, place)| place.seat.is_none()) {
+            let channel = ChannelKey { app: self.app.id(), name: name.clone() };
+            place.seat = self.door.confirmed.sit(&channel, &user.id, &self.outbox);
+        }
+        self.user = Some(Box::new(user));
         Ok(())
     }
 

@@ -14,9 +14,19 @@ pub(crate) fn signed(
     now: i64,
     body: Option<&str>,
 ) -> String {
+    signed_by((KEY, secret), (method, path, query), now, body)
+}
+
+/// The same by the key and the secret of any app.
+pub(crate) fn signed_by(
+    (key, secret): (&str, &str),
+    (method, path, query): (&str, &str, &str),
+    now: i64,
+    body: Option<&str>,
+) -> String {
     let mut pairs: Vec<String> =
         query.split('&').filter(|pair| !pair.is_empty()).map(str::to_owned).collect();
-    pairs.push(format!("auth_key={KEY}"));
+    pairs.push(format!("auth_key={key}"));
     pairs.push(format!("auth_timestamp={now}"));
     pairs.push("auth_version=1.0".to_owned());
     if let Some(body) = body {

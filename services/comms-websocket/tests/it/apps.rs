@@ -107,12 +107,12 @@ impl World {
     }
 }
 
-fn port(rt: &Runtime) -> u16 {
+pub(crate) fn port(rt: &Runtime) -> u16 {
     rt.address("socket").unwrap().port()
 }
 
 /// A socket of an app, or the code that it was closed with.
-async fn connect(port: u16, key: &str) -> Result<Client, u16> {
+pub(crate) async fn connect(port: u16, key: &str) -> Result<Client, u16> {
     let url = format!("ws://127.0.0.1:{port}/app/{key}?protocol=7&client=test&version=1");
     let (ws, _) = tokio_tungstenite::connect_async(url).await.unwrap();
     let mut client = Client { ws, socket_id: String::new() };

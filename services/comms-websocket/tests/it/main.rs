@@ -8,6 +8,7 @@ mod apps;
 mod balancer;
 mod calls;
 mod client_events;
+mod confirmed;
 mod faults;
 mod handshake;
 mod helper_js;

@@ -20,6 +20,15 @@ fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pusher-js")
 }
 
+/// Whether the library is there; says so where it is not.
+pub(crate) fn is_installed() -> bool {
+    let there = folder().join("node_modules/pusher-js").is_dir();
+    if !there {
+        Node::skipped("run `npm ci` in services/comms-websocket/tests/pusher-js");
+    }
+    there
+}
+
 #[derive(Deserialize)]
 struct Wish {
     socket_id: String,
@@ -39,29 +48,33 @@ async fn authorise(
 
 /// A page that asks `authorise`.
 async fn open(service: &Arc<Service>, tenant: TenantId) -> Node {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}/broadcasting/auth", listener.local_addr().unwrap());
     let state = (Arc::clone(service), tenant);
     let router = Router::new().route("/broadcasting/auth", post(authorise)).with_state(state);
+    open_with(service, KEY, router).await
+}
+
+/// A page with an app's key, and what signs its joins at `/broadcasting/auth`.
+pub(crate) async fn open_with(service: &Service, key: &str, router: Router) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/broadcasting/auth", listener.local_addr().unwrap());
     service.rt.tasks().spawn_request(async move {
         drop(axum::serve(listener, router).await);
     });
     let port = service.port().to_string();
-    Node::run(&folder(), "client.mjs", &["127.0.0.1", &port, KEY, &endpoint])
+    Node::run(&folder(), "client.mjs", &["127.0.0.1", &port, key, &endpoint])
 }
 
-async fn sees_event(page: &mut Node, event: &str) -> Value {
+pub(crate) async fn sees_event(page: &mut Node, event: &str) -> Value {
     page.sees(|seen| seen["event"] == event).await
 }
 
-async fn is(page: &mut Node, state: &str) {
+pub(crate) async fn is(page: &mut Node, state: &str) {
     page.sees(|seen| seen["state"] == state).await;
 }
 
 #[tokio::test]
 async fn pusher_js_connects_joins_hears_pings_and_leaves() {
-    if !folder().join("node_modules/pusher-js").is_dir() {
-        Node::skipped("run `npm ci` in services/comms-websocket/tests/pusher-js");
+    if !is_installed() {
         return;
     }
     let service = Arc::new(Service::start().await);

@@ -31,6 +31,11 @@ const actions = {
     const channel = pusher.subscribe(name)
     channel.bind_global((event, data) => tell('event', { channel: name, event, data }))
   },
+  // As the guide has it: a confirmed message is acknowledged by the id that comes before it.
+  acknowledge(name) {
+    const channel = pusher.channel(name)
+    channel.bind('comms:message', ({ id }) => channel.trigger('client-comms-ack', { ids: [id] }))
+  },
   unsubscribe: (name) => pusher.unsubscribe(name),
   // Refused by the server; the library itself lets it through on a private channel.
   trigger: (name) => pusher.channel(name).trigger('client-typing', { a: 1 }),

@@ -365,6 +365,10 @@ fn realtime(service: &str, tenant: &Tenant) -> Option<Value> {
         "RealtimeAppService/GetRealtimeApp" | "RealtimeAppService/AddRealtimeAppSecret" => {
             json!({"app_id": apps.app_id})
         }
+        "RealtimeMessageService/ListRealtimeMessages" => json!({"app_id": apps.app_id}),
+        "RealtimeMessageService/GetRealtimeMessage" => {
+            json!({"app_id": apps.app_id, "message_id": apps.message_id})
+        }
         "RealtimeAppService/UpdateRealtimeApp" => json!({
             "realtime_app": {"app_id": apps.app_id, "client_events": true},
             "update_mask": "client_events",

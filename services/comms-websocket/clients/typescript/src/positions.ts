@@ -41,6 +41,8 @@ interface Authorization {
 export class Positions {
   readonly #known = new Map<string, Position>()
   readonly #followed = new Map<string, () => void>()
+  /** Channels whose next event is a confirmed message, which has no number. */
+  readonly #announced = new Set<string>()
   readonly #onRecovery: (recovery: Recovery) => void
 
   constructor(onRecovery: (recovery: Recovery) => void = () => {}) {
@@ -80,13 +82,17 @@ export class Positions {
   }
 
   #hear(channel: string, event: string, data: unknown): void {
-    if (event === 'comms:position') {
+    if (event === 'pusher:subscription_succeeded') {
+      this.#announced.delete(channel)
+    } else if (event === 'comms:position') {
       this.#place(channel, data)
     } else if (event === 'comms:recovery') {
       const position = this.#place(channel, data)
       const recovered = (data as { recovered?: unknown }).recovered === true
       if (position !== undefined) this.#onRecovery({ channel, recovered, replayed: numberOf(data, 'replayed') ?? 0, position })
-    } else if (!isOfTheService(event)) {
+    } else if (event === 'comms:message') {
+      this.#announced.add(channel)
+    } else if (!isOfTheService(event) && !this.#announced.delete(channel)) {
       const known = this.#known.get(channel)
       if (known !== undefined) this.#known.set(channel, { epoch: known.epoch, offset: known.offset + 1 })
     }
