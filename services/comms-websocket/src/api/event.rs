@@ -1,6 +1,5 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use super::info::Info;
