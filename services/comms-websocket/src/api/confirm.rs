@@ -70,7 +70,7 @@ fn refusal(refused: Refused) -> Problem {
             if error.is_transient() {
                 tracing::debug!(error = %error, "a confirmed message was not written down");
             } else {
-                tracing::error!(error = %error, "a confirmed message was not written down");
+                tracing::error!(error = ?error, "a confirmed message was not written down");
             }
             DATABASE_AWAY
         }

@@ -543,6 +543,8 @@ async fn publish_while_the_database_is_away_is_answered_503_in_time_and_nothing_
     })
     .await;
     service.log.expect("confirmed messages wait for the database");
+    // A server that hangs up before it has said anything is a fault of the protocol to the driver.
+    service.log.expect("a confirmed message was not written down");
     let app = create(&service, tenant).await;
     let world = World { service, tenant, app, db };
     let mut client = world.present(ROOM, "1").await;
