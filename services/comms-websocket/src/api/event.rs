@@ -72,6 +72,10 @@ impl Event {
 }
 
 impl OneEvent {
+    pub(super) const fn in_channel(channel: String, name: String, data: String) -> Self {
+        Self { name, data, channels: None, channel: Some(channel), socket_id: None, info: None }
+    }
+
     pub(super) fn check(self, app: &App) -> Result<Event, Problem> {
         let channels = self.channels.or_else(|| self.channel.map(|channel| vec![channel]));
         let channels = channels.ok_or_else(|| Problem::malformed("channels is missing"))?;

@@ -15,6 +15,7 @@ mod problem;
 mod publish;
 mod route;
 mod signature;
+mod test_event;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +34,7 @@ use yard_runtime::Runtime;
 
 use crate::app::{App, Apps, Unavailable};
 use crate::bus::Bus;
+use crate::inspection::Pace;
 use crate::presence::Rosters;
 use crate::telemetry;
 use budget::{Budgets, Turn};
@@ -42,6 +44,7 @@ use heard::Heard;
 use problem::{Problem, json_response};
 use route::{Call, Route};
 use signature::Query;
+pub(crate) use test_event::TestEvent;
 
 /// How long what is asked of Redis may take; what publishes has its own, shorter limit.
 const READING: Duration = Duration::from_secs(5);
@@ -53,6 +56,7 @@ pub(crate) struct Api {
     bus: Bus,
     rosters: Rosters,
     clock: Arc<dyn Clock>,
+    pace: Pace,
     heard: Heard,
     budgets: Arc<Budgets>,
     lines: Arc<Semaphore>,
@@ -74,15 +78,15 @@ impl Api {
     pub(crate) fn new(
         settings: ApiConfig,
         apps: Apps,
-        bus: Bus,
-        rosters: Rosters,
+        (bus, rosters): (Bus, Rosters),
+        pace: Pace,
         rt: &Runtime,
     ) -> Arc<Self> {
         let heard = Heard::new(bus.nats().clone());
         let budgets = Arc::new(Budgets::new(settings.per_second, settings.calls_per_app));
         let lines = Arc::new(Semaphore::new(settings.max_connections));
         let clock = rt.clock();
-        Arc::new(Self { settings, apps, bus, rosters, clock, heard, budgets, lines })
+        Arc::new(Self { settings, apps, bus, rosters, clock, pace, heard, budgets, lines })
     }
 
     /// Whether an address is one of the API's.
@@ -158,12 +162,12 @@ impl Api {
         match call {
             Call::Events => {
                 let event = read::<OneEvent>(body)?.check(app)?;
-                self.one(event).await
+                self.one(app, event).await
             }
             Call::BatchEvents => {
                 let events = read::<Batch>(body)?.check(app)?;
                 turn.pay(events.len())?;
-                self.batch(&events).await
+                self.batch(app, &events).await
             }
             Call::Channels => in_time(self.channels(app, query)).await,
             Call::Channel(name) => in_time(self.one_channel(app, &name, query)).await,
@@ -172,9 +176,9 @@ impl Api {
         }
     }
 
-    async fn one(&self, event: Event) -> Result<Value, Problem> {
+    async fn one(&self, app: &App, event: Event) -> Result<Value, Problem> {
         let events = [event];
-        let stand = self.publish(&events).await?;
+        let stand = self.publish(app, &events).await?;
         let [event] = &events;
         if event.info.is_empty() {
             return Ok(json!({}));
@@ -184,8 +188,8 @@ impl Api {
         Ok(json!({"channels": told}))
     }
 
-    async fn batch(&self, events: &[Event]) -> Result<Value, Problem> {
-        let stand = self.publish(events).await?;
+    async fn batch(&self, app: &App, events: &[Event]) -> Result<Value, Problem> {
+        let stand = self.publish(app, events).await?;
         if events.iter().all(|event| event.info.is_empty()) {
             return Ok(json!({}));
         }

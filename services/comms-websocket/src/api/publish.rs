@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -24,16 +26,22 @@ impl Api {
     /// Says events in their channels. Returns when the broker has them; what it returns is, for each
     /// event that asked, how its channels stand. Whatever may fail before the first is said is done
     /// before it.
-    pub(super) async fn publish(&self, events: &[Event]) -> Result<Vec<Vec<Occupancy>>, Problem> {
+    pub(super) async fn publish(
+        &self,
+        app: &App,
+        events: &[Event],
+    ) -> Result<Vec<Vec<Occupancy>>, Problem> {
         self.reachable()?;
         let work = async {
             let told = self.occupancies(events).await?;
             let mut letters = letters(events);
             self.keep(&mut letters).await?;
+            let count = u32::try_from(letters.len()).unwrap_or(u32::MAX);
             for letter in letters {
                 self.say(letter).await?;
             }
             self.heard.settle().await.map_err(|_error| BROKER_AWAY)?;
+            app.activity().published.add(self.pace.interval(Instant::now()), count);
             Ok(told)
         };
         timeout(self.settings.patience, work).await.unwrap_or(Err(BROKER_AWAY))

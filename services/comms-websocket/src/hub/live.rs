@@ -10,6 +10,7 @@ use super::ChannelEvent;
 use super::outbox::{Item, Outbox, Pushed};
 use crate::bus::Said;
 use crate::channel::{ChannelKey, ChannelName};
+use crate::inspection::Pulse;
 use crate::presence::Person;
 use crate::protocol;
 use crate::telemetry::{self, Meters};
@@ -22,6 +23,8 @@ pub(crate) struct Live {
     key: ChannelKey,
     members: Mutex<Members>,
     abandoned: CancellationToken,
+    /// Events that were said in it.
+    pulse: Pulse,
 }
 
 struct Members {
@@ -62,7 +65,12 @@ pub(super) struct Comer<'a> {
 impl Live {
     pub(super) fn new(key: ChannelKey) -> Self {
         let members = Members { heard: false, by_id: HashMap::new(), people: HashMap::new() };
-        Self { key, members: Mutex::new(members), abandoned: CancellationToken::new() }
+        Self {
+            key,
+            members: Mutex::new(members),
+            abandoned: CancellationToken::new(),
+            pulse: Pulse::default(),
+        }
     }
 
     pub(crate) const fn key(&self) -> &ChannelKey {
@@ -154,6 +162,16 @@ impl Live {
         }
     }
 
+    /// How much was said in it, the protocol's own words left out.
+    pub(crate) const fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// The id of a listener's socket.
+    pub(crate) fn socket_of(&self, id: u64) -> Option<Box<str>> {
+        self.members().by_id.get(&id).map(|member| member.outbox.socket().into())
+    }
+
     /// How many listeners there are here, tails included.
     pub(crate) fn count(&self) -> usize {
         self.members().by_id.len()
@@ -187,6 +205,9 @@ impl Live {
     /// Never waits: a full queue is its owner's trouble.
     fn spread(&self, event: ChannelEvent, meters: &Meters) {
         let began = Instant::now();
+        if !event.event.is_empty() {
+            self.pulse.add(meters.pace.interval(began), 1);
+        }
         let event = Arc::new(event);
         for member in self.members().by_id.values_mut() {
             member.give(&event);

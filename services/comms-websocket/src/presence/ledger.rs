@@ -16,6 +16,7 @@ use crate::app::{AppSettings, Apps};
 use crate::bus::Said;
 use crate::channel::{ChannelKey, Kind};
 use crate::hub::Hub;
+use crate::inspection::{RefusedJoin, Watch};
 use crate::{protocol, telemetry};
 
 /// Channels that are spoken of at the same time.
@@ -35,6 +36,7 @@ pub(crate) struct Ledger {
     apps: Apps,
     hub: Hub,
     changes: Changes,
+    watch: Watch,
     lease: Lease,
     /// Large channels whose number of listeners was told, when, and what it is since.
     counted: HashMap<ChannelKey, (Instant, Option<u64>)>,
@@ -63,11 +65,12 @@ impl Ledger {
         apps: Apps,
         hub: Hub,
         changes: Changes,
+        watch: Watch,
         rt: &Runtime,
     ) -> Self {
         let lease = Lease::new(rosters.clone(), hub.clone(), changes.clone(), rt.clock());
         let soft = rt.shutdown().soft().clone();
-        Self { rosters, apps, hub, changes, lease, counted: HashMap::new(), soft }
+        Self { rosters, apps, hub, changes, watch, lease, counted: HashMap::new(), soft }
     }
 
     /// Until the soft stop, and then until the last socket has left; Redis is needed so long, and let
@@ -144,7 +147,7 @@ impl Ledger {
                 }
                 Err(error) => {
                     tracing::warn!(channel = %channel, error = %error, "a join could not be answered");
-                    refuse(&comer, UNAVAILABLE);
+                    self.refuse(&comer, UNAVAILABLE);
                 }
             }
         }
@@ -182,7 +185,7 @@ impl Ledger {
         let presence = comer.user.is_some();
         let said = self.say(channel, comer.user.as_deref(), most, presence).await?;
         if said.change == Change::Full {
-            refuse(comer, FULL);
+            self.refuse(comer, FULL);
             return Ok(said);
         }
         let name = channel.name.as_str();
@@ -197,6 +200,16 @@ impl Ledger {
         }
         comer.live.admit(comer.id, frames, said.version);
         Ok(said)
+    }
+
+    fn refuse(&self, comer: &Comer, (kind, problem, status, label): Answer) {
+        telemetry::join_refused(label);
+        let channel = comer.live.name().as_str();
+        if let Some(app) = self.apps.peek(comer.live.key().app) {
+            let socket = &comer.live.socket_of(comer.id).unwrap_or_default();
+            self.watch.join_refused(&app, &RefusedJoin { channel, socket, label, problem, status });
+        }
+        comer.live.refuse(comer.id, protocol::subscription_error(channel, kind, problem, status));
     }
 
     /// Says in Redis how things stand here at this moment, and tells everybody of the edge.
@@ -291,9 +304,3 @@ const FULL: Answer =
     ("LimitReached", "as many people are in this channel as may be", 403, "members");
 const UNAVAILABLE: Answer =
     ("Unavailable", "who is in this channel cannot be told now; join again", 503, "unavailable");
-
-fn refuse(comer: &Comer, (kind, problem, status, label): Answer) {
-    telemetry::join_refused(label);
-    let name = comer.live.name().as_str();
-    comer.live.refuse(comer.id, protocol::subscription_error(name, kind, problem, status));
-}

@@ -6,9 +6,10 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use super::registry::Registry;
 use super::standing::Judge;
 use crate::api::Api;
-use crate::app::Apps;
+use crate::app::{AppId, Apps};
 use crate::config::SocketConfig;
 use crate::hub::{Hub, Limits};
+use crate::inspection::Watch;
 use crate::telemetry::Meters;
 use crate::ticket::Tickets;
 
@@ -26,6 +27,7 @@ pub(crate) struct Door {
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
     pub(super) tickets: Tickets,
+    pub(crate) watch: Watch,
 }
 
 impl Door {
@@ -35,10 +37,16 @@ impl Door {
         hub: Hub,
         api: Arc<Api>,
         meters: Arc<Meters>,
+        watch: Watch,
         (judge, tickets): (Judge, Tickets),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, apps, hub, api, meters, registry, judge, tickets })
+        Arc::new(Self { settings, apps, hub, api, meters, registry, judge, tickets, watch })
+    }
+
+    /// How many sockets of an app are open here.
+    pub(crate) fn sockets(&self, app: AppId) -> usize {
+        self.registry.of_app(app)
     }
 
     pub(super) const fn limits(&self) -> Limits {

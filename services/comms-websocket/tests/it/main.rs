@@ -9,6 +9,7 @@ mod calls;
 mod client_events;
 mod faults;
 mod handshake;
+mod inspection;
 mod live;
 mod memory;
 mod presence;
