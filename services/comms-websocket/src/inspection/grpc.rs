@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -35,7 +36,7 @@ pub(crate) struct Inspection {
     rosters: Rosters,
     gatherer: Gatherer,
     tracer: Tracer,
-    api: std::sync::Arc<Api>,
+    api: Arc<Api>,
     rt: Runtime,
 }
 
@@ -44,7 +45,7 @@ pub(crate) struct Sources {
     pub(crate) apps: Apps,
     pub(crate) rosters: Rosters,
     pub(crate) gatherer: Gatherer,
-    pub(crate) api: std::sync::Arc<Api>,
+    pub(crate) api: Arc<Api>,
 }
 
 impl Inspection {

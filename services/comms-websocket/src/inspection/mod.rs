@@ -3,9 +3,8 @@
 //! Sockets, rates and refusals are known to the instance where they happen and are asked for when
 //! somebody looks: one question over NATS, which every instance answers from memory. Nothing is
 //! written anywhere for it, a killed instance leaves nothing behind that would have to be taken back,
-//! and what an answer is worth can be said: how many answered, of how many that are alive. (Counters
-//! in Redis would cost a write for each second and channel, whether somebody looks or not.) Who is in
-//! a channel is in Redis already, see [`crate::presence`].
+//! and what an answer is worth can be said: how many answered, of how many that are alive. Who is in
+//! a channel is in Redis already, see [`crate::presence`]. ADR 0044.
 //!
 //! A trace listens to what is on the bus anyway; what never goes there (sockets, joins, refusals)
 //! instances tell only while an app is traced. Nothing is done for a delivery, ever, and while nobody

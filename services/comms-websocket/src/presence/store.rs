@@ -203,13 +203,15 @@ impl Rosters {
             Some(_) | None if prefix.is_empty() => unbound(ZRangeBound::NegInfinityLex),
             Some(_) | None => bound(prefix, ZRangeKind::Inclusive),
         };
-        let end = behind(prefix);
-        let end =
-            end.map_or(unbound(ZRangeBound::InfiniteLex), |end| bound(&end, ZRangeKind::Exclusive));
+        let end = match behind(prefix) {
+            Some(end) => bound(&end, ZRangeKind::Exclusive),
+            None => unbound(ZRangeBound::InfiniteLex),
+        };
         let redis = self.connected()?;
         let names: Vec<String> =
             redis.zrangebylex(app_key(app), first, end, Some((0, most))).await?;
-        Ok(names.iter().filter_map(|name| ChannelName::parse(name).ok()).collect())
+        let names = names.iter().filter(|name| name.starts_with(prefix));
+        Ok(names.filter_map(|name| ChannelName::parse(name).ok()).collect())
     }
 
     /// How many channels of an app somebody is in.
