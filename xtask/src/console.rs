@@ -53,10 +53,13 @@ pub(crate) fn build(workspace: &Workspace) -> Result<()> {
     if built.is_some() && built >= newest {
         return Ok(());
     }
+    script(&folder, "build", "building the console")
+}
+
+/// Runs a script of a folder's package.
+pub(crate) fn script(folder: &Path, name: &str, step: &str) -> Result<()> {
     let node = Node::find()?;
-    say::step("building the console", || {
-        command::new(&node.npm, &folder).args(["run", "--silent", "build"]).quiet()
-    })
+    say::step(step, || command::new(&node.npm, folder).args(["run", "--silent", name]).quiet())
 }
 
 fn modified(path: &Path) -> Option<SystemTime> {

@@ -84,6 +84,8 @@ pub struct SocketConfig {
     pub client_events: bool,
     /// People in one of its presence channels.
     pub max_members: usize,
+    /// Its channels whose names begin so are recoverable (ADR 0039).
+    pub recoverable_prefixes: Vec<String>,
     /// Sockets without a ticket may open; what they hear is decided per channel, by signature.
     pub anonymous: bool,
     /// Silence after which a client is pinged.

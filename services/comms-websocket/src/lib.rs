@@ -2,9 +2,11 @@
 //!
 //! Owns the sockets and what they listen to, and the apps that tenants make (`platform.realtime_apps`
 //! and their secrets). It promises that a socket hears only channels that its app signed for it, that
-//! a slow socket delays nobody else, and that a drain tells every client to come back at once. A socket that was let in by a session or an API
-//! token ends within two seconds of it. It never stores or repeats an event: what is
-//! published while nobody listens, or while the broker is away, is not heard.
+//! a slow socket delays nobody else, and that a drain tells every client to come back at once. A socket
+//! that was let in by a session or an API token ends within two seconds of it. In a plain channel an
+//! event is never stored or repeated: what is published while nobody listens, or while the broker is
+//! away, is not heard. In a recoverable one it is kept for a while and given to who was away, or they
+//! are told that something is gone (ADR 0039).
 //!
 //! Who is in which channel, over all instances, is kept in Redis, which may lose it: every instance
 //! says its own part again, and a killed one's is taken back within twelve seconds.
@@ -12,7 +14,7 @@
 //! An event is serialised once and its bytes are shared by all sockets. NATS is asked only for
 //! subjects that a socket or a tail on this instance wants.
 //!
-//! Not offered yet: histories, acknowledged delivery, webhooks and watch lists.
+//! Not offered yet: acknowledged delivery, webhooks and watch lists.
 
 mod api;
 mod app;
@@ -20,6 +22,7 @@ mod budget;
 mod bus;
 mod channel;
 mod config;
+mod history;
 mod hub;
 mod inspection;
 mod presence;
@@ -79,20 +82,23 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let meters = Arc::new(telemetry::Meters::new(pace));
     let bus = bus::Bus::new(nats.clone(), rt.instance());
     let changes = presence::Changes::default();
-    let hub = hub::Hub::new(bus.clone(), &rt, Arc::clone(&meters), changes.clone());
     let left = CancellationToken::new();
     let redis =
         yard_limits::Redis::start_until(&config.redis, REDIS_PATIENCE, &rt, left.clone()).await?;
+    let history = history::History::new(redis.clone(), rt.ids());
+    let hub =
+        hub::Hub::new(bus.clone(), &rt, Arc::clone(&meters), changes.clone(), history.clone());
     let tickets = Tickets::new(Redis::new(redis.clone()), rt.clock());
     let rosters = presence::Rosters::new(redis, rt.instance());
-    let told = (hub.bus().clone(), rosters.clone());
-    let api = api::Api::new(config.api.clone(), apps.clone(), told, pace, &rt);
+    let api =
+        api::Api::new(config.api.clone(), apps.clone(), (hub.clone(), rosters.clone()), pace, &rt);
     let gatherer = inspection::Gatherer::new(nats.clone(), rosters.clone(), rt.clock(), pace);
     let ledger = presence::Ledger::new(
         rosters.clone(),
         apps.clone(),
         hub.clone(),
         changes,
+        history,
         watch.clone(),
         &rt,
     );

@@ -90,3 +90,14 @@ pub(crate) fn closed(reason: &'static str) {
 pub(crate) fn event_refused(reason: &'static str) {
     metrics::counter!("yard_ws_events_refused_total", "reason" => reason).increment(1);
 }
+
+/// Events of a recoverable channel that the broker did not bring: `seen`, `filled`, `lost`, or `unread`
+/// while the history is away.
+pub(crate) fn hole(outcome: &'static str) {
+    metrics::counter!("yard_ws_holes_total", "outcome" => outcome).increment(1);
+}
+
+/// A client that came back to a recoverable channel: `whole`, `gap` or `too_much`.
+pub(crate) fn recovery(outcome: &'static str) {
+    metrics::counter!("yard_ws_recoveries_total", "outcome" => outcome).increment(1);
+}

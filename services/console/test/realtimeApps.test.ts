@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { changesOf, draftOf, faultsOf, originFault } from '@/features/realtime/draft'
+import { changesOf, draftOf, faultsOf, originFault, prefixFault } from '@/features/realtime/draft'
 import { snippets } from '@/features/realtime/snippets'
 
 const app = {
   app_id: '4210987654', key: '0123456789abcdef0123', name: 'Shop', disabled: false, client_events: false, client_events_per_second: 10, allowed_origins: ['*'],
-  max_connections: 0, max_members: 100, max_event_bytes: 10_240, subscription_count: false, secrets: [], created_at: '',
+  max_connections: 0, max_members: 100, max_event_bytes: 10_240, subscription_count: false, recoverable_prefixes: ['private-a.'], history_events: 300, history_seconds: 300, secrets: [], created_at: '',
 }
 
 describe('change of an app', () => {
@@ -12,6 +12,8 @@ describe('change of an app', () => {
     expect(changesOf(draftOf(app), app)).toEqual({})
     expect(changesOf({ ...draftOf(app), name: ' Shop ', origins: '' }, app)).toEqual({})
     expect(changesOf({ ...draftOf(app), clientEvents: true, members: '7' }, app)).toEqual({ client_events: true, max_members: 7 })
+    expect(changesOf({ ...draftOf(app), recoverable: ' private-b. \nprivate-a.\nprivate-b.', kept: '9' }, app)).toEqual({ recoverable_prefixes: ['private-a.', 'private-b.'], history_events: 9 })
+    expect(changesOf({ ...draftOf(app), recoverable: ' ' }, app)).toEqual({ recoverable_prefixes: [] })
     expect(changesOf({ ...draftOf(app), origins: 'https://a.example\n\n https://b.example' }, app)).toEqual({ allowed_origins: ['https://a.example', 'https://b.example'] })
   })
   it('is held to the contract’s edges', () => {
@@ -22,6 +24,8 @@ describe('change of an app', () => {
     expect(faults({ connections: '-1' })).toEqual(['connections'])
     expect(faults({ connections: '1.5', name: ' ' })).toEqual(['name', 'connections'])
     expect(faults({ name: 'é'.repeat(61) })).toEqual(['name'])
+    expect(faults({ kept: '1000', keptFor: '86400' })).toEqual([])
+    expect(faults({ recoverable: 'a b', kept: '1001', keptFor: '0' })).toEqual(['recoverable', 'kept', 'keptFor'])
   })
 })
 
@@ -31,6 +35,15 @@ it('counts origins', () => {
   const many = (count: number) => Array.from({ length: count }, (_, n) => `https://a${n}.example`).join('\n')
   expect(originFault(many(32))).toBe('')
   expect(originFault(many(33))).toBe('At most 32')
+})
+
+it('counts and reads starts of channels', () => {
+  const many = (count: number) => Array.from({ length: count }, (_, n) => `private-${n}.`).join('\n')
+  expect(prefixFault(many(16))).toBe('')
+  expect(prefixFault(many(17))).toBe('At most 16')
+  expect(prefixFault('x'.repeat(100))).toBe('')
+  expect(prefixFault('x'.repeat(101))).not.toBe('')
+  expect(prefixFault('private-*')).not.toBe('')
 })
 
 it('snippets hold the app and the host, and no secret', () => {

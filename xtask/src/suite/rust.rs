@@ -20,6 +20,10 @@ pub(super) fn run(workspace: &Workspace) -> Result<Count> {
     // A test of comms-websocket runs the unmodified client in Node.
     let pusher = workspace.join("services/comms-websocket/tests/pusher-js");
     console::packages(&pusher, "installing pusher-js (npm)")?;
+    // Another runs the helper for recoverable channels over it.
+    let helper = workspace.join("services/comms-websocket/clients/typescript");
+    console::packages(&helper, "installing the packages of the TypeScript helper (npm)")?;
+    console::script(&helper, "build", "building the TypeScript helper")?;
     // And the platform meets a client and a provider of OpenID Connect.
     let openid = workspace.join("tests/e2e/openid");
     console::packages(&openid, "installing openid-client and oidc-provider (npm)")?;

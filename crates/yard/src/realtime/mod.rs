@@ -100,6 +100,12 @@ struct App {
     #[serde(default)]
     subscription_count: bool,
     #[serde(default)]
+    recoverable_prefixes: Vec<String>,
+    #[serde(default)]
+    history_events: i32,
+    #[serde(default)]
+    history_seconds: i32,
+    #[serde(default)]
     secrets: Vec<Secret>,
     #[serde(default)]
     created_at: String,
@@ -226,6 +232,14 @@ fn show(app: &App, out: Output) {
     out.answer(app, |out| facts(app).iter().for_each(|line| out.line(line)));
 }
 
+fn recoverable(app: &App) -> String {
+    if app.recoverable_prefixes.is_empty() {
+        return "no channel".to_owned();
+    }
+    let (prefixes, events) = (app.recoverable_prefixes.join(" "), app.history_events);
+    format!("{prefixes} ({events} events, {} s)", app.history_seconds)
+}
+
 fn facts(app: &App) -> Vec<String> {
     let client_events = if app.client_events {
         format!("{} a second and socket", app.client_events_per_second)
@@ -247,6 +261,7 @@ fn facts(app: &App) -> Vec<String> {
         ("members", format!("{} in a presence channel", app.max_members)),
         ("largest event", format!("{} bytes", app.max_event_bytes)),
         ("counts", if app.subscription_count { "told" } else { "not told" }.to_owned()),
+        ("recoverable", recoverable(app)),
     ];
     let secrets = app.secrets.iter();
     rows.extend(

@@ -25,12 +25,25 @@ pub struct Settings {
     /// Whether channels tell how many listen.
     #[arg(long, value_name = "BOOL")]
     pub subscription_count: Option<bool>,
+    /// Channels whose names begin so are recoverable: who was away gets what they missed; may be given
+    /// again. An empty one alone means none.
+    #[arg(long = "recoverable", value_name = "PREFIX")]
+    pub recoverable_prefixes: Vec<String>,
+    /// Events that a recoverable channel keeps, 1 to 1000.
+    #[arg(long, value_name = "NUMBER")]
+    pub history_events: Option<u32>,
+    /// For how long after the last one, 1 to 86400.
+    #[arg(long, value_name = "SECONDS")]
+    pub history_seconds: Option<u32>,
 }
 
 impl Settings {
     /// Only what was named.
     pub(super) fn named(&self) -> Map<String, Value> {
         let origins = (!self.origins.is_empty()).then(|| json!(self.origins));
+        let recoverable: Vec<&String> =
+            self.recoverable_prefixes.iter().filter(|prefix| !prefix.is_empty()).collect();
+        let recoverable = (!self.recoverable_prefixes.is_empty()).then(|| json!(recoverable));
         let all = [
             ("client_events", self.client_events.map(|on| json!(on))),
             ("client_events_per_second", self.client_events_per_second.map(|n| json!(n))),
@@ -39,6 +52,9 @@ impl Settings {
             ("max_members", self.max_members.map(|n| json!(n))),
             ("max_event_bytes", self.max_event_bytes.map(|n| json!(n))),
             ("subscription_count", self.subscription_count.map(|on| json!(on))),
+            ("recoverable_prefixes", recoverable),
+            ("history_events", self.history_events.map(|n| json!(n))),
+            ("history_seconds", self.history_seconds.map(|n| json!(n))),
         ];
         let named = all.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?)));
         named.collect()

@@ -16,7 +16,8 @@ fn shop() -> Value {
         "app_id": ID, "key": KEY, "name": "Shop", "disabled": false, "client_events": true,
         "client_events_per_second": 10, "allowed_origins": ["https://shop.example"],
         "max_connections": 0, "max_members": 100, "max_event_bytes": 10240,
-        "subscription_count": false,
+        "subscription_count": false, "recoverable_prefixes": ["private-orders."],
+        "history_events": 300, "history_seconds": 60,
         "secrets": [{"secret_id": OLD, "created_at": "2026-03-01T12:00:00Z"}],
         "created_at": "2026-03-01T12:00:00Z", "changed_at": "2026-03-02T12:00:00Z",
     })
@@ -51,6 +52,7 @@ async fn app_is_shown_with_its_secrets_ids() {
         "sockets        as many as an instance takes",
         "members        100 in a presence channel",
         "state          enabled",
+        "recoverable    private-orders. (300 events, 60 s)",
         "changed        2026-03-02T12:00:00Z",
         &secret,
     ] {
@@ -91,6 +93,14 @@ async fn change_sends_what_was_named_and_nothing_else() {
         (
             &["--max-connections", "0", "--subscription-count", "true"],
             json!({"max_connections": 0, "subscription_count": true}),
+        ),
+        (
+            &["--recoverable", "a.", "--recoverable", "b.", "--history-events", "9"],
+            json!({"recoverable_prefixes": ["a.", "b."], "history_events": 9}),
+        ),
+        (
+            &["--recoverable", "", "--history-seconds", "60"],
+            json!({"recoverable_prefixes": [], "history_seconds": 60}),
         ),
     ] {
         let arguments = [&[FAMILY, "update", ID][..], options].concat();

@@ -3,9 +3,9 @@ use serde_json::{Map, Value};
 
 use super::info::Info;
 use super::problem::Problem;
+use super::publish::Published;
 use crate::app::App;
 use crate::channel::{ChannelKey, ChannelName, Kind};
-use crate::presence::Occupancy;
 use crate::protocol::is_socket_id;
 
 /// Channels that one event is said in.
@@ -14,6 +14,8 @@ const MOST_CHANNELS: usize = 100;
 const MOST_EVENTS: usize = 10;
 /// Longest name of an event, characters.
 const LONGEST_NAME: usize = 200;
+/// Longest key of an event, characters.
+const LONGEST_KEY: usize = 64;
 /// Events of the protocol's own: one that is made up would break what clients know of a channel.
 const RESERVED: [&str; 2] = ["pusher:", "pusher_internal:"];
 
@@ -26,10 +28,19 @@ pub(super) struct OneEvent {
     channels: Option<Vec<String>>,
     #[serde(default)]
     channel: Option<String>,
+    #[serde(flatten)]
+    more: More,
+}
+
+/// What an event may have besides.
+#[derive(Default, Debug, Default, Deserialize)]
+struct More {
     #[serde(default)]
     socket_id: Option<String>,
     #[serde(default)]
     info: Option<String>,
+    #[serde(default)]
+    idempotency_key: Option<String>,
 }
 
 /// The body of a call that publishes several.
@@ -43,10 +54,8 @@ struct BatchEvent {
     name: String,
     data: String,
     channel: String,
-    #[serde(default)]
-    socket_id: Option<String>,
-    #[serde(default)]
-    info: Option<String>,
+    #[serde(flatten)]
+    more: More,
 }
 
 /// An event that may be said.
@@ -61,19 +70,29 @@ pub(super) struct Event {
     pub(super) except: Option<Box<str>>,
     /// What the answer is to tell of the channels.
     pub(super) info: Info,
+    /// By which a recoverable channel knows it when it is published again.
+    pub(super) key: Option<String>,
 }
 
 impl Event {
-    /// What the answer tells of each channel: how they stand, in their order.
-    pub(super) fn tell(&self, stand: &[Occupancy]) -> Vec<(String, Map<String, Value>)> {
-        let told = self.channels.iter().zip(stand);
-        told.map(|(key, stand)| (key.name.to_string(), self.info.of(&key.name, stand))).collect()
+    /// What the answer tells of each channel, in their order.
+    pub(super) fn tell(&self, published: &Published) -> Vec<(String, Map<String, Value>)> {
+        let tell = |(at, key): (usize, &ChannelKey)| {
+            let stand = published.stand.get(at);
+            let mut told = stand.map(|stand| self.info.of(&key.name, stand)).unwrap_or_default();
+            if let Some(Some(position)) = published.positions.get(at) {
+                told.insert("epoch".to_owned(), Value::from(&*position.epoch));
+                told.insert("offset".to_owned(), position.offset.into());
+            }
+            (key.name.to_string(), told)
+        };
+        self.channels.iter().enumerate().map(tell).collect()
     }
 }
 
 impl OneEvent {
-    pub(super) const fn in_channel(channel: String, name: String, data: String) -> Self {
-        Self { name, data, channels: None, channel: Some(channel), socket_id: None, info: None }
+    pub(super) fn in_channel(channel: String, name: String, data: String) -> Self {
+        Self { name, data, channels: None, channel: Some(channel), more: More::default() }
     }
 
     pub(super) fn check(self, app: &App) -> Result<Event, Problem> {
@@ -82,7 +101,7 @@ impl OneEvent {
         if !(1..=MOST_CHANNELS).contains(&channels.len()) {
             return Err(Problem::malformed("an event is for 1 to 100 channels"));
         }
-        event(app, self.name, self.data, &channels, self.socket_id, self.info.as_deref())
+        event(app, self.name, self.data, &channels, self.more)
     }
 }
 
@@ -92,8 +111,8 @@ impl Batch {
             return Err(Problem::malformed("a batch has at most 10 events"));
         }
         let check = |one: BatchEvent| {
-            let BatchEvent { name, data, channel, socket_id, info } = one;
-            event(app, name, data, &[channel], socket_id, info.as_deref())
+            let BatchEvent { name, data, channel, more } = one;
+            event(app, name, data, &[channel], more)
         };
         self.batch.into_iter().map(check).collect()
     }
@@ -104,9 +123,9 @@ fn event(
     name: String,
     data: String,
     channels: &[String],
-    socket_id: Option<String>,
-    info: Option<&str>,
+    more: More,
 ) -> Result<Event, Problem> {
+    let More { socket_id, info, idempotency_key: key } = more;
     check_name(&name)?;
     let most = app.with_settings(|settings| settings.max_event_bytes);
     if data.len() > most {
@@ -115,9 +134,18 @@ fn event(
     if socket_id.as_deref().is_some_and(|id| !is_socket_id(id)) {
         return Err(Problem::malformed("socket_id is not the id of a socket"));
     }
-    let info = Info::of_event(info)?;
+    if key.as_deref().is_some_and(|key| !is_key(key)) {
+        let problem = "idempotency_key has 1 to 64 letters, digits or -_=@,.;:";
+        return Err(Problem::malformed(problem));
+    }
+    let info = Info::of_event(info.as_deref())?;
     let channels = self::channels(app, channels)?;
-    Ok(Event { name, data, channels, except: socket_id.map(Into::into), info })
+    Ok(Event { name, data, channels, except: socket_id.map(Into::into), info, key })
+}
+
+fn is_key(text: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_=@,.;:".contains(&b);
+    (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(plain)
 }
 
 fn check_name(name: &str) -> Result<(), Problem> {
@@ -218,6 +246,13 @@ mod tests {
             (json!({"socket_id": "1"}), Some(400)),
             (json!({"socket_id": ""}), Some(400)),
             (json!({"socket_id": "1.2x"}), Some(400)),
+            (json!({"idempotency_key": null}), None),
+            (json!({"idempotency_key": "order:7".repeat(9)}), None),
+            (json!({"idempotency_key": "x".repeat(64)}), None),
+            (json!({"idempotency_key": "x".repeat(65)}), Some(400)),
+            (json!({"idempotency_key": ""}), Some(400)),
+            (json!({"idempotency_key": "a b"}), Some(400)),
+            (json!({"idempotency_key": 1}), Some(400)),
             (json!({"info": "user_count,subscription_count"}), None),
             (json!({"info": "cache"}), Some(400)),
             (json!({"info": "occupied"}), Some(400)),

@@ -33,7 +33,7 @@ use yard_ids::Clock;
 use yard_runtime::Runtime;
 
 use crate::app::{App, Apps, Unavailable};
-use crate::bus::Bus;
+use crate::hub::Hub;
 use crate::inspection::Pace;
 use crate::presence::Rosters;
 use crate::telemetry;
@@ -42,6 +42,7 @@ pub use config::ApiConfig;
 use event::{Batch, Event, OneEvent};
 use heard::Heard;
 use problem::{Problem, json_response};
+use publish::Published;
 use route::{Call, Route};
 use signature::Query;
 pub(crate) use test_event::TestEvent;
@@ -53,7 +54,7 @@ const READING: Duration = Duration::from_secs(5);
 pub(crate) struct Api {
     settings: ApiConfig,
     apps: Apps,
-    bus: Bus,
+    hub: Hub,
     rosters: Rosters,
     clock: Arc<dyn Clock>,
     pace: Pace,
@@ -78,15 +79,15 @@ impl Api {
     pub(crate) fn new(
         settings: ApiConfig,
         apps: Apps,
-        (bus, rosters): (Bus, Rosters),
+        (hub, rosters): (Hub, Rosters),
         pace: Pace,
         rt: &Runtime,
     ) -> Arc<Self> {
-        let heard = Heard::new(bus.nats().clone());
+        let heard = Heard::new(hub.bus().nats().clone());
         let budgets = Arc::new(Budgets::new(settings.per_second, settings.calls_per_app));
         let lines = Arc::new(Semaphore::new(settings.max_connections));
         let clock = rt.clock();
-        Arc::new(Self { settings, apps, bus, rosters, clock, pace, heard, budgets, lines })
+        Arc::new(Self { settings, apps, hub, rosters, clock, pace, heard, budgets, lines })
     }
 
     /// Whether an address is one of the API's.
@@ -178,27 +179,26 @@ impl Api {
 
     async fn one(&self, app: &App, event: Event) -> Result<Value, Problem> {
         let events = [event];
-        let stand = self.publish(app, &events).await?;
+        let published = self.publish(app, &events).await?;
         let [event] = &events;
-        if event.info.is_empty() {
-            return Ok(json!({}));
-        }
-        let told = event.tell(stand.first().map(Vec::as_slice).unwrap_or_default());
-        let told: Map<_, _> = told.into_iter().map(|(name, of)| (name, of.into())).collect();
-        Ok(json!({"channels": told}))
+        let told = published.first().map(|published| event.tell(published)).unwrap_or_default();
+        let told: Map<_, _> = told
+            .into_iter()
+            .filter(|(_, of)| !of.is_empty() || !event.info.is_empty())
+            .map(|(name, of)| (name, of.into()))
+            .collect();
+        Ok(if told.is_empty() { json!({}) } else { json!({"channels": told}) })
     }
 
     async fn batch(&self, app: &App, events: &[Event]) -> Result<Value, Problem> {
-        let stand = self.publish(app, events).await?;
-        if events.iter().all(|event| event.info.is_empty()) {
-            return Ok(json!({}));
-        }
-        // By their place; nothing of an event that did not ask.
-        let tell = |(event, stand): (&Event, &Vec<_>)| {
-            event.tell(stand).pop().map(|(_name, of)| of).unwrap_or_default()
+        let published = self.publish(app, events).await?;
+        // By their place; nothing of an event of which there is nothing to tell.
+        let tell = |(event, published): (&Event, &Published)| {
+            event.tell(published).pop().map(|(_name, of)| of).unwrap_or_default()
         };
-        let told: Vec<Map<_, _>> = events.iter().zip(&stand).map(tell).collect();
-        Ok(json!({"batch": told}))
+        let told: Vec<Map<_, _>> = events.iter().zip(&published).map(tell).collect();
+        let silent = told.iter().all(Map::is_empty) && events.iter().all(|e| e.info.is_empty());
+        Ok(if silent { json!({}) } else { json!({"batch": told}) })
     }
 }
 

@@ -11,8 +11,18 @@ use super::problem::Problem;
 use crate::app::App;
 use crate::bus::Said;
 use crate::channel::{ChannelKey, ChannelName};
+use crate::history::{Append, Position};
 use crate::presence::Occupancy;
 use crate::protocol;
+
+/// What is told of an event that was published, of each of its channels.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    /// How they stand, where that was asked for.
+    pub(super) stand: Vec<Occupancy>,
+    /// Where the event stands in those that are recoverable.
+    pub(super) positions: Vec<Option<Position>>,
+}
 
 /// An event on its way to one channel.
 struct Letter<'e> {
@@ -20,36 +30,46 @@ struct Letter<'e> {
     channel: &'e ChannelKey,
     frame: Utf8Bytes,
     version: u64,
+    position: Option<Position>,
 }
 
 impl Api {
-    /// Says events in their channels. Returns when the broker has them; what it returns is, for each
-    /// event that asked, how its channels stand. Whatever may fail before the first is said is done
-    /// before it.
+    /// Says events in their channels. Returns when they are kept, those of recoverable channels, and
+    /// when the broker has the others. Whatever may fail before the first is said is done before it.
     pub(super) async fn publish(
         &self,
         app: &App,
         events: &[Event],
-    ) -> Result<Vec<Vec<Occupancy>>, Problem> {
-        self.reachable()?;
+    ) -> Result<Vec<Published>, Problem> {
+        if !events.iter().all(|event| is_kept(app, event)) {
+            self.reachable()?;
+        }
         let work = async {
-            let told = self.occupancies(events).await?;
+            let stands = self.occupancies(events).await?;
             let mut letters = letters(events);
             self.keep(&mut letters).await?;
             let count = u32::try_from(letters.len()).unwrap_or(u32::MAX);
+            for letter in &mut letters {
+                letter.position = self.append(app, letter).await?;
+            }
+            let positions: Vec<_> = letters.iter().map(|one| one.position.clone()).collect();
+            let mut settle = false;
             for letter in letters {
+                settle |= letter.position.is_none();
                 self.say(letter).await?;
             }
-            self.heard.settle().await.map_err(|_error| BROKER_AWAY)?;
+            if settle {
+                self.heard.settle().await.map_err(|_error| BROKER_AWAY)?;
+            }
             app.activity().published.add(self.pace.interval(Instant::now()), count);
-            Ok(told)
+            Ok(published(events, stands, positions))
         };
         timeout(self.settings.patience, work).await.unwrap_or(Err(BROKER_AWAY))
     }
 
     /// Nothing is begun that would be refused half-way.
     pub(super) fn reachable(&self) -> Result<(), Problem> {
-        if self.bus.nats().is_connected() { Ok(()) } else { Err(BROKER_AWAY) }
+        if self.hub.bus().nats().is_connected() { Ok(()) } else { Err(BROKER_AWAY) }
     }
 
     /// Ends the sockets of a user on every instance. Returns when the broker has it.
@@ -59,7 +79,7 @@ impl Api {
         }
         self.reachable()?;
         let work = async {
-            self.bus.terminate(app.id(), user).await?;
+            self.hub.bus().terminate(app.id(), user).await?;
             self.heard.settle().await
         };
         match timeout(self.settings.patience, work).await {
@@ -89,12 +109,46 @@ impl Api {
         Ok(())
     }
 
-    async fn say(&self, letter: Letter<'_>) -> Result<(), Problem> {
-        let Letter { event, channel, frame, version } = letter;
-        let (name, except) = (event.name.clone(), event.except.clone());
-        let said = Said { event: name, frame, except, version };
-        self.bus.say(channel, &said).await.map_err(|_error| BROKER_AWAY)
+    /// Keeps what is said in a recoverable channel; where it stands.
+    async fn append(&self, app: &App, letter: &Letter<'_>) -> Result<Option<Position>, Problem> {
+        let Letter { event, channel, frame, .. } = letter;
+        let history = app.with_settings(|settings| settings.history(&channel.name));
+        let Some((most, kept_for)) = history else { return Ok(None) };
+        let key = event.key.as_ref().map(|key| format!("server:{key}"));
+        let append = Append {
+            channel,
+            event: &event.name,
+            frame,
+            except: event.except.as_deref(),
+            key: key.as_deref(),
+            most,
+            kept_for,
+        };
+        let position = self.hub.history().append(&append).await;
+        position.map(Some).map_err(|_error| STORE_AWAY)
     }
+
+    async fn say(&self, letter: Letter<'_>) -> Result<(), Problem> {
+        let Letter { event, channel, frame, version, position } = letter;
+        let kept = position.is_some();
+        let (name, except) = (event.name.clone(), event.except.clone());
+        let said = Said { event: name, frame, except, version, position };
+        match self.hub.bus().say(channel, &said).await {
+            Ok(()) => Ok(()),
+            Err(error) if kept => {
+                // Each instance finds it when it looks.
+                tracing::debug!(channel = %channel, error = %error, "an event is kept, not told");
+                Ok(())
+            }
+            Err(_) => Err(BROKER_AWAY),
+        }
+    }
+}
+
+/// Whether every channel of an event keeps it, so that the broker may be away.
+fn is_kept(app: &App, event: &Event) -> bool {
+    let keeps = |key: &ChannelKey| app.with_settings(|settings| settings.history(&key.name));
+    event.channels.iter().all(|key| keeps(key).is_some())
 }
 
 /// What clients are to get, each message written once.
@@ -103,10 +157,24 @@ fn letters<'e>(events: &'e [Event]) -> Vec<Letter<'e>> {
         let Event { name, data, channels, .. } = event;
         channels.iter().map(move |channel| {
             let frame = protocol::channel_event(channel.name.as_str(), name, data);
-            Letter { event, channel, frame, version: 0 }
+            Letter { event, channel, frame, version: 0, position: None }
         })
     };
     events.iter().flat_map(of_event).collect()
+}
+
+/// What is told of each event, of the channels' positions in the order of the letters.
+fn published(
+    events: &[Event],
+    stands: Vec<Vec<Occupancy>>,
+    positions: Vec<Option<Position>>,
+) -> Vec<Published> {
+    let mut positions = positions.into_iter();
+    let of_event = |(event, stand): (&Event, Vec<Occupancy>)| Published {
+        stand,
+        positions: positions.by_ref().take(event.channels.len()).collect(),
+    };
+    events.iter().zip(stands).map(of_event).collect()
 }
 
 pub(super) const BROKER_AWAY: Problem = Problem::unavailable("the broker is away; try again");

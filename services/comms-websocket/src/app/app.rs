@@ -124,6 +124,7 @@ impl App {
             allowed_origins: config.allowed_origins.clone(),
             client_events: config.client_events,
             max_members: config.max_members,
+            recoverable_prefixes: config.recoverable_prefixes.clone(),
             ..AppSettings::default()
         };
         let id = AppId::new(config.app_id);

@@ -256,6 +256,9 @@ fn to_wire(row: Row, secrets: &[SecretRow]) -> wire::RealtimeApp {
         max_members: row.max_members,
         max_event_bytes: row.max_event_bytes,
         subscription_count: row.subscription_count,
+        recoverable_prefixes: row.recoverable_prefixes,
+        history_events: row.history_events,
+        history_seconds: row.history_seconds,
         secrets: of_app
             .map(|secret| wire::RealtimeAppSecret {
                 secret_id: secret.id.as_hyphenated().to_string(),

@@ -1,3 +1,7 @@
+use std::time::Duration;
+
+use crate::channel::{ChannelName, Topic};
+
 /// What an app may do and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AppSettings {
@@ -17,6 +21,12 @@ pub(crate) struct AppSettings {
     pub(crate) max_event_bytes: usize,
     /// Whether channels tell how many listen.
     pub(crate) subscription_count: bool,
+    /// Channels whose names begin so are recoverable (ADR 0039).
+    pub(crate) recoverable_prefixes: Vec<String>,
+    /// Events that such a channel keeps.
+    pub(crate) history_events: usize,
+    /// For how long after the last one.
+    pub(crate) history_kept: Duration,
 }
 
 impl Default for AppSettings {
@@ -31,6 +41,9 @@ impl Default for AppSettings {
             max_members: 100,
             max_event_bytes: 10_240,
             subscription_count: false,
+            recoverable_prefixes: Vec::new(),
+            history_events: 300,
+            history_kept: Duration::from_secs(300),
         }
     }
 }
@@ -39,5 +52,29 @@ impl AppSettings {
     /// Whether pages of this origin may connect.
     pub(crate) fn lets_in(&self, origin: &str) -> bool {
         self.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
+    }
+
+    /// How much a channel keeps and for how long, if it is recoverable. What the live bus carries is in
+    /// the database already.
+    pub(crate) fn history(&self, channel: &ChannelName) -> Option<(usize, Duration)> {
+        let name = channel.as_str();
+        let is = self.recoverable_prefixes.iter().any(|prefix| name.starts_with(prefix));
+        (is && Topic::of(channel).is_none()).then_some((self.history_events, self.history_kept))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn channel_is_recoverable_by_the_start_of_its_name_unless_the_live_bus_fills_it() {
+        let recoverable_prefixes = ["private-", "chat."].map(str::to_owned).to_vec();
+        let settings = AppSettings { recoverable_prefixes, ..AppSettings::default() };
+        let is = |name: &str| settings.history(&ChannelName::parse(name).unwrap()).is_some();
+        assert!(is("private-x") && is("private-encrypted-x") && is("chat.7"));
+        assert!(!is("presence-x") && !is("x.chat.7") && !is("chat") && !is("#server-to-user-7"));
+        assert!(!is("private-organization.0190a6f2-7c2a-7b52-9c11-000000000001"));
+        assert!(AppSettings::default().recoverable_prefixes.is_empty());
     }
 }

@@ -1,5 +1,7 @@
 //! Where tenants' apps are read from.
 
+use std::time::Duration;
+
 use tonic::async_trait;
 use yard_authn::seal::Sealer;
 use yard_fault::Fault;
@@ -83,5 +85,8 @@ fn settings(row: &Row, tenant_is_open: bool) -> AppSettings {
         max_members: number(row.max_members),
         max_event_bytes: number(row.max_event_bytes),
         subscription_count: row.subscription_count,
+        recoverable_prefixes: row.recoverable_prefixes.clone(),
+        history_events: number(row.history_events),
+        history_kept: Duration::from_secs(row.history_seconds.unsigned_abs().into()),
     }
 }

@@ -17,6 +17,9 @@ pub(super) struct Row {
     pub(super) max_members: i32,
     pub(super) max_event_bytes: i32,
     pub(super) subscription_count: bool,
+    pub(super) recoverable_prefixes: Vec<String>,
+    pub(super) history_events: i32,
+    pub(super) history_seconds: i32,
     pub(super) created_at: OffsetDateTime,
     pub(super) changed_at: Option<OffsetDateTime>,
 }
@@ -27,6 +30,7 @@ macro_rules! row_where {
         concat!(
             "select number, key, name, disabled_at, client_events, client_events_per_second, ",
             "allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, ",
+            "recoverable_prefixes, history_events, history_seconds, ",
             "created_at, changed_at from platform.realtime_apps where ",
             $condition
         )
@@ -103,8 +107,8 @@ pub(super) async fn insert(tx: &mut TenantTx, row: &Row, by: &str) -> Result<(),
         "insert into platform.realtime_apps \
            (number, tenant_id, key, name, disabled_at, client_events, client_events_per_second, \
             allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, \
-            created_by, created_at) \
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+            recoverable_prefixes, history_events, history_seconds, created_by, created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
     )
     .bind(row.number)
     .bind(tenant)
@@ -118,6 +122,9 @@ pub(super) async fn insert(tx: &mut TenantTx, row: &Row, by: &str) -> Result<(),
     .bind(row.max_members)
     .bind(row.max_event_bytes)
     .bind(row.subscription_count)
+    .bind(&row.recoverable_prefixes)
+    .bind(row.history_events)
+    .bind(row.history_seconds)
     .bind(by)
     .bind(row.created_at)
     .execute(&mut **tx)
@@ -161,7 +168,9 @@ pub(super) async fn update(tx: &mut TenantTx, row: &Row) -> Result<(), PgError> 
     sqlx::query(
         "update platform.realtime_apps set name = $3, disabled_at = $4, client_events = $5, \
            client_events_per_second = $6, allowed_origins = $7, max_connections = $8, \
-           max_members = $9, max_event_bytes = $10, subscription_count = $11, changed_at = $12 \
+           max_members = $9, max_event_bytes = $10, subscription_count = $11, \
+           recoverable_prefixes = $12, history_events = $13, history_seconds = $14, \
+           changed_at = $15 \
          where number = $1 and tenant_id = $2",
     )
     .bind(row.number)
@@ -175,6 +184,9 @@ pub(super) async fn update(tx: &mut TenantTx, row: &Row) -> Result<(), PgError> 
     .bind(row.max_members)
     .bind(row.max_event_bytes)
     .bind(row.subscription_count)
+    .bind(&row.recoverable_prefixes)
+    .bind(row.history_events)
+    .bind(row.history_seconds)
     .bind(row.changed_at)
     .execute(&mut **tx)
     .await?;

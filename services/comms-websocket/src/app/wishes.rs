@@ -1,17 +1,23 @@
 //! What a tenant may set an app up with.
 
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
 use yard_contracts::realtime::v1::RealtimeApp;
 use yard_fault::Fault;
 
 use super::store::Row;
+use crate::channel::ChannelName;
 
 const LONGEST_NAME: usize = 60;
 const MOST_ORIGINS: usize = 32;
 const LONGEST_ORIGIN: usize = 255;
+const MOST_PREFIXES: usize = 16;
+const LONGEST_PREFIX: usize = 100;
 
 const CHANGEABLE: &str = "name, disabled, client_events, client_events_per_second, \
-     allowed_origins, max_connections, max_members, max_event_bytes, subscription_count";
+     allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, \
+     recoverable_prefixes, history_events, history_seconds";
 
 fn wrong<T>(field: &str, problem: &str) -> Result<T, Fault> {
     Err(Fault::invalid(format!("{field} {problem}")).with_pointer(format!("/realtime_app/{field}")))
@@ -34,6 +40,18 @@ fn is_origin(text: &str) -> bool {
     let scheme_fits = !scheme.is_empty()
         && scheme.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     text.len() <= LONGEST_ORIGIN && scheme_fits && !host.is_empty() && host.bytes().all(plain)
+}
+
+/// Starts of channels' names, each once. A whole name is one too.
+fn prefixes(asked: Vec<String>) -> Result<Vec<String>, Fault> {
+    let fits =
+        |prefix: &String| prefix.len() <= LONGEST_PREFIX && ChannelName::parse(prefix).is_ok();
+    if asked.len() > MOST_PREFIXES || !asked.iter().all(fits) {
+        let problem = "has to hold at most 16 starts of channel names, each of 1 to 100 characters";
+        return wrong("recoverable_prefixes", problem);
+    }
+    let each: BTreeSet<String> = asked.into_iter().collect();
+    Ok(each.into_iter().collect())
 }
 
 /// All that is the tenant's to say; the rest is empty.
@@ -68,6 +86,9 @@ pub(super) fn read(wish: RealtimeApp, now: OffsetDateTime) -> Result<Row, Fault>
         max_members: number("max_members", wish.max_members, 100, 1, 1_000)?,
         max_event_bytes: number("max_event_bytes", wish.max_event_bytes, 10_240, 1_024, 65_536)?,
         subscription_count: wish.subscription_count,
+        recoverable_prefixes: prefixes(wish.recoverable_prefixes)?,
+        history_events: number("history_events", wish.history_events, 300, 1, 1_000)?,
+        history_seconds: number("history_seconds", wish.history_seconds, 300, 1, 86_400)?,
         created_at: now,
         changed_at: None,
     })
@@ -94,6 +115,11 @@ pub(super) fn merged(
             "max_members" => all.max_members = wanted.max_members,
             "max_event_bytes" => all.max_event_bytes = wanted.max_event_bytes,
             "subscription_count" => all.subscription_count = wanted.subscription_count,
+            "recoverable_prefixes" => {
+                all.recoverable_prefixes.clone_from(&wanted.recoverable_prefixes);
+            }
+            "history_events" => all.history_events = wanted.history_events,
+            "history_seconds" => all.history_seconds = wanted.history_seconds,
             _ => {
                 let text = format!("update_mask may name {CHANGEABLE}");
                 return Err(Fault::invalid(text).with_pointer("/update_mask"));
@@ -119,8 +145,10 @@ mod tests {
         RealtimeApp { name: "shop".to_owned(), ..RealtimeApp::default() }
     }
 
+    const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
     fn refused(wish: RealtimeApp) -> bool {
-        read(wish, OffsetDateTime::UNIX_EPOCH).is_err()
+        read(wish, NOW).is_err()
     }
 
     #[test]
@@ -169,6 +197,29 @@ mod tests {
         let named = |name: String| RealtimeApp { name, ..RealtimeApp::default() };
         assert!(!refused(named("é".repeat(60))) && refused(named("é".repeat(61))));
         assert!(refused(named("  ".to_owned())) && refused(named("a\nb".to_owned())));
+    }
+
+    #[test]
+    fn recoverable_channels_are_named_by_few_short_prefixes_and_keep_within_limits() {
+        let named =
+            |prefixes: Vec<String>| RealtimeApp { recoverable_prefixes: prefixes, ..wish() };
+        let many = |count: usize| (0..count).map(|n| format!("private-{n}.")).collect::<Vec<_>>();
+        assert!(!refused(named(many(16))) && refused(named(many(17))));
+        assert!(!refused(named(vec!["x".repeat(100)])) && refused(named(vec!["x".repeat(101)])));
+        for bad in ["", "a b", "*", "private-ä"] {
+            assert!(refused(named(vec![bad.to_owned()])), "{bad}");
+        }
+        let twice = read(named(vec!["b".to_owned(), "a".to_owned(), "b".to_owned()]), NOW).unwrap();
+        assert_eq!(twice.recoverable_prefixes, ["a", "b"]);
+        assert_eq!((twice.history_events, twice.history_seconds), (300, 300));
+        let kept = |history_events, history_seconds| RealtimeApp {
+            history_events,
+            history_seconds,
+            ..wish()
+        };
+        assert!(!refused(kept(1, 1)) && !refused(kept(1_000, 86_400)));
+        assert!(refused(kept(-1, 1)) && refused(kept(1_001, 1)));
+        assert!(refused(kept(1, -1)) && refused(kept(1, 86_401)));
     }
 
     #[test]

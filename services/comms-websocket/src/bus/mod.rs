@@ -14,6 +14,7 @@ use yard_messaging::{MessagingError, Nats};
 
 use crate::app::AppId;
 use crate::channel::ChannelKey;
+use crate::history::{Kept, Position};
 
 /// One thing that is said.
 #[derive(Debug, Clone, Default)]
@@ -23,8 +24,18 @@ pub(crate) struct Said {
     pub(crate) frame: Utf8Bytes,
     /// The socket that does not get it.
     pub(crate) except: Option<Box<str>>,
-    /// Where it stands in what the channel keeps, see [`crate::hub::Place`].
+    /// Where it stands in what the channel keeps, as its presence counts them.
     pub(crate) version: u64,
+    /// Where it stands in a recoverable channel.
+    pub(crate) position: Option<Position>,
+}
+
+impl Said {
+    /// What was kept of it.
+    pub(crate) fn kept(kept: Kept) -> Self {
+        let Kept { event, frame, except } = kept;
+        Self { event, frame, except, ..Self::default() }
+    }
 }
 
 /// Speaks to all instances.
@@ -89,6 +100,8 @@ impl Bus {
             except_socket: said.except.as_deref().unwrap_or_default().to_owned(),
             origin: origin.to_owned(),
             version: said.version,
+            epoch: said.position.as_ref().map(|at| at.epoch.to_string()).unwrap_or_default(),
+            offset: said.position.as_ref().map(|at| at.offset).unwrap_or_default(),
         };
         self.nats.publish_live(Self::subject(channel), message.encode_to_vec().into()).await
     }
@@ -140,7 +153,9 @@ impl Bus {
             return None;
         }
         let except = message.except_socket;
+        let (epoch, offset) = (message.epoch, message.offset);
         Some(Said {
+            position: (offset != 0).then(|| Position { epoch: epoch.into(), offset }),
             event: message.event,
             frame: message.frame.into(),
             except: (!except.is_empty()).then(|| except.into()),

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -7,6 +9,7 @@ use yard_contracts::subjects::live;
 
 use crate::bus::Said;
 use crate::channel::ChannelName;
+use crate::history::Position;
 use crate::protocol;
 
 /// One event as all listeners of its channel share it.
@@ -19,9 +22,12 @@ pub(crate) struct ChannelEvent {
     /// Whether a newer one of the same channel makes it worthless.
     pub(crate) conflates: bool,
     /// The socket that does not get it.
-    pub(super) except: Option<Box<str>>,
+    except: Option<Box<str>>,
     /// Who joined at this version or behind has it already; 0 for what everybody gets.
     pub(super) version: u64,
+    /// Its number in a recoverable channel, else 0.
+    pub(super) offset: u64,
+    epoch: Option<Arc<str>>,
 }
 
 impl ChannelEvent {
@@ -38,6 +44,8 @@ impl ChannelEvent {
             conflates,
             except: None,
             version: 0,
+            offset: 0,
+            epoch: None,
         })
     }
 
@@ -59,6 +67,7 @@ impl ChannelEvent {
 
     /// What is said in the channel.
     pub(crate) fn said(channel: &ChannelName, said: Said) -> Self {
+        let (epoch, offset) = said.position.map(|at| (at.epoch, at.offset)).unzip();
         Self {
             channel: channel.clone(),
             event: said.event.into(),
@@ -66,7 +75,21 @@ impl ChannelEvent {
             conflates: false,
             except: said.except,
             version: said.version,
+            offset: offset.unwrap_or_default(),
+            epoch,
         }
+    }
+
+    /// Whether this socket sent it, and so does not get it.
+    pub(super) fn is_from(&self, socket: &str) -> bool {
+        self.except.as_deref().is_some_and(|except| except == socket)
+    }
+
+    /// What whoever does not get it is told in a recoverable channel.
+    pub(super) fn position(&self) -> Option<Utf8Bytes> {
+        let epoch = Arc::clone(self.epoch.as_ref()?);
+        let at = Position { epoch, offset: self.offset };
+        Some(protocol::position(self.channel.as_str(), &at))
     }
 }
 

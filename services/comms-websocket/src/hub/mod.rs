@@ -1,5 +1,6 @@
 //! Who listens to which channel on this instance, and the NATS interest that follows from it.
 
+mod course;
 mod event;
 mod interest;
 mod live;
@@ -13,13 +14,15 @@ use yard_runtime::{Runtime, Tasks};
 
 use crate::app::AppId;
 use crate::bus::{Bus, Said};
-use crate::channel::{ChannelKey, ChannelName, Kind, Topic};
+use crate::channel::{ChannelKey, Topic};
+use crate::history::{History, Position};
 use crate::presence::{Changes, Person};
 use crate::telemetry::Meters;
 
 pub(crate) use event::ChannelEvent;
+use interest::Interest;
 use live::Comer;
-pub(crate) use live::Live;
+pub(crate) use live::{Admission, Live, Replay};
 pub(crate) use outbox::{Item, Limits, Outbox};
 
 /// All channels that somebody here is in. Cheap to clone.
@@ -35,6 +38,7 @@ struct Inner {
     channels: Mutex<HashMap<ChannelKey, Arc<Live>>>,
     next: AtomicU64,
     changes: Changes,
+    history: History,
 }
 
 /// One listener's place in one channel; dropping it leaves.
@@ -51,11 +55,22 @@ pub(crate) struct Join {
     pub(crate) topic: Option<Topic>,
     /// Who comes, in a presence channel.
     pub(crate) person: Option<Person>,
+    /// Whether what is said in it is numbered and kept.
+    pub(crate) recoverable: bool,
+    /// Where the listener stood when it was in the channel before.
+    pub(crate) recover: Option<Position>,
 }
 
 impl Hub {
-    /// What changes of who is where is told to `changes`.
-    pub(crate) fn new(bus: Bus, rt: &Runtime, meters: Arc<Meters>, changes: Changes) -> Self {
+    /// What changes of who is where is told to `changes`; what recoverable channels missed is read
+    /// from `history`.
+    pub(crate) fn new(
+        bus: Bus,
+        rt: &Runtime,
+        meters: Arc<Meters>,
+        changes: Changes,
+        history: History,
+    ) -> Self {
         let inner = Inner {
             bus,
             tasks: rt.tasks().clone(),
@@ -63,6 +78,7 @@ impl Hub {
             channels: Mutex::default(),
             next: AtomicU64::new(0),
             changes,
+            history,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -77,23 +93,22 @@ impl Hub {
     /// `subscription_succeeded`: it is there as soon as the broker knows our interest and what the
     /// channel keeps is read, and every event after it is heard. Joining twice is joining once.
     pub(crate) fn join(&self, join: Join, outbox: &Arc<Outbox>) -> Membership {
-        let Join { channel, topic, person } = join;
-        let waits = waits(&channel.name);
+        let Join { channel, topic, person, recoverable, recover } = join;
         let user = person.as_ref().map(|person| person.id.clone());
         let mut channels = self.channels();
         let live = match channels.get(&channel) {
             Some(live) => Arc::clone(live),
             None => {
-                let live = self.open(channel.clone(), topic);
+                let live = self.open(Live::new(channel.clone(), recoverable), topic);
                 channels.insert(channel, Arc::clone(&live));
                 live
             }
         };
-        let now = live.add(Comer { outbox, person, waits });
+        let now = live.add(Comer { outbox, person, recover: recover.map(Box::new) });
         drop(channels);
         if now {
             self.inner.changes.comes(&live, outbox.id(), user);
-        } else if !waits {
+        } else if !live.waits() {
             self.inner.changes.counts(live.key());
         }
         self.inner.meters.subscriptions.increment(1);
@@ -101,12 +116,16 @@ impl Hub {
     }
 
     /// The first listener came: asks NATS for what the channel carries.
-    fn open(&self, channel: ChannelKey, topic: Option<Topic>) -> Arc<Live> {
-        let live = Arc::new(Live::new(channel));
-        let (bus, meters) = (self.inner.bus.clone(), Arc::clone(&self.inner.meters));
-        let work =
-            interest::listen(bus, topic, Arc::clone(&live), meters, self.inner.changes.clone());
-        self.inner.tasks.spawn_request(work);
+    fn open(&self, live: Live, topic: Option<Topic>) -> Arc<Live> {
+        let live = Arc::new(live);
+        let interest = Interest {
+            bus: self.inner.bus.clone(),
+            live: Arc::clone(&live),
+            topic,
+            meters: Arc::clone(&self.inner.meters),
+            history: self.inner.history.clone(),
+        };
+        self.inner.tasks.spawn_request(interest.follow(self.inner.changes.clone()));
         live
     }
 
@@ -151,6 +170,11 @@ impl Hub {
         &self.inner.bus
     }
 
+    /// What recoverable channels keep.
+    pub(crate) fn history(&self) -> &History {
+        &self.inner.history
+    }
+
     /// Gives what a client says to all others in the channel: those here at once, those of other
     /// instances by the bus, on which it is lost while the broker is away.
     pub(crate) async fn say(&self, channel: &ChannelKey, said: Said) {
@@ -171,16 +195,11 @@ impl Hub {
 impl Membership {
     /// Says `subscription_succeeded` again, for a client that asks twice.
     pub(crate) fn confirm(&self) {
-        let again = self.live.confirm(&self.outbox, waits(self.live.name()));
+        let again = self.live.confirm(&self.outbox);
         if let Some(user) = again {
             self.hub.inner.changes.comes(&self.live, self.outbox.id(), user);
         }
     }
-}
-
-/// Whether a join is answered with what the channel keeps.
-fn waits(name: &ChannelName) -> bool {
-    name.is_cache() || name.kind() == Kind::Presence
 }
 
 impl Drop for Membership {

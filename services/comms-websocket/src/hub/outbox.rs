@@ -20,20 +20,31 @@ pub(crate) enum Item {
     Event(Arc<ChannelEvent>),
     /// A join that was turned down, and what is said of it.
     Refused(ChannelName, Utf8Bytes),
+    /// What a comer missed.
+    Replay(ChannelName, Vec<Utf8Bytes>),
 }
+
+/// A socket's replays together may be so many times what else may wait for it: they come at once, by
+/// its own wish.
+const REPLAYS: usize = 4;
 
 impl Item {
     fn len(&self) -> usize {
         match self {
             Self::Frame(frame) | Self::Refused(_, frame) => frame.len(),
             Self::Event(event) => event.frame.len(),
+            Self::Replay(_, frames) => frames.iter().map(|frame| frame.len()).sum(),
         }
+    }
+
+    const fn is_replay(&self) -> bool {
+        matches!(self, Self::Replay(..))
     }
 
     fn conflates(&self) -> Option<&ChannelName> {
         match self {
             Self::Event(event) if event.conflates => Some(&event.channel),
-            Self::Event(_) | Self::Frame(_) | Self::Refused(..) => None,
+            Self::Event(_) | Self::Frame(_) | Self::Refused(..) | Self::Replay(..) => None,
         }
     }
 }
@@ -70,7 +81,9 @@ pub(crate) struct Outbox {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Item>,
+    /// Of all but replays.
     bytes: usize,
+    replayed: usize,
     closing: Option<Closing>,
 }
 
@@ -103,11 +116,31 @@ impl Outbox {
             }
         }
         state.bytes += item.len();
+        self.put(&mut state, item);
+        if left_out > 0 { Pushed::Conflated(left_out) } else { Pushed::Queued }
+    }
+
+    /// Queues what a comer missed; `false` where this socket is given too much already.
+    pub(super) fn replay(&self, channel: &ChannelName, frames: Vec<Utf8Bytes>) -> bool {
+        let item = Item::Replay(channel.clone(), frames);
+        let mut state = self.state();
+        if state.closing.is_some() {
+            return true;
+        }
+        let replayed = state.replayed + item.len();
+        if replayed > self.limits.bytes * REPLAYS {
+            return false;
+        }
+        state.replayed = replayed;
+        self.put(&mut state, item);
+        true
+    }
+
+    fn put(&self, state: &mut State, item: Item) {
         state.queue.push_back(item);
         if state.queue.len() == 1 {
             self.filled.notify_one();
         }
-        if left_out > 0 { Pushed::Conflated(left_out) } else { Pushed::Queued }
     }
 
     /// Queues a message of the protocol.
@@ -120,7 +153,10 @@ impl Outbox {
     pub(crate) fn pop(&self) -> Option<Item> {
         let mut state = self.state();
         let item = state.queue.pop_front()?;
-        state.bytes -= item.len();
+        match item.is_replay() {
+            true => state.replayed -= item.len(),
+            false => state.bytes -= item.len(),
+        }
         if state.queue.is_empty() && state.queue.capacity() > KEPT_CAPACITY {
             state.queue = VecDeque::new();
         }
@@ -130,7 +166,11 @@ impl Outbox {
     /// Takes out what waits of a channel: after leaving, nothing of it may arrive.
     pub(super) fn forget(&self, channel: &ChannelName) {
         let mut state = self.state();
-        state.keep(|item| !matches!(item, Item::Event(event) if event.channel == *channel));
+        state.keep(|item| match item {
+            Item::Event(event) => event.channel != *channel,
+            Item::Replay(of, _) => of != channel,
+            Item::Frame(_) | Item::Refused(..) => true,
+        });
     }
 
     /// Ends the listener. The first reason stands.
@@ -171,7 +211,7 @@ impl Outbox {
     fn end(&self, state: &mut State, why: Closing) {
         state.closing = Some(why);
         state.queue = VecDeque::new();
-        state.bytes = 0;
+        (state.bytes, state.replayed) = (0, 0);
         self.filled.notify_one();
         self.ended.notify_one();
     }
@@ -207,7 +247,10 @@ impl State {
 
     fn keep(&mut self, stays: impl Fn(&Item) -> bool) {
         self.queue.retain(stays);
-        self.bytes = self.queue.iter().map(Item::len).sum();
+        let (replays, rest): (Vec<&Item>, Vec<&Item>) =
+            self.queue.iter().partition(|item| item.is_replay());
+        self.replayed = replays.into_iter().map(Item::len).sum();
+        self.bytes = rest.into_iter().map(Item::len).sum();
     }
 }
 
@@ -233,6 +276,7 @@ mod tests {
         std::iter::from_fn(|| outbox.pop())
             .map(|item| match item {
                 Item::Frame(frame) | Item::Refused(_, frame) => frame.to_string(),
+                Item::Replay(_, frames) => frames.iter().map(|frame| frame.as_str()).collect(),
                 Item::Event(e) => {
                     format!("{}:{}", e.channel, e.data())
                 }

@@ -94,7 +94,7 @@ impl Desk {
         let pulse = |(index, name): (usize, &String)| {
             let name = ChannelName::parse(name).ok()?;
             let live = self.hub.find(&ChannelKey { app, name })?;
-            let messages = live.pulse().before(interval);
+            let messages = live.said_before(interval);
             Some(ChannelPulse { index: whole(index), messages })
         };
         names.iter().take(MOST_ASKED).enumerate().filter_map(pulse).collect()

@@ -61,7 +61,7 @@ impl Pulse {
     }
 
     /// The [`SHOWN`] intervals before this one, oldest first.
-    pub(super) fn before(&self, interval: u64) -> Vec<u32> {
+    pub(crate) fn before(&self, interval: u64) -> Vec<u32> {
         let first = interval.saturating_sub(SHOWN as u64);
         (first..interval).map(|interval| self.of(interval)).collect()
     }

@@ -15,7 +15,8 @@ use super::{Changes, Person, Rosters};
 use crate::app::{AppSettings, Apps};
 use crate::bus::Said;
 use crate::channel::{ChannelKey, Kind};
-use crate::hub::Hub;
+use crate::history::{self, History, MOST_KEPT};
+use crate::hub::{Admission, Hub, Replay};
 use crate::inspection::{RefusedJoin, Watch};
 use crate::{protocol, telemetry};
 
@@ -36,6 +37,7 @@ pub(crate) struct Ledger {
     apps: Apps,
     hub: Hub,
     changes: Changes,
+    history: History,
     watch: Watch,
     lease: Lease,
     /// Large channels whose number of listeners was told, when, and what it is since.
@@ -65,12 +67,14 @@ impl Ledger {
         apps: Apps,
         hub: Hub,
         changes: Changes,
+        history: History,
         watch: Watch,
         rt: &Runtime,
     ) -> Self {
         let lease = Lease::new(rosters.clone(), hub.clone(), changes.clone(), rt.clock());
         let soft = rt.shutdown().soft().clone();
-        Self { rosters, apps, hub, changes, watch, lease, counted: HashMap::new(), soft }
+        let counted = HashMap::new();
+        Self { rosters, apps, hub, changes, history, watch, lease, counted, soft }
     }
 
     /// Until the soft stop, and then until the last socket has left; Redis is needed so long, and let
@@ -194,11 +198,15 @@ impl Ledger {
         } else {
             "{}".to_owned()
         };
-        let mut frames = vec![protocol::subscription_succeeded(name, &data)];
+        let mut answer = vec![protocol::subscription_succeeded(name, &data)];
         if channel.name.is_cache() {
-            frames.push(said.kept.clone().unwrap_or_else(|| protocol::cache_miss(name)));
+            answer.push(said.kept.clone().unwrap_or_else(|| protocol::cache_miss(name)));
         }
-        comer.live.admit(comer.id, frames, said.version);
+        let replay = match comer.live.is_recoverable() {
+            true => Some(self.missed(channel, comer).await?),
+            false => None,
+        };
+        comer.live.admit(comer.id, Admission { answer, version: said.version, replay });
         Ok(said)
     }
 
@@ -210,6 +218,26 @@ impl Ledger {
             self.watch.join_refused(&app, &RefusedJoin { channel, socket, label, problem, status });
         }
         comer.live.refuse(comer.id, protocol::subscription_error(channel, kind, problem, status));
+    }
+
+    /// What a comer to a recoverable channel missed. All of it, or none and a word that it is so.
+    async fn missed(&self, channel: &ChannelKey, comer: &Comer) -> Result<Replay, Error> {
+        let name = channel.name.as_str();
+        let since = comer.live.recover(comer.id);
+        // No channel keeps more.
+        let page = self.history.read(channel, since.as_ref(), MOST_KEPT).await?;
+        let history::Page { top, whole, events } = page;
+        let Some(since) = since else {
+            return Ok(Replay { frames: vec![protocol::position(name, &top)], end: top });
+        };
+        telemetry::recovery(if whole { "whole" } else { "gap" });
+        let replayed = events.len();
+        let begin = if whole { &since } else { &top };
+        let mut frames = Vec::with_capacity(replayed + 2);
+        frames.push(protocol::position(name, begin));
+        frames.extend(events.into_iter().map(|kept| kept.frame));
+        frames.push(protocol::recovery(name, whole, &top, replayed));
+        Ok(Replay { frames, end: top })
     }
 
     /// Says in Redis how things stand here at this moment, and tells everybody of the edge.
@@ -286,7 +314,7 @@ impl Ledger {
 
 /// Tells every instance's listeners; what the broker cannot take is missed, as any plain event.
 pub(super) async fn tell(hub: &Hub, channel: &ChannelKey, frame: Utf8Bytes, version: u64) {
-    let said = Said { event: String::new(), frame, except: None, version };
+    let said = Said { frame, version, ..Said::default() };
     if let Err(error) = hub.bus().say(channel, &said).await {
         tracing::warn!(channel = %channel, error = %error, "who came or left could not be told");
         telemetry::event_refused("broker");

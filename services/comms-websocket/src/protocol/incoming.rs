@@ -3,6 +3,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::history::{Position, Recover};
+
 /// Deepest nesting of anything that a client sends.
 const DEEPEST: usize = 32;
 
@@ -29,6 +31,10 @@ pub(crate) struct Subscribe {
     pub(crate) auth: Option<String>,
     #[serde(default)]
     pub(crate) channel_data: Option<String>,
+    /// Where the client stood in a recoverable channel. Clients that do not write their own messages
+    /// say so in `channel_data`.
+    #[serde(default)]
+    pub(crate) recover: Option<Recover>,
 }
 
 /// A wish to be known as somebody.
@@ -110,9 +116,32 @@ impl Incoming {
     }
 }
 
+/// What a client wants to be told of its event.
+#[derive(Deserialize)]
+struct Known {
+    _cid: String,
+}
+
+impl ClientEvent {
+    /// Longest `_cid`, characters.
+    const LONGEST_ID: usize = 64;
+
+    /// The client's own id of the event, by which it wants to learn what becomes of it.
+    pub(crate) fn id(&self) -> Option<String> {
+        let Known { _cid } = serde_json::from_str(self.data.get()).ok()?;
+        (1..=Self::LONGEST_ID).contains(&_cid.chars().count()).then_some(_cid)
+    }
+}
+
 impl Subscribe {
     pub(crate) fn channel_data(&self) -> Option<&str> {
         self.channel_data.as_deref().filter(|text| !text.is_empty())
+    }
+
+    /// Where the client stood.
+    pub(crate) fn recover(&self) -> Option<Position> {
+        let signed = || self.channel_data().and_then(Recover::of_channel_data);
+        self.recover.clone().or_else(signed)?.position()
     }
 }
 
@@ -157,7 +186,7 @@ mod tests {
 
     fn subscribe(channel: &str, auth: Option<&str>) -> String {
         let (channel, auth) = (channel.to_owned(), auth.map(str::to_owned));
-        said(&Incoming::Subscribe(Subscribe { channel, auth, channel_data: None }))
+        said(&Incoming::Subscribe(Subscribe { channel, auth, channel_data: None, recover: None }))
     }
 
     fn said(incoming: &Incoming) -> String {

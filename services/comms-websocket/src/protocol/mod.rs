@@ -7,9 +7,9 @@ mod outgoing;
 pub(crate) use closing::Closing;
 pub(crate) use incoming::{ClientEvent, Incoming, Signin, Subscribe};
 pub(crate) use outgoing::{
-    PING, PONG, cache_miss, channel_event, client_event, error, established, member_added,
-    member_removed, notice, roster, signin_success, subscription_count, subscription_error,
-    subscription_succeeded,
+    PING, PONG, accepted, cache_miss, channel_event, client_event, error, established,
+    member_added, member_removed, notice, position, recovery, refused, roster, signin_success,
+    subscription_count, subscription_error, subscription_succeeded,
 };
 
 /// `digits.digits`, as every socket is named.

@@ -5,6 +5,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
+use crate::history::Position;
+
 /// Asks for a sign of life.
 pub(crate) const PING: Utf8Bytes = Utf8Bytes::from_static(r#"{"event":"pusher:ping","data":{}}"#);
 /// Answers [`super::Incoming::Ping`].
@@ -79,6 +81,59 @@ pub(crate) fn member_removed(channel: &str, user: &str) -> Utf8Bytes {
 pub(crate) fn subscription_count(channel: &str, count: u64) -> Utf8Bytes {
     let data = json!({"subscription_count": count}).to_string();
     channel_event(channel, "pusher_internal:subscription_count", &data)
+}
+
+#[derive(Serialize)]
+struct Place<'a> {
+    epoch: &'a str,
+    offset: u64,
+}
+
+impl<'a> Place<'a> {
+    fn of(at: &'a Position) -> Self {
+        Self { epoch: &at.epoch, offset: at.offset }
+    }
+}
+
+/// Where a recoverable channel stands.
+pub(crate) fn position(channel: &str, at: &Position) -> Utf8Bytes {
+    channel_event(channel, "comms:position", &written(&Place::of(at)))
+}
+
+/// Whether a client has been given all that it missed, `replayed` events, and where it stands now.
+pub(crate) fn recovery(
+    channel: &str,
+    recovered: bool,
+    at: &Position,
+    replayed: usize,
+) -> Utf8Bytes {
+    #[derive(Serialize)]
+    struct Recovery<'a> {
+        recovered: bool,
+        #[serde(flatten)]
+        place: Place<'a>,
+        replayed: usize,
+    }
+    let recovery = Recovery { recovered, place: Place::of(at), replayed };
+    channel_event(channel, "comms:recovery", &written(&recovery))
+}
+
+/// A client's event is kept.
+pub(crate) fn accepted(channel: &str, cid: &str, at: &Position) -> Utf8Bytes {
+    #[derive(Serialize)]
+    struct Accepted<'a> {
+        _cid: &'a str,
+        #[serde(flatten)]
+        place: Place<'a>,
+    }
+    let accepted = Accepted { _cid: cid, place: Place::of(at) };
+    channel_event(channel, "comms:accepted", &written(&accepted))
+}
+
+/// A client's event is not kept, and nobody heard it.
+pub(crate) fn refused(channel: &str, cid: &str, reason: &str) -> Utf8Bytes {
+    let data = json!({"_cid": cid, "reason": reason}).to_string();
+    channel_event(channel, "comms:refused", &data)
 }
 
 /// An event of a client, its data as it was sent.
@@ -174,6 +229,19 @@ mod tests {
         assert_eq!(
             signin_success(r#"{"id":"1"}"#).as_str(),
             r#"{"data":"{\"user_data\":\"{\\\"id\\\":\\\"1\\\"}\"}","event":"pusher:signin_success"}"#
+        );
+        let at = Position { epoch: "e".into(), offset: 7 };
+        assert_eq!(
+            position("p", &at).as_str(),
+            r#"{"event":"comms:position","channel":"p","data":"{\"epoch\":\"e\",\"offset\":7}"}"#
+        );
+        assert_eq!(
+            recovery("p", true, &at, 2).as_str(),
+            r#"{"event":"comms:recovery","channel":"p","data":"{\"recovered\":true,\"epoch\":\"e\",\"offset\":7,\"replayed\":2}"}"#
+        );
+        assert_eq!(
+            accepted("p", "c1", &at).as_str(),
+            r#"{"event":"comms:accepted","channel":"p","data":"{\"_cid\":\"c1\",\"epoch\":\"e\",\"offset\":7}"}"#
         );
         assert_eq!(
             error(None, "x").as_str(),

@@ -52,7 +52,9 @@ impl Realtime {
         };
         let outbox = self.hub.outbox(self.limits, "");
         let channel = ChannelKey { app: self.apps.own().id(), name };
-        let join = Join { channel, topic: Some(topic), person: None };
+        // What the live bus carries is never recoverable.
+        let (recoverable, recover) = (false, None);
+        let join = Join { channel, topic: Some(topic), person: None, recoverable, recover };
         let tail = Tail {
             soft: self.rt.shutdown().soft().clone(),
             clock: self.rt.clock(),

@@ -47,8 +47,10 @@ impl Candidate<'_> {
             Kind::Private | Kind::Encrypted => (None, self.signed(wish, wish.channel_data())?),
             Kind::Presence => self.person(wish)?,
         };
+        let recoverable = self.app.with_settings(|settings| settings.history(&name).is_some());
+        let recover = if recoverable { wish.recover() } else { None };
         let channel = ChannelKey { app: self.app.id(), name };
-        Ok(Allowed { join: Join { channel, topic, person }, grant })
+        Ok(Allowed { join: Join { channel, topic, person, recoverable, recover }, grant })
     }
 
     /// What is said to somebody is for them.

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::budget::Budget;
 use crate::bus::Said;
 use crate::channel::{ChannelKey, ChannelName};
+use crate::history::{Append, Position};
 use crate::hub::{Item, Join, Membership, Outbox};
 use crate::inspection::RefusedJoin;
 use crate::presence::Person;
@@ -129,6 +130,13 @@ impl Session {
                     control += 1;
                     frame
                 }
+                Item::Replay(_, frames) => {
+                    for frame in frames {
+                        events += 1;
+                        self.socket.feed(Message::Text(frame)).await?;
+                    }
+                    continue;
+                }
                 Item::Refused(channel, frame) => {
                     control += 1;
                     self.channels.remove(&channel);
@@ -186,11 +194,7 @@ impl Session {
                     self.door.watch.left(&self.app, &name, self.outbox.socket());
                 }
             }
-            Incoming::ClientEvent(event) => {
-                if let Err(problem) = self.pass_on(event).await {
-                    self.outbox.say(protocol::error(Some(EVENT_REFUSED), problem));
-                }
-            }
+            Incoming::ClientEvent(event) => self.take_event(event).await,
             Incoming::Signin(wish) => return self.sign_in(&wish),
             Incoming::Pong | Incoming::Unknown => {}
         }
@@ -239,8 +243,25 @@ impl Session {
         Ok(join)
     }
 
-    /// Gives a client's event to the others in its channel; says why not.
-    async fn pass_on(&mut self, sent: ClientEvent) -> Result<(), &'static str> {
+    /// Takes a client's event, and tells the client why not, or what became of one that it named.
+    async fn take_event(&mut self, sent: ClientEvent) {
+        let (channel, id) = (sent.channel.clone(), sent.id());
+        let answer = match (self.pass_on(sent, id.as_deref()).await, &id) {
+            (Ok(Some(position)), Some(id)) => protocol::accepted(&channel, id, &position),
+            (Ok(_), _) => return,
+            (Err(problem), Some(id)) => protocol::refused(&channel, id, problem),
+            (Err(problem), None) => protocol::error(Some(EVENT_REFUSED), problem),
+        };
+        self.outbox.say(answer);
+    }
+
+    /// Gives a client's event to the others in its channel, and where it stands in one that is
+    /// recoverable; says why not.
+    async fn pass_on(
+        &mut self,
+        sent: ClientEvent,
+        id: Option<&str>,
+    ) -> Result<Option<Position>, &'static str> {
         let ClientEvent { event, channel, data } = sent;
         let (on, per_second, largest) = self.app.with_settings(|settings| {
             let per_second = settings.client_events_per_second;
@@ -265,13 +286,44 @@ impl Session {
         if self.budget.take(per_second, 1, now).is_err() {
             return Err("this socket sends more events a second than it may");
         }
-        let interval = self.door.meters.pace.interval(now.into_std());
-        self.app.activity().client_events.add(interval, 1);
         let frame = protocol::client_event(&channel, &event, &data, place.user.as_deref());
         let except = Some(self.outbox.socket().into());
-        let said = Said { event, frame, except, version: 0 };
-        self.door.hub.say(&ChannelKey { app: self.app.id(), name }, said).await;
-        Ok(())
+        let key = ChannelKey { app: self.app.id(), name };
+        let mut said = Said { event, frame, except, ..Said::default() };
+        said.position = self.keep(&key, &said, id).await?;
+        let position = said.position.clone();
+        let interval = self.door.meters.pace.interval(now.into_std());
+        self.app.activity().client_events.add(interval, 1);
+        self.door.hub.say(&key, said).await;
+        Ok(position)
+    }
+
+    /// Keeps what is said in a recoverable channel; where it stands.
+    async fn keep(
+        &self,
+        channel: &ChannelKey,
+        said: &Said,
+        id: Option<&str>,
+    ) -> Result<Option<Position>, &'static str> {
+        let history = self.app.with_settings(|settings| settings.history(&channel.name));
+        let Some((most, kept_for)) = history else { return Ok(None) };
+        // Nobody can take another's name for an event.
+        let speaker = match &self.user {
+            Some(user) => format!("user:{}", user.id),
+            None => format!("socket:{}", self.outbox.socket()),
+        };
+        let key = id.map(|id| format!("client:{}:{speaker}:{id}", speaker.len()));
+        let (event, frame) = (said.event.as_str(), &said.frame);
+        let (except, key) = (said.except.as_deref(), key.as_deref());
+        let append = Append { channel, event, frame, except, key, most, kept_for };
+        match self.door.hub.history().append(&append).await {
+            Ok(position) => Ok(Some(position)),
+            Err(error) => {
+                tracing::debug!(channel = %channel, error = %error, "a client's event is not kept");
+                telemetry::event_refused("history");
+                Err("what is said here cannot be kept now; send it again")
+            }
+        }
     }
 
     fn sign_in(&mut self, wish: &Signin) -> Result<(), Ending> {

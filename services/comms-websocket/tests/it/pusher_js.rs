@@ -1,7 +1,6 @@
 //! The unmodified pusher-js of npm against the running service.
 
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,12 +10,10 @@ use axum::routing::post;
 use axum::{Form, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
 use yard_ids::TenantId;
 
+use crate::node::Node;
 use crate::support::{KEY, PATIENCE, Service, device, device_channel, tenant};
 
 fn folder() -> PathBuf {
@@ -40,96 +37,57 @@ async fn authorise(
     }
 }
 
-struct Page {
-    _child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
+/// A page that asks `authorise`.
+async fn open(service: &Arc<Service>, tenant: TenantId) -> Node {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}/broadcasting/auth", listener.local_addr().unwrap());
+    let state = (Arc::clone(service), tenant);
+    let router = Router::new().route("/broadcasting/auth", post(authorise)).with_state(state);
+    service.rt.tasks().spawn_request(async move {
+        drop(axum::serve(listener, router).await);
+    });
+    let port = service.port().to_string();
+    Node::run(&folder(), "client.mjs", &["127.0.0.1", &port, KEY, &endpoint])
 }
 
-impl Page {
-    async fn open(service: &Arc<Service>, tenant: TenantId) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let endpoint = format!("http://{}/broadcasting/auth", listener.local_addr().unwrap());
-        let state = (Arc::clone(service), tenant);
-        let router = Router::new().route("/broadcasting/auth", post(authorise)).with_state(state);
-        service.rt.tasks().spawn_request(async move {
-            drop(axum::serve(listener, router).await);
-        });
-        let mut child = Command::new("node")
-            .arg("client.mjs")
-            .args(["127.0.0.1", &service.port().to_string(), KEY, &endpoint])
-            .current_dir(folder())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node runs");
-        let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { _child: child, input, output }
-    }
+async fn sees_event(page: &mut Node, event: &str) -> Value {
+    page.sees(|seen| seen["event"] == event).await
+}
 
-    async fn tell(&mut self, line: &str) {
-        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-    }
-
-    /// The next thing that the page sees and that fits; others are passed over.
-    async fn sees(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
-        let found = async {
-            loop {
-                let line = self.output.next_line().await.unwrap().expect("node is running");
-                let seen: Value = serde_json::from_str(&line).expect("a line of ours");
-                if fits(&seen) {
-                    return seen;
-                }
-            }
-        };
-        timeout(PATIENCE, found).await.expect("the page sees it in time")
-    }
-
-    async fn sees_event(&mut self, event: &str) -> Value {
-        self.sees(|seen| seen["event"] == event).await
-    }
-
-    async fn is(&mut self, state: &str) {
-        self.sees(|seen| seen["state"] == state).await;
-    }
+async fn is(page: &mut Node, state: &str) {
+    page.sees(|seen| seen["state"] == state).await;
 }
 
 #[tokio::test]
 async fn pusher_js_connects_joins_hears_pings_and_leaves() {
     if !folder().join("node_modules/pusher-js").is_dir() {
-        // Past the harness, which would keep it to itself.
-        let told = b"
-SKIPPED pusher_js: run `npm ci` in services/comms-websocket/tests/pusher-js
-";
-        std::io::Write::write_all(&mut std::io::stderr(), told).unwrap();
+        Node::skipped("run `npm ci` in services/comms-websocket/tests/pusher-js");
         return;
     }
     let service = Arc::new(Service::start().await);
     let (own, device) = (tenant(), device());
     let channel = device_channel(own, device);
-    let mut page = Page::open(&service, own).await;
-    page.is("connected").await;
+    let mut page = open(&service, own).await;
+    is(&mut page, "connected").await;
 
     page.tell(&format!("subscribe {channel}")).await;
-    page.sees_event("pusher:subscription_succeeded").await;
+    sees_event(&mut page, "pusher:subscription_succeeded").await;
     let reading = json!({"device_id": device.to_string(), "values": {"t": 21.5, "n": "ä\n\""}});
     service.publish(own, device, "telemetry.received", &reading).await;
-    let seen = page.sees_event("telemetry.received").await;
+    let seen = sees_event(&mut page, "telemetry.received").await;
     assert_eq!((&seen["channel"], &seen["data"]), (&json!(channel), &reading));
     let command = json!({"command_id": "c", "state": "COMMAND_STATE_ACKED"});
     service.publish(own, device, "command.changed", &command).await;
-    assert_eq!(page.sees_event("command.changed").await["data"], command);
+    assert_eq!(sees_event(&mut page, "command.changed").await["data"], command);
 
     page.tell(&format!("subscribe {}", device_channel(tenant(), device))).await;
-    let refused = page.sees_event("pusher:subscription_error").await;
+    let refused = sees_event(&mut page, "pusher:subscription_error").await;
     assert_eq!(
         (&refused["data"]["type"], &refused["data"]["status"]),
         (&json!("AuthError"), &json!(403))
     );
     page.tell("subscribe presence-room").await;
-    page.sees_event("pusher:subscription_error").await;
+    sees_event(&mut page, "pusher:subscription_error").await;
     page.tell(&format!("trigger {channel}")).await;
     assert_eq!(page.sees(|seen| seen["what"] == "error").await["code"], 4301);
     page.sees(|seen| seen["what"] == "pong").await;
@@ -138,5 +96,5 @@ SKIPPED pusher_js: run `npm ci` in services/comms-websocket/tests/pusher-js
     yard_testkit::eventually(PATIENCE, || async { !service.is_interested(own, device).await })
         .await;
     page.tell("leave").await;
-    page.is("disconnected").await;
+    is(&mut page, "disconnected").await;
 }

@@ -14,6 +14,9 @@ export interface RealtimeAppDraft {
   max_members: number
   max_event_bytes: number
   subscription_count: boolean
+  recoverable_prefixes: string[]
+  history_events: number
+  history_seconds: number
 }
 
 /** An app with a secret that is shown this once. */

@@ -10,6 +10,9 @@ export interface Draft {
   members: string
   bytes: string
   counts: boolean
+  recoverable: string
+  kept: string
+  keptFor: string
 }
 
 export const draftOf = (one: RealtimeApp): Draft => ({
@@ -21,6 +24,9 @@ export const draftOf = (one: RealtimeApp): Draft => ({
   members: `${one.max_members}`,
   bytes: `${one.max_event_bytes}`,
   counts: one.subscription_count,
+  recoverable: one.recoverable_prefixes.join('\n'),
+  kept: `${one.history_events}`,
+  keptFor: `${one.history_seconds}`,
 })
 
 const lines = (text: string): string[] => text.split('\n').map((one) => one.trim()).filter((one) => one !== '')
@@ -40,6 +46,16 @@ export function originFault(text: string): string {
   return bad === undefined ? '' : `Not as a browser sends it: ${bad}`
 }
 
+const PREFIX = /^[-a-zA-Z0-9_=@,.;]{1,100}$/
+const MOST_PREFIXES = 16
+
+export function prefixFault(text: string): string {
+  const all = lines(text)
+  if (all.length > MOST_PREFIXES) return `At most ${MOST_PREFIXES}`
+  const bad = all.find((one) => !PREFIX.test(one))
+  return bad === undefined ? '' : `No channel's name begins so: ${bad}`
+}
+
 export type Faults = Partial<Record<keyof Draft, string>>
 
 /** What keeps the draft from being sent, by field. */
@@ -52,6 +68,9 @@ export function faultsOf(draft: Draft): Faults {
     connections: numberFault(draft.connections, 0, 1_000_000),
     members: numberFault(draft.members, 1, 1_000),
     bytes: numberFault(draft.bytes, 1_024, 65_536),
+    recoverable: prefixFault(draft.recoverable),
+    kept: numberFault(draft.kept, 1, 1_000),
+    keptFor: numberFault(draft.keptFor, 1, 86_400),
   }
   return Object.fromEntries(Object.entries(all).filter(([, fault]) => fault !== ''))
 }
@@ -68,6 +87,10 @@ export function changesOf(draft: Draft, before: RealtimeApp): Partial<RealtimeAp
     max_members: Number(draft.members),
     max_event_bytes: Number(draft.bytes),
     subscription_count: draft.counts,
+    // As the server sorts them.
+    recoverable_prefixes: [...new Set(lines(draft.recoverable))].sort(),
+    history_events: Number(draft.kept),
+    history_seconds: Number(draft.keptFor),
   }
   const same = (key: string, value: unknown): boolean => JSON.stringify(before[key as keyof RealtimeApp]) === JSON.stringify(value)
   return Object.fromEntries(Object.entries(all).filter(([key, value]) => !same(key, value)))
