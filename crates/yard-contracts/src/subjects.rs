@@ -98,6 +98,29 @@ pub fn live_channel(app: u64, channel: &str) -> String {
     format!("rtc.v1.{app}.{}", URL_SAFE_NO_PAD.encode(channel))
 }
 
+/// What is said in any channel of an app.
+#[must_use]
+pub fn live_channels(app: u64) -> String {
+    format!("rtc.v1.{app}.*")
+}
+
+/// The channel of a [`live_channel`]; `None` for any other subject.
+#[must_use]
+pub fn channel_of(subject: &str) -> Option<String> {
+    let (_app, encoded) = subject.strip_prefix("rtc.v1.")?.split_once('.')?;
+    String::from_utf8(URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
+}
+
+/// `rtx.v1.trace.{app}`: what instances of comms-websocket see happen in an app while somebody traces
+/// it; live, not stored.
+#[must_use]
+pub fn live_trace(app: u64) -> String {
+    format!("rtx.v1.trace.{app}")
+}
+
+/// A question about an app to every instance of comms-websocket; each answers.
+pub const LIVE_INSPECTION: &str = "rtx.v1.inspection";
+
 /// What instances of comms-websocket tell each other of apps and of whom an app sent away; live, not
 /// stored.
 pub const LIVE_CONTROL: &str = "rtx.v1.control";
@@ -179,6 +202,8 @@ mod tests {
                 "rt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.device.0190a6f2-7c2a-7b52-9c11-000000000002.command.changed",
             ),
             (live_channel(7, "private-a.b,c"), "rtc.v1.7.cHJpdmF0ZS1hLmIsYw"),
+            (live_channels(7), "rtc.v1.7.*"),
+            (live_trace(7), "rtx.v1.trace.7"),
             (
                 receipt(tenant, device),
                 "rcpt.v1.0190a6f2-7c2a-7b52-9c11-000000000001.0190a6f2-7c2a-7b52-9c11-000000000002",
@@ -188,7 +213,9 @@ mod tests {
             assert_eq!(made, expected);
         }
         assert_eq!((BROKER_CUT, DEVICE_STANDING), ("brk.v1.cut", "dev.v1.standing"));
-        assert_eq!(LIVE_CONTROL, "rtx.v1.control");
+        assert_eq!((LIVE_CONTROL, LIVE_INSPECTION), ("rtx.v1.control", "rtx.v1.inspection"));
+        assert_eq!(channel_of(&live_channel(7, "a.b,c")).as_deref(), Some("a.b,c"));
+        assert_eq!((channel_of("rtc.v1.7.*"), channel_of("rt.v1.7.YQ")), (None, None));
     }
 
     #[test]

@@ -9,6 +9,8 @@ use async_nats::{
     Subscriber,
 };
 use bytes::Bytes;
+use futures::StreamExt as _;
+use tokio::time::timeout;
 use yard_contracts::streams::BucketSpec;
 use yard_contracts::subjects;
 use yard_runtime::{Check, Runtime};
@@ -145,6 +147,42 @@ impl Nats {
         let request = Request::new().payload(payload).timeout(Some(patience));
         let answer = self.client.send_request(subject, request).await;
         answer.map(|message| message.payload).map_err(|e| MessagingError::Unconfirmed(Box::new(e)))
+    }
+
+    /// Asks everybody who listens on a subject of core NATS: the answers of the first `most`, or those
+    /// that came within `patience`.
+    ///
+    /// # Errors
+    /// When the connection is closed for good.
+    pub async fn ask_all(
+        &self,
+        subject: String,
+        payload: Bytes,
+        most: usize,
+        patience: Duration,
+    ) -> Result<Vec<Bytes>, MessagingError> {
+        let inbox = self.client.new_inbox();
+        let mut coming = self.subscribe_live(inbox.clone()).await?;
+        let asked = self.client.publish_with_reply(subject, inbox, payload).await;
+        asked.map_err(|e| MessagingError::Unconfirmed(Box::new(e)))?;
+        let mut answers = Vec::new();
+        let collecting = async {
+            while answers.len() < most
+                && let Some(answer) = coming.next().await
+            {
+                // The server's own word: nobody listens.
+                if answer.status.is_some() {
+                    break;
+                }
+                answers.push(answer.payload);
+            }
+        };
+        // Late answers are not waited for.
+        drop(timeout(patience, collecting).await);
+        if let Err(error) = coming.unsubscribe().await {
+            tracing::debug!(error = %error, "could not unsubscribe");
+        }
+        Ok(answers)
     }
 
     /// Returns once the server has taken everything that this connection said before: a

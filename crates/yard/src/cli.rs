@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use crate::api::Api;
 use crate::audit;
 use crate::broker::{self, BrokerAgentArgs};
+use crate::channels::{self, ChannelsCommand};
 use crate::commands::{self, SendArgs, TailArgs};
 use crate::devices::{self, ContractsCommand, DevicesCommand, ListArgs};
 use crate::enrollment::{self, EnrollArgs};
@@ -115,6 +116,9 @@ enum Command {
         #[command(subcommand)]
         command: Option<RealtimeCommand>,
     },
+    /// What goes on in a realtime app: who listens, what is said, who was turned away.
+    #[command(subcommand)]
+    Channels(ChannelsCommand),
     /// The export of a tenant: take it, and check one without asking anyone.
     #[command(subcommand)]
     Tenants(TenantsCommand),
@@ -250,6 +254,7 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::RealtimeApps { command } => {
             realtime::run(&command.unwrap_or(RealtimeCommand::List), &api()?, out).await
         }
+        Command::Channels(command) => channels::run(&command, &api()?, out).await,
         Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
         Command::Tenants(command) => tenants::run(&command, &api()?, out).await,
         Command::Sessions { command } => {

@@ -6,6 +6,7 @@
 pub mod api;
 pub mod audit;
 pub mod broker;
+pub mod channels;
 mod cli;
 pub mod commands;
 pub mod devices;

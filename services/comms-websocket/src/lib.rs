@@ -26,6 +26,7 @@ mod config;
 mod confirmed;
 mod history;
 mod hub;
+mod inspection;
 mod presence;
 mod protocol;
 mod realtime;
@@ -43,6 +44,7 @@ use yard_authn::revocations::{self, Need};
 use yard_authn::seal::Sealer;
 use yard_authn::{Identity, server};
 use yard_contracts::realtime::v1::realtime_app_service_server::RealtimeAppServiceServer;
+use yard_contracts::realtime::v1::realtime_inspection_service_server::RealtimeInspectionServiceServer;
 use yard_contracts::realtime::v1::realtime_message_service_server::RealtimeMessageServiceServer;
 use yard_contracts::realtime::v1::realtime_service_server::RealtimeServiceServer;
 use yard_messaging::Nats;
@@ -79,7 +81,9 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let feed = identity.verifier().revocations();
     let (apps, app_ends) = app::start(own, (&pg, &sealer), feed, &rt);
 
-    let meters = Arc::new(telemetry::Meters::new());
+    let pace = inspection::Pace::new(&*rt.clock());
+    let watch = inspection::Watch::start(pace, nats.clone(), &rt);
+    let meters = Arc::new(telemetry::Meters::new(pace));
     let bus = bus::Bus::new(nats.clone(), rt.instance());
     let changes = presence::Changes::default();
     let left = CancellationToken::new();
@@ -92,8 +96,17 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let rosters = presence::Rosters::new(redis, rt.instance());
     let confirmed = confirmed::Confirmed::start(config.confirmed, pg.clone(), hub.clone(), &rt);
     let known = (rosters.clone(), confirmed.clone());
-    let api = api::Api::new(config.api.clone(), apps.clone(), hub.clone(), known, &rt);
-    let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), changes, history, &rt);
+    let api = api::Api::new(config.api.clone(), apps.clone(), hub.clone(), known, pace, &rt);
+    let gatherer = inspection::Gatherer::new(nats.clone(), rosters.clone(), rt.clock(), pace);
+    let ledger = presence::Ledger::new(
+        rosters.clone(),
+        apps.clone(),
+        hub.clone(),
+        changes,
+        history,
+        watch.clone(),
+        &rt,
+    );
     rt.tasks().spawn(TaskKind::Critical, "presence", ledger.run(left.drop_guard()));
     let service = realtime::Realtime::new(&config, apps.clone(), hub.clone(), tickets.clone(), &rt);
     let tenants = app::AppsGrpc {
@@ -106,14 +119,21 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
         most: config.apps.max_per_tenant,
     };
     let messages = confirmed::MessagesGrpc(confirmed.clone());
+    let sources =
+        inspection::Sources { apps: apps.clone(), rosters, gatherer, api: Arc::clone(&api) };
+    let inspection = inspection::Inspection::new(sources, nats.clone(), &rt);
     let routes = Routes::new(RealtimeServiceServer::new(service))
         .add_service(RealtimeAppServiceServer::new(tenants))
-        .add_service(RealtimeMessageServiceServer::new(messages));
+        .add_service(RealtimeMessageServiceServer::new(messages))
+        .add_service(RealtimeInspectionServiceServer::new(inspection));
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
+    let seen = (apps.clone(), hub.clone());
+    let speaking = (api, confirmed);
     let door =
-        socket::Door::new(config.socket, apps, hub, (api, confirmed), meters, (judge, tickets));
+        socket::Door::new(config.socket, apps, hub, speaking, meters, watch, (judge, tickets));
+    inspection::answer(Arc::clone(&door), seen, nats.clone(), &rt);
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     let with_apps = socket::end_with_apps(Arc::clone(&door), app_ends, rt.clone());

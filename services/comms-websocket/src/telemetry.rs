@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use metrics::{Counter, Gauge, Histogram};
 
+use crate::inspection::Pace;
+
 /// Handles of what is counted often, looked up once.
 pub(crate) struct Meters {
     /// Open sockets.
@@ -18,10 +20,12 @@ pub(crate) struct Meters {
     pub(crate) events_out: Counter,
     /// Protocol messages given to sockets.
     pub(crate) control_out: Counter,
+    /// Numbers the intervals in which apps and channels are counted.
+    pub(crate) pace: Pace,
 }
 
 impl Meters {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(pace: Pace) -> Self {
         let sent = |kind: &'static str| metrics::counter!("yard_ws_messages_total", "direction" => "out", "kind" => kind);
         Self {
             connections: metrics::gauge!("yard_ws_connections"),
@@ -30,6 +34,7 @@ impl Meters {
             fanout: metrics::histogram!("yard_ws_fanout_seconds"),
             events_out: sent("event"),
             control_out: sent("control"),
+            pace,
         }
     }
 }
@@ -64,6 +69,16 @@ pub(crate) fn api_call(call: &'static str, status: u16, took: Duration) {
     let status = status.to_string();
     metrics::counter!("yard_ws_api_calls_total", "call" => call, "status" => status).increment(1);
     metrics::histogram!("yard_ws_api_seconds", "call" => call).record(took.as_secs_f64());
+}
+
+/// One more trace of an app, or one less.
+pub(crate) fn traces(by: f64) {
+    metrics::gauge!("yard_ws_traces").increment(by);
+}
+
+/// What a trace did not show because its reader could not take it.
+pub(crate) fn trace_left_out(count: u64) {
+    metrics::counter!("yard_ws_trace_left_out_total").increment(count);
 }
 
 /// A connection that this side ended.

@@ -17,7 +17,8 @@ const PRESENCE: &str = "presence-";
 const AT_ONCE: usize = 64;
 
 impl Api {
-    /// `GET /apps/{id}/channels`: the channels that somebody is in.
+    /// `GET /apps/{id}/channels`: the channels that somebody is in, all of them. The protocol knows no
+    /// pages, and a part would pass for the whole: an app that has more is asked for a prefix.
     pub(super) async fn channels(&self, app: &App, query: &Query) -> Result<Value, Problem> {
         let prefix = query.get("filter_by_prefix").unwrap_or_default();
         let info = Info::parse(query.get("info"))?;
@@ -28,8 +29,15 @@ impl Api {
             let problem = "user_count is known of presence channels only; set filter_by_prefix";
             return Err(Problem::malformed(problem));
         }
-        let names = self.rosters.occupied(app.id()).await.map_err(|_error| STORE_AWAY)?;
-        let names = names.into_iter().filter(|name| name.as_str().starts_with(prefix));
+        let most = self.settings.max_listed_channels;
+        let asked = i64::try_from(most).unwrap_or(i64::MAX - 1) + 1;
+        let names = self.rosters.occupied(app.id(), prefix, None, asked);
+        let names = names.await.map_err(|_error| STORE_AWAY)?;
+        if names.len() > most {
+            let problem =
+                format!("more than {most} channels; set filter_by_prefix, or a longer one");
+            return Err(Problem::malformed(problem));
+        }
         let told: BTreeMap<String, Value> = stream::iter(names)
             .map(|name| self.told(app, name, info))
             .buffer_unordered(AT_ONCE)

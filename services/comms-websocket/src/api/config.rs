@@ -17,6 +17,8 @@ pub struct ApiConfig {
     pub max_body_kib: usize,
     /// Largest body of a batch, KiB.
     pub max_batch_kib: usize,
+    /// Channels that are listed by one call.
+    pub max_listed_channels: usize,
     /// How long a body may take to come.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
@@ -37,6 +39,7 @@ impl ApiConfig {
             ("api.per_second", usize::try_from(self.per_second).unwrap_or(0), 10, 1_000_000),
             ("api.max_body_kib", self.max_body_kib, 1, 4_096),
             ("api.max_batch_kib", self.max_batch_kib, 1, 4_096),
+            ("api.max_listed_channels", self.max_listed_channels, 1, 100_000),
         ] {
             if !(least..=most).contains(&value) {
                 return Err(ConfigError::new(option, format!("has to be {least} to {most}")));

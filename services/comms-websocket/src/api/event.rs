@@ -35,7 +35,7 @@ pub(super) struct OneEvent {
 }
 
 /// What an event may have besides.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Default, Debug, Default, Deserialize)]
 struct More {
     #[serde(default)]
     socket_id: Option<String>,
@@ -99,6 +99,10 @@ impl OneEvent {
     /// Whether its recipients have to acknowledge it.
     pub(super) const fn is_confirmed(&self) -> bool {
         self.more.confirm.is_some()
+    }
+
+    pub(super) fn in_channel(channel: String, name: String, data: String) -> Self {
+        Self { name, data, channels: None, channel: Some(channel), more: More::default() }
     }
 
     pub(super) fn check(self, app: &App) -> Result<Event, Problem> {

@@ -16,6 +16,7 @@ mod problem;
 mod publish;
 mod route;
 mod signature;
+mod test_event;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,6 +36,7 @@ use yard_runtime::Runtime;
 use crate::app::{App, Apps, Unavailable};
 use crate::confirmed::Confirmed;
 use crate::hub::Hub;
+use crate::inspection::Pace;
 use crate::presence::Rosters;
 use crate::telemetry;
 use budget::{Budgets, Turn};
@@ -45,6 +47,7 @@ use problem::{Problem, json_response};
 use publish::Published;
 use route::{Call, Route};
 use signature::Query;
+pub(crate) use test_event::TestEvent;
 
 /// How long what is asked of Redis may take; what publishes has its own, shorter limit.
 const READING: Duration = Duration::from_secs(5);
@@ -57,6 +60,7 @@ pub(crate) struct Api {
     rosters: Rosters,
     confirmed: Confirmed,
     clock: Arc<dyn Clock>,
+    pace: Pace,
     heard: Heard,
     budgets: Arc<Budgets>,
     lines: Arc<Semaphore>,
@@ -80,13 +84,25 @@ impl Api {
         apps: Apps,
         hub: Hub,
         (rosters, confirmed): (Rosters, Confirmed),
+        pace: Pace,
         rt: &Runtime,
     ) -> Arc<Self> {
         let heard = Heard::new(hub.bus().nats().clone());
         let budgets = Arc::new(Budgets::new(settings.per_second, settings.calls_per_app));
         let lines = Arc::new(Semaphore::new(settings.max_connections));
         let clock = rt.clock();
-        Arc::new(Self { settings, apps, hub, rosters, confirmed, clock, heard, budgets, lines })
+        Arc::new(Self {
+            settings,
+            apps,
+            hub,
+            rosters,
+            confirmed,
+            clock,
+            pace,
+            heard,
+            budgets,
+            lines,
+        })
     }
 
     /// Whether an address is one of the API's.

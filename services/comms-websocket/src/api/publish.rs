@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -46,6 +48,7 @@ impl Api {
             let stands = self.occupancies(events).await?;
             let mut letters = letters(events);
             self.keep(&mut letters).await?;
+            let count = u32::try_from(letters.len()).unwrap_or(u32::MAX);
             for letter in &mut letters {
                 letter.position = self.append(app, letter).await?;
             }
@@ -58,6 +61,7 @@ impl Api {
             if settle {
                 self.heard.settle().await.map_err(|_error| BROKER_AWAY)?;
             }
+            app.activity().published.add(self.pace.interval(Instant::now()), count);
             Ok(published(events, stands, positions))
         };
         timeout(self.settings.patience, work).await.unwrap_or(Err(BROKER_AWAY))

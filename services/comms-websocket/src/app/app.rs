@@ -12,6 +12,7 @@ use yard_runtime::{ConfigError, Secret};
 use super::AppSettings;
 use crate::channel::{ChannelName, Topic};
 use crate::config::SocketConfig;
+use crate::inspection::Activity;
 use crate::protocol::Closing;
 
 /// Bytes of HMAC-SHA256.
@@ -32,6 +33,11 @@ impl AppId {
 
     pub(crate) const fn number(self) -> u64 {
         self.0
+    }
+
+    /// Reads the number of a tenant's app; anything else is nobody's.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().filter(|number| NUMBERS.contains(number)).and_then(Self::of_stored)
     }
 
     /// As a tenant's app's number is stored; `None` for one that no tenant's app has.
@@ -80,6 +86,7 @@ pub(crate) struct App {
     /// Whose it is; the platform's own has none.
     tenant: Option<TenantId>,
     state: RwLock<Arc<State>>,
+    activity: Activity,
 }
 
 struct State {
@@ -97,7 +104,7 @@ impl App {
         settings: AppSettings,
     ) -> Self {
         let state = RwLock::new(Arc::new(State { secrets, settings, deleted: false }));
-        Self { id, key: key.into(), tenant, state }
+        Self { id, key: key.into(), tenant, state, activity: Activity::default() }
     }
 
     /// The platform's own, with the secret's file read: one line, or two while one secret takes over
@@ -134,6 +141,11 @@ impl App {
 
     pub(crate) const fn tenant(&self) -> Option<TenantId> {
         self.tenant
+    }
+
+    /// What was counted of it on this instance.
+    pub(crate) const fn activity(&self) -> &Activity {
+        &self.activity
     }
 
     /// Runs with the settings as they are now.

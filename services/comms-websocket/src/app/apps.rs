@@ -92,6 +92,14 @@ impl Apps {
         self.find(Wanted::Id(id)).await
     }
 
+    /// The app of a number, if this instance knows it already.
+    pub(crate) fn peek(&self, id: AppId) -> Option<Arc<App>> {
+        match self.shared.known().look(&Wanted::Id(id), Instant::now()) {
+            Answer::There(app) => Some(app),
+            Answer::NotThere | Answer::Unknown => None,
+        }
+    }
+
     /// The app was changed or deleted: it is read again.
     pub(crate) fn doubt(&self, id: AppId) {
         self.shared.known().doubt(id);

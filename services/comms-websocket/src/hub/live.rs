@@ -13,6 +13,7 @@ use super::outbox::{Item, Outbox, Pushed};
 use crate::bus::Said;
 use crate::channel::{ChannelKey, ChannelName, Kind};
 use crate::history::{Page, Position};
+use crate::inspection::Pulse;
 use crate::presence::Person;
 use crate::protocol;
 use crate::telemetry::{self, Meters};
@@ -37,6 +38,8 @@ struct Members {
     by_id: HashMap<u64, Member>,
     /// People here, and by how many sockets each; empty but for presence channels.
     people: HashMap<Box<str>, Here>,
+    /// Events that were said in it.
+    pulse: Pulse,
 }
 
 struct Member {
@@ -89,7 +92,8 @@ impl Live {
     pub(super) fn new(key: ChannelKey, recoverable: bool) -> Self {
         let course = if recoverable { Course::Unplaced } else { Course::Plain };
         let (by_id, people) = (HashMap::new(), HashMap::new());
-        let members = Mutex::new(Members { course, heard: false, by_id, people });
+        let pulse = Pulse::default();
+        let members = Mutex::new(Members { course, heard: false, by_id, people, pulse });
         let (abandoned, hole) = (CancellationToken::new(), Notify::new());
         Self { key, recoverable, members, abandoned, hole }
     }
@@ -237,6 +241,16 @@ impl Live {
         members.heard && member.is_some_and(|member| matches!(member.place, Place::Joined { .. }))
     }
 
+    /// How much was said in it in the minute before an interval, the protocol's own words left out.
+    pub(crate) fn said_before(&self, interval: u64) -> Vec<u32> {
+        self.members().pulse.before(interval)
+    }
+
+    /// The id of a listener's socket.
+    pub(crate) fn socket_of(&self, id: u64) -> Option<Box<str>> {
+        self.members().by_id.get(&id).map(|member| member.outbox.socket().into())
+    }
+
     /// How many listeners there are here, tails included.
     pub(crate) fn count(&self) -> usize {
         self.members().by_id.len()
@@ -341,6 +355,9 @@ impl Live {
 impl Members {
     fn spread(&mut self, event: ChannelEvent, meters: &Meters) {
         let began = Instant::now();
+        if !event.event.is_empty() {
+            self.pulse.add(meters.pace.interval(began), 1);
+        }
         let event = Arc::new(event);
         for member in self.by_id.values_mut() {
             member.give(&event);

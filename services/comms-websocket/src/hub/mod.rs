@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use yard_runtime::{Runtime, Tasks};
 
+use crate::app::AppId;
 use crate::bus::{Bus, Said};
 use crate::channel::{ChannelKey, Topic};
 use crate::history::{History, Position};
@@ -153,6 +154,12 @@ impl Hub {
     /// Every channel that somebody here is in.
     pub(crate) fn all(&self) -> Vec<Arc<Live>> {
         self.channels().values().cloned().collect()
+    }
+
+    /// The channels of an app that somebody here is in.
+    pub(crate) fn of_app(&self, app: AppId) -> Vec<Arc<Live>> {
+        let channels = self.channels();
+        channels.values().filter(|live| live.key().app == app).cloned().collect()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

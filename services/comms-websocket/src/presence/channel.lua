@@ -125,4 +125,23 @@ if op == 'read' then
   return answer
 end
 
+if op == 'members' then
+  -- who is in it: user, their sockets, what is told of them
+  local answer = {}
+  local all = redis.call('HGETALL', key)
+  local told = {}
+  for at = 1, #all, 2 do
+    if string.sub(all[at], 1, 2) == 'd:' then told[string.sub(all[at], 3)] = all[at + 1] end
+  end
+  for at = 1, #all, 2 do
+    if string.sub(all[at], 1, 2) == 'u:' then
+      local user = string.sub(all[at], 3)
+      table.insert(answer, user)
+      table.insert(answer, tonumber(all[at + 1]))
+      table.insert(answer, told[user] or 'null')
+    end
+  end
+  return answer
+end
+
 return redis.error_reply('unknown operation')

@@ -17,6 +17,7 @@ use crate::bus::Said;
 use crate::channel::{ChannelKey, Kind};
 use crate::history::{self, History, MOST_KEPT};
 use crate::hub::{Admission, Hub, Replay};
+use crate::inspection::{RefusedJoin, Watch};
 use crate::{protocol, telemetry};
 
 /// Channels that are spoken of at the same time.
@@ -37,6 +38,7 @@ pub(crate) struct Ledger {
     hub: Hub,
     changes: Changes,
     history: History,
+    watch: Watch,
     lease: Lease,
     /// Large channels whose number of listeners was told, when, and what it is since.
     counted: HashMap<ChannelKey, (Instant, Option<u64>)>,
@@ -66,12 +68,13 @@ impl Ledger {
         hub: Hub,
         changes: Changes,
         history: History,
+        watch: Watch,
         rt: &Runtime,
     ) -> Self {
         let lease = Lease::new(rosters.clone(), hub.clone(), changes.clone(), rt.clock());
         let soft = rt.shutdown().soft().clone();
         let counted = HashMap::new();
-        Self { rosters, apps, hub, changes, history, lease, counted, soft }
+        Self { rosters, apps, hub, changes, history, watch, lease, counted, soft }
     }
 
     /// Until the soft stop, and then until the last socket has left; Redis is needed so long, and let
@@ -148,7 +151,7 @@ impl Ledger {
                 }
                 Err(error) => {
                     tracing::warn!(channel = %channel, error = %error, "a join could not be answered");
-                    refuse(&comer, UNAVAILABLE);
+                    self.refuse(&comer, UNAVAILABLE);
                 }
             }
         }
@@ -186,7 +189,7 @@ impl Ledger {
         let presence = comer.user.is_some();
         let said = self.say(channel, comer.user.as_deref(), most, presence).await?;
         if said.change == Change::Full {
-            refuse(comer, FULL);
+            self.refuse(comer, FULL);
             return Ok(said);
         }
         let name = channel.name.as_str();
@@ -205,6 +208,16 @@ impl Ledger {
         };
         comer.live.admit(comer.id, Admission { answer, version: said.version, replay });
         Ok(said)
+    }
+
+    fn refuse(&self, comer: &Comer, (kind, problem, status, label): Answer) {
+        telemetry::join_refused(label);
+        let channel = comer.live.name().as_str();
+        if let Some(app) = self.apps.peek(comer.live.key().app) {
+            let socket = &comer.live.socket_of(comer.id).unwrap_or_default();
+            self.watch.join_refused(&app, &RefusedJoin { channel, socket, label, problem, status });
+        }
+        comer.live.refuse(comer.id, protocol::subscription_error(channel, kind, problem, status));
     }
 
     /// What a comer to a recoverable channel missed. All of it, or none and a word that it is so.
@@ -319,9 +332,3 @@ const FULL: Answer =
     ("LimitReached", "as many people are in this channel as may be", 403, "members");
 const UNAVAILABLE: Answer =
     ("Unavailable", "who is in this channel cannot be told now; join again", 503, "unavailable");
-
-fn refuse(comer: &Comer, (kind, problem, status, label): Answer) {
-    telemetry::join_refused(label);
-    let name = comer.live.name().as_str();
-    comer.live.refuse(comer.id, protocol::subscription_error(name, kind, problem, status));
-}

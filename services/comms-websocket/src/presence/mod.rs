@@ -13,4 +13,4 @@ mod store;
 
 pub(crate) use changes::{Changes, Person};
 pub(crate) use ledger::Ledger;
-pub(crate) use store::{Occupancy, Rosters};
+pub(crate) use store::{Member, Occupancy, Rosters};

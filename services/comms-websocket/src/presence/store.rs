@@ -4,6 +4,8 @@ use fred::clients::Client;
 use fred::error::{Error, ErrorKind};
 use fred::interfaces::{KeysInterface as _, SetsInterface as _, SortedSetsInterface as _};
 use fred::types::Value;
+use fred::types::sorted_sets::{ZRange, ZRangeBound, ZRangeKind};
+use time::OffsetDateTime;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 use yard_limits::{Redis, Script};
 
@@ -71,6 +73,16 @@ pub(crate) struct Occupancy {
     pub(crate) kept: Option<Utf8Bytes>,
     /// Ids of the people, where they were asked for.
     pub(crate) ids: Vec<String>,
+}
+
+/// Somebody in a presence channel, over all instances.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) user: String,
+    /// By so many.
+    pub(crate) sockets: u64,
+    /// What is told of them, JSON.
+    pub(crate) info: String,
 }
 
 impl Rosters {
@@ -158,13 +170,65 @@ impl Rosters {
         })
     }
 
-    /// The channels of an app that somebody is in.
+    /// Everybody in a presence channel, in no order.
     ///
     /// # Errors
     /// When Redis does not answer.
-    pub(crate) async fn occupied(&self, app: AppId) -> Result<Vec<ChannelName>, Error> {
-        let names: Vec<String> = self.connected()?.smembers(app_key(app)).await?;
-        Ok(names.iter().filter_map(|name| ChannelName::parse(name).ok()).collect())
+    pub(crate) async fn members(&self, channel: &ChannelKey) -> Result<Vec<Member>, Error> {
+        let answer = self.run(channel, vec!["members".into()]).await?;
+        let mut members = Vec::with_capacity(answer.len() / 3);
+        for of_one in answer.chunks_exact(3) {
+            if let [user, sockets, info] = of_one {
+                let (user, info) = (text(user)?, text(info)?);
+                members.push(Member { user, sockets: unsigned(sockets)?, info });
+            }
+        }
+        Ok(members)
+    }
+
+    /// The channels of an app that somebody is in, by name: at most so many of those that begin with
+    /// `prefix`, behind `after`.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub(crate) async fn occupied(
+        &self,
+        app: AppId,
+        prefix: &str,
+        after: Option<&str>,
+        most: i64,
+    ) -> Result<Vec<ChannelName>, Error> {
+        let first = match after {
+            Some(after) if after >= prefix => bound(after, ZRangeKind::Exclusive),
+            Some(_) | None if prefix.is_empty() => unbound(ZRangeBound::NegInfinityLex),
+            Some(_) | None => bound(prefix, ZRangeKind::Inclusive),
+        };
+        let end = match behind(prefix) {
+            Some(end) => bound(&end, ZRangeKind::Exclusive),
+            None => unbound(ZRangeBound::InfiniteLex),
+        };
+        let redis = self.connected()?;
+        let names: Vec<String> =
+            redis.zrangebylex(app_key(app), first, end, Some((0, most))).await?;
+        let names = names.iter().filter(|name| name.starts_with(prefix));
+        Ok(names.filter_map(|name| ChannelName::parse(name).ok()).collect())
+    }
+
+    /// How many channels of an app somebody is in.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub(crate) async fn count(&self, app: AppId) -> Result<u64, Error> {
+        self.connected()?.zcard(app_key(app)).await
+    }
+
+    /// How many instances are alive.
+    ///
+    /// # Errors
+    /// When Redis does not answer.
+    pub(crate) async fn alive(&self, now: OffsetDateTime) -> Result<usize, Error> {
+        let now = (now.unix_timestamp_nanos() / 1_000_000) as f64;
+        self.connected()?.zcount(LEASES, now, f64::INFINITY).await
     }
 
     /// This instance is alive until `ends`, milliseconds since 1970; whether it was known to be.
@@ -203,7 +267,7 @@ impl Rosters {
     async fn list(&self, channel: &ChannelKey) -> Result<(), Error> {
         let redis = self.connected()?;
         let ours = redis.sadd::<(), _, _>(instance_key(&self.instance), channel.to_string());
-        let apps = redis.sadd::<(), _, _>(app_key(channel.app), channel.name.as_str());
+        let apps = self.enlist(redis, channel);
         tokio::try_join!(ours, apps)?;
         Ok(())
     }
@@ -221,11 +285,17 @@ impl Rosters {
             return Ok(());
         }
         let redis = self.connected()?;
-        redis.srem::<(), _, _>(app_key(channel.app), channel.name.as_str()).await?;
+        redis.zrem::<(), _, _>(app_key(channel.app), channel.name.as_str()).await?;
         if self.read(channel, false).await?.listeners > 0 {
-            redis.sadd::<(), _, _>(app_key(channel.app), channel.name.as_str()).await?;
+            self.enlist(redis, channel).await?;
         }
         Ok(())
+    }
+
+    /// All have the same score, so that they stand by name.
+    async fn enlist(&self, redis: &Client, channel: &ChannelKey) -> Result<(), Error> {
+        let member = (0.0, channel.name.as_str());
+        redis.zadd(app_key(channel.app), None, None, false, false, member).await
     }
 
     async fn run(&self, channel: &ChannelKey, arguments: Vec<Value>) -> Result<Vec<Value>, Error> {
@@ -307,7 +377,25 @@ fn instance_key(instance: &str) -> String {
 }
 
 fn app_key(app: AppId) -> String {
-    format!("yard:comms:occupied:{app}")
+    format!("yard:comms:channels:{app}")
+}
+
+fn bound(name: &str, kind: ZRangeKind) -> ZRange {
+    ZRange { kind, range: ZRangeBound::Lex(name.to_owned()) }
+}
+
+fn unbound(range: ZRangeBound) -> ZRange {
+    ZRange { kind: ZRangeKind::Inclusive, range }
+}
+
+/// The first text behind all that begin with this one, in the order of their bytes, which is that of
+/// their characters; `None` where there is none.
+fn behind(prefix: &str) -> Option<String> {
+    let last = prefix.chars().next_back()?;
+    let head = prefix.strip_suffix(last)?;
+    // From the last character on, some code points are none.
+    let next = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32)?;
+    Some(format!("{head}{next}"))
 }
 
 /// As [`ChannelKey`] is written.
@@ -315,4 +403,23 @@ fn channel_of(text: &str) -> Option<ChannelKey> {
     let (app, name) = text.split_once('/')?;
     let name = ChannelName::parse(name).ok()?;
     Some(ChannelKey { app: AppId::new(app.parse().ok()?), name })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_begin_with_a_prefix_lie_before_what_is_behind_it() {
+        for (prefix, end) in [
+            ("a", Some("b")),
+            ("private-", Some("private.")),
+            ("#server-to-user-\u{d7ff}", Some("#server-to-user-\u{e000}")),
+            ("\u{10ffff}", None),
+            ("", None),
+        ] {
+            assert_eq!(behind(prefix).as_deref(), end);
+            assert!(end.is_none_or(|end| *end > *format!("{prefix}\u{10ffff}")));
+        }
+    }
 }

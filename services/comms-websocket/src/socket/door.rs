@@ -6,10 +6,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use super::registry::Registry;
 use super::standing::Judge;
 use crate::api::Api;
-use crate::app::Apps;
+use crate::app::{AppId, Apps};
 use crate::config::SocketConfig;
 use crate::confirmed::Confirmed;
 use crate::hub::{Hub, Limits};
+use crate::inspection::Watch;
 use crate::telemetry::Meters;
 use crate::ticket::Tickets;
 
@@ -28,6 +29,7 @@ pub(crate) struct Door {
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
     pub(super) tickets: Tickets,
+    pub(crate) watch: Watch,
 }
 
 impl Door {
@@ -37,10 +39,27 @@ impl Door {
         hub: Hub,
         (api, confirmed): (Arc<Api>, Confirmed),
         meters: Arc<Meters>,
+        watch: Watch,
         (judge, tickets): (Judge, Tickets),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, apps, hub, api, confirmed, meters, registry, judge, tickets })
+        Arc::new(Self {
+            settings,
+            apps,
+            hub,
+            api,
+            confirmed,
+            meters,
+            registry,
+            judge,
+            tickets,
+            watch,
+        })
+    }
+
+    /// How many sockets of an app are open here.
+    pub(crate) fn sockets(&self, app: AppId) -> usize {
+        self.registry.of_app(app)
     }
 
     pub(super) const fn limits(&self) -> Limits {

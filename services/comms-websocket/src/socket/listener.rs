@@ -92,7 +92,8 @@ async fn attend(door: Arc<Door>, stream: TcpStream, soft: CancellationToken, pla
     let id = socket_id().ok_or(Closing::OverCapacity);
     let outbox = door.hub.outbox(door.limits(), id.as_deref().unwrap_or_default());
     let entered = id.and(admitted).and_then(|(app, grant)| {
-        let entry = door.registry.enter(&outbox, &app, door.settings.max_connections)?;
+        let entered = door.registry.enter(&outbox, &app, door.settings.max_connections);
+        let entry = entered.inspect_err(|why| door.watch.socket_refused(&app, *why))?;
         if let Some(grant) = grant {
             entry.bind(grant);
         }
@@ -111,6 +112,21 @@ impl Door {
         let Wish { key, origin, ticket } = wish;
         let app = self.apps.by_key(&key).await.map_err(|Unavailable| Closing::Unavailable)?;
         let app = app.ok_or(Closing::UnknownApp)?;
+        match self.let_in(&app, origin, ticket).await {
+            Ok(grant) => Ok((app, grant)),
+            Err(why) => {
+                self.watch.socket_refused(&app, why);
+                Err(why)
+            }
+        }
+    }
+
+    async fn let_in(
+        &self,
+        app: &App,
+        origin: Option<String>,
+        ticket: Option<String>,
+    ) -> Result<Option<Grant>, Closing> {
         if let Some(why) = app.refusal() {
             return Err(why);
         }
@@ -121,7 +137,7 @@ impl Door {
         let Some(ticket) = ticket else {
             // Tenants' own apps are as Pusher's: their servers sign for what needs it.
             let enough = self.settings.anonymous || app.tenant().is_some();
-            return if enough { Ok((app, None)) } else { Err(Closing::TicketRefused) };
+            return if enough { Ok(None) } else { Err(Closing::TicketRefused) };
         };
         let grant = self.tickets.redeem(&ticket).await.ok_or(Closing::TicketRefused)?;
         if app.tenant().is_some_and(|own| grant.tenant != Some(own)) {
@@ -129,7 +145,7 @@ impl Door {
         }
         match self.judge.verdict(&grant) {
             Some(why) => Err(why),
-            None => Ok((app, Some(grant))),
+            None => Ok(Some(grant)),
         }
     }
 }

@@ -81,6 +81,11 @@ impl Registry {
         Ok(Entry { registry: Arc::clone(self), id: outbox.id() })
     }
 
+    /// How many sockets of an app are open.
+    pub(super) fn of_app(&self, app: AppId) -> usize {
+        self.open().of_app.get(&app).copied().unwrap_or(0)
+    }
+
     /// Closes every socket with 4200, spread evenly over `window`: clients come back at once and
     /// without a pause of their own choosing, so the pauses have to be ours.
     pub(super) async fn drain(&self, window: Duration) {

@@ -18,6 +18,7 @@ use crate::channel::{ChannelKey, ChannelName};
 use crate::confirmed::{self, ACKNOWLEDGEMENT, Letter, PingNumber, Seat};
 use crate::history::{Append, Position};
 use crate::hub::{Item, Join, Membership, Outbox};
+use crate::inspection::RefusedJoin;
 use crate::presence::Person;
 use crate::protocol::{self, ClientEvent, Closing, Incoming, PING, PONG, Signin, Subscribe};
 use crate::telemetry;
@@ -87,9 +88,11 @@ impl Session {
     pub(super) async fn run(mut self) {
         let timeout = self.door.settings.activity_timeout.as_secs();
         self.outbox.say(protocol::established(self.outbox.socket(), timeout));
+        self.door.watch.opened(&self.app, self.outbox.socket());
         let ending = self.converse().await;
         // Leaves the channels before the goodbye, which may take a while.
         self.channels.clear();
+        self.door.watch.ended(&self.app, self.outbox.socket());
         Box::pin(refusal::end(self.socket, ending)).await;
     }
 
@@ -215,8 +218,10 @@ impl Session {
             Incoming::Ping => self.outbox.say(PONG),
             Incoming::Subscribe(wish) => self.subscribe(&wish),
             Incoming::Unsubscribe { channel } => {
-                if let Ok(name) = ChannelName::parse(&channel) {
-                    self.channels.remove(&name);
+                if let Ok(name) = ChannelName::parse(&channel)
+                    && self.channels.remove(&name).is_some()
+                {
+                    self.door.watch.left(&self.app, &name, self.outbox.socket());
                 }
             }
             Incoming::ClientEvent(event) => self.take_event(event).await,
@@ -238,6 +243,7 @@ impl Session {
                     let known = user.as_deref().or(self.user.as_ref().map(|user| &*user.id));
                     let seat = known
                         .and_then(|user| self.door.confirmed.sit(&channel, user, &self.outbox));
+                    self.door.watch.joined(&self.app, &name, self.outbox.socket());
                     self.channels.insert(name, Place { seat, membership, user });
                 }
             },
@@ -245,6 +251,9 @@ impl Session {
                 telemetry::join_refused(label);
                 // A name that is none of ours is not repeated at length.
                 let name: String = wish.channel.chars().take(256).collect();
+                let socket = self.outbox.socket();
+                let refused = RefusedJoin { channel: &name, socket, label, problem, status };
+                self.door.watch.join_refused(&self.app, &refused);
                 self.outbox.say(protocol::subscription_error(&name, kind, problem, status));
             }
         }
@@ -311,7 +320,8 @@ impl Session {
         if data.get().len() > largest {
             return Err("the event's data is too large");
         }
-        if self.budget.take(per_second, 1, Instant::now()).is_err() {
+        let now = Instant::now();
+        if self.budget.take(per_second, 1, now).is_err() {
             return Err("this socket sends more events a second than it may");
         }
         let frame = protocol::client_event(&channel, &event, &data, place.user.as_deref());
@@ -320,6 +330,8 @@ impl Session {
         let mut said = Said { event, frame, except, ..Said::default() };
         said.position = self.keep(&key, &said, id).await?;
         let position = said.position.clone();
+        let interval = self.door.meters.pace.interval(now.into_std());
+        self.app.activity().client_events.add(interval, 1);
         self.door.hub.say(&key, said).await;
         Ok(position)
     }

@@ -389,3 +389,18 @@ async fn terminated_user_s_sockets_are_closed_on_every_instance_and_no_others() 
     let long = format!("/apps/1/users/{}/terminate_connections", "x".repeat(129));
     assert_eq!(server.post(&long, &json!({})).await.0, 400);
 }
+
+#[tokio::test]
+async fn channels_are_listed_whole_up_to_the_limit_and_refused_beyond_it() {
+    let service = Service::start_with(|config| config.api.max_listed_channels = 2).await;
+    let server = Server::of(&service);
+    let _one = joined(&service, "orders-1").await;
+    let _two = joined(&service, "orders-2").await;
+    let (status, listed) = server.get("/apps/1/channels").await;
+    assert_eq!((status, listed["channels"].as_object().unwrap().len()), (200, 2));
+    let _three = joined(&service, "stock").await;
+    let (status, refused) = server.get("/apps/1/channels").await;
+    assert_eq!((status, &refused["code"]), (400, &json!("malformed")));
+    let (status, listed) = server.get("/apps/1/channels?filter_by_prefix=orders-").await;
+    assert_eq!((status, listed["channels"].as_object().unwrap().len()), (200, 2));
+}

@@ -83,3 +83,21 @@ async fn read(response: reqwest::Response) -> (u16, Value) {
     assert_eq!(response.headers()["content-type"], "application/json");
     (status, response.json().await.unwrap())
 }
+
+/// Posts a call that another app's secret has signed; its status.
+pub(crate) async fn signed_by(
+    service: &Service,
+    key: &str,
+    secret: &str,
+    path: &str,
+    body: String,
+) -> u16 {
+    let now = service.rt.clock().now().unix_timestamp();
+    let md5 = hex(&Md5::digest(&body));
+    let query = format!("auth_key={key}&auth_timestamp={now}&auth_version=1.0&body_md5={md5}");
+    let signature = signature(secret, &format!("POST\n{path}\n{query}"));
+    let port = service.port();
+    let url = format!("http://127.0.0.1:{port}{path}?{query}&auth_signature={signature}");
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    http.post(url).body(body).send().await.unwrap().status().as_u16()
+}

@@ -29,14 +29,14 @@ const SOON: Duration = Duration::from_secs(10);
 const JOINED: &str = "pusher_internal:subscription_succeeded";
 
 /// A service with a database and a tenant in it.
-struct World {
-    service: Service,
-    tenant: TenantId,
+pub(crate) struct World {
+    pub(crate) service: Service,
+    pub(crate) tenant: TenantId,
     db: TestDb,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let db = TestDb::create().await;
         let tenant = db.tenant(tenant(), "shop").await;
         let postgres = db.config("yard_comms");
@@ -54,11 +54,11 @@ impl World {
     }
 
     /// A request of an owner.
-    fn request<T>(&self, message: T) -> Request<T> {
+    pub(crate) fn request<T>(&self, message: T) -> Request<T> {
         self.request_in(self.tenant, message)
     }
 
-    fn request_in<T>(&self, tenant: TenantId, message: T) -> Request<T> {
+    pub(crate) fn request_in<T>(&self, tenant: TenantId, message: T) -> Request<T> {
         let permissions = vec!["realtime.manage".to_owned()];
         let claims = Claims { permissions, ..self.service.claims(tenant) };
         self.service.request_as(&claims, message)
@@ -71,18 +71,22 @@ impl World {
     }
 
     /// An app and its secret.
-    async fn app(&self) -> (RealtimeApp, String) {
+    pub(crate) async fn app(&self) -> (RealtimeApp, String) {
         let made = self.create("live orders").await.unwrap();
         (made.app.unwrap(), made.secret)
     }
 
-    async fn update(&self, realtime_app: RealtimeApp, path: &str) -> Result<RealtimeApp, Status> {
+    pub(crate) async fn update(
+        &self,
+        realtime_app: RealtimeApp,
+        path: &str,
+    ) -> Result<RealtimeApp, Status> {
         let update_mask = Some(prost_types::FieldMask { paths: vec![path.to_owned()] });
         let wish = UpdateRealtimeAppRequest { realtime_app: Some(realtime_app), update_mask };
         Ok(self.calls().update_realtime_app(self.request(wish)).await?.into_inner())
     }
 
-    async fn switch(&self, app: &RealtimeApp, disabled: bool) {
+    pub(crate) async fn switch(&self, app: &RealtimeApp, disabled: bool) {
         let after = self.update(RealtimeApp { disabled, ..app.clone() }, "disabled").await;
         assert_eq!(after.unwrap().disabled, disabled);
     }
@@ -101,7 +105,7 @@ impl World {
         Ok(self.calls().end_realtime_app_secret(self.request(wish)).await?.into_inner())
     }
 
-    async fn delete(&self, app_id: &str) -> Result<(), Status> {
+    pub(crate) async fn delete(&self, app_id: &str) -> Result<(), Status> {
         let wish = DeleteRealtimeAppRequest { app_id: app_id.to_owned() };
         self.calls().delete_realtime_app(self.request(wish)).await.map(drop)
     }
@@ -126,12 +130,12 @@ pub(crate) async fn connect(port: u16, key: &str) -> Result<Client, u16> {
 }
 
 /// `key:signature` of a text, as the tenant's server makes it.
-fn sign(app: &RealtimeApp, secret: &str, text: &str) -> String {
+pub(crate) fn sign(app: &RealtimeApp, secret: &str, text: &str) -> String {
     format!("{}:{}", app.key, signature(secret, text))
 }
 
 /// Joins with a secret's signature; the answer's event, and its status if it is a refusal.
-async fn join(
+pub(crate) async fn join(
     client: &mut Client,
     app: &RealtimeApp,
     secret: &str,
@@ -143,7 +147,12 @@ async fn join(
     (answer["event"].as_str().unwrap().to_owned(), answer["data"]["status"].clone())
 }
 
-async fn joins(client: &mut Client, app: &RealtimeApp, secret: &str, channel: &str) -> bool {
+pub(crate) async fn joins(
+    client: &mut Client,
+    app: &RealtimeApp,
+    secret: &str,
+    channel: &str,
+) -> bool {
     join(client, app, secret, channel).await.0 == JOINED
 }
 
@@ -151,7 +160,7 @@ async fn code(client: &mut Client) -> u16 {
     timeout(SOON, client.closed()).await.expect("closed soon")
 }
 
-fn fault<T>(answer: Result<T, Status>) -> Code {
+pub(crate) fn fault<T>(answer: Result<T, Status>) -> Code {
     let status = answer.err().expect("a refusal");
     Fault::from_status(&status).code()
 }

@@ -12,6 +12,7 @@ mod confirmed;
 mod faults;
 mod handshake;
 mod helper_js;
+mod inspection;
 mod live;
 mod memory;
 mod node;

@@ -2509,6 +2509,88 @@ export interface paths {
         patch: operations["updateRealtimeApp"];
         trace?: never;
     };
+    "/api/v1/realtime-apps/{app_id}/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Sockets, subscriptions and how much was said in the last minute
+         * @description Sockets, subscriptions and how much was said in the last minute.
+         */
+        get: operations["getRealtimeAppActivity"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The channels that somebody is in, by name
+         * @description The channels that somebody is in, by name.
+         */
+        get: operations["listRealtimeChannels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}/channels/{channel}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One channel, and who is in it if it is a presence channel
+         * @description One channel, and who is in it if it is a presence channel. A channel that nobody is in is
+         *     answered with zeros: it exists as soon as somebody joins it.
+         */
+        get: operations["getRealtimeChannel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}/refusals": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Joins and sockets that were turned away, newest first
+         * @description Joins and sockets that were turned away, newest first. Each instance remembers its last 200 of an
+         *     app until it stops or nobody has asked for the app for ten minutes; at most 200 are answered.
+         */
+        get: operations["listRealtimeRefusals"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/realtime-apps/{app_id}/secrets": {
         parameters: {
             query?: never;
@@ -2546,6 +2628,49 @@ export interface paths {
          *     cannot be ended (`request.invalid`).
          */
         delete: operations["endRealtimeAppSecret"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}/test-events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Publishes one event as the app's server would, and says how many it was for
+         * @description Publishes one event as the app's server would, and says how many it was for. It counts in the
+         *     app's limits. Not into encrypted channels: what is said there only the app's servers can write.
+         */
+        post: operations["publishRealtimeTestEvent"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}/trace": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happens in the app from now on, as server-sent events
+         * @description What happens in the app from now on, as server-sent events. At most 200 a second are shown and
+         *     256 wait for a slow reader; how many were left out is told. An app has four traces at most on one
+         *     instance, an instance 64 (`rate.limited`).
+         */
+        get: operations["traceRealtimeApp"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -4002,6 +4127,20 @@ export interface components {
              */
             row: number;
         };
+        /** @description How many instances of comms-websocket a number was asked of. */
+        InstanceCoverage: {
+            /**
+             * Format: int32
+             * @description That answered within 400 milliseconds.
+             */
+            answered: number;
+            /**
+             * Format: int32
+             * @description That were alive at this moment, as far as is known; 0 while that cannot be told. With fewer answers
+             *     the numbers are too small.
+             */
+            known: number;
+        };
         Invitation: {
             /** Format: date-time */
             created_at?: string;
@@ -4219,6 +4358,17 @@ export interface components {
         };
         ListRealtimeAppsResponse: {
             apps: components["schemas"]["RealtimeApp"][];
+        };
+        ListRealtimeChannelsResponse: {
+            channels: components["schemas"]["RealtimeChannel"][];
+            /** @description Of the rates; how many are in a channel is known of all instances at any time. */
+            instances?: components["schemas"]["InstanceCoverage"];
+            /** @description Empty on the last page. */
+            next_page_token: string;
+        };
+        ListRealtimeRefusalsResponse: {
+            instances?: components["schemas"]["InstanceCoverage"];
+            refusals: components["schemas"]["RealtimeRefusal"][];
         };
         ListRolesResponse: {
             next_page_token: string;
@@ -4723,6 +4873,28 @@ export interface components {
             /** @description IANA zone; empty where the tenant's holds. */
             time_zone?: string;
         };
+        PublishRealtimeTestEventResponse: {
+            /**
+             * Format: date-time
+             * @description When the broker had it.
+             */
+            published_at?: string;
+            /**
+             * Format: int32
+             * @description Sockets that were in the channel just before.
+             */
+            subscription_count: number;
+            /**
+             * Format: int32
+             * @description From the check to the broker's word, milliseconds.
+             */
+            took_ms: number;
+            /**
+             * Format: int32
+             * @description People that were; 0 for all but presence channels.
+             */
+            user_count: number;
+        };
         QuarantinedDevice: {
             device_id: string;
             display_name: string;
@@ -4840,6 +5012,44 @@ export interface components {
             /** @description Whether channels tell how many listen. */
             subscription_count: boolean;
         };
+        RealtimeAppActivity: {
+            app_id: string;
+            /**
+             * Format: int32
+             * @description Channels that somebody is in; of a channel on two instances once.
+             */
+            channel_count: number;
+            /** @description As `published`. */
+            client_events: number[];
+            /**
+             * Format: double
+             * @description Events of clients that were passed on, a second, over the last ten seconds.
+             */
+            client_events_per_second: number;
+            instances?: components["schemas"]["InstanceCoverage"];
+            /** @description The events of each of the last twelve intervals of five seconds, oldest first. */
+            published: number[];
+            /**
+             * Format: double
+             * @description Events published by servers and by test, a second, over the last ten seconds.
+             */
+            published_per_second: number;
+            /**
+             * Format: int32
+             * @description Joins and sockets turned away in the last minute.
+             */
+            refused_count: number;
+            /**
+             * Format: int32
+             * @description Open at this moment.
+             */
+            socket_count: number;
+            /**
+             * Format: int32
+             * @description Channels that sockets are in, a channel once for each socket.
+             */
+            subscription_count: number;
+        };
         RealtimeAppInput: {
             /**
              * @description Origins of web pages that may connect, exactly as browsers send them, or `*` for any; at most 32.
@@ -4900,6 +5110,83 @@ export interface components {
             created_at?: string;
             secret_id?: string;
         };
+        RealtimeChannel: {
+            /** @description Whether it keeps its last event for who joins later. */
+            cache: boolean;
+            kind: components["schemas"]["RealtimeChannelKind"];
+            /** @description The events of each of the last twelve intervals of five seconds, oldest first. */
+            messages: number[];
+            /**
+             * Format: double
+             * @description Events said in it, a second, over the last ten seconds. Counted where somebody listens: what was
+             *     said before the first one came is in no count.
+             */
+            messages_per_second: number;
+            name: string;
+            /**
+             * Format: int32
+             * @description Sockets in it.
+             */
+            subscription_count: number;
+            /**
+             * Format: int32
+             * @description People in it; 0 for all but presence channels.
+             */
+            user_count: number;
+        };
+        RealtimeChannelDetail: {
+            channel?: components["schemas"]["RealtimeChannel"];
+            /** @description Whether a cache channel keeps an event at this moment. */
+            holds_event: boolean;
+            instances?: components["schemas"]["InstanceCoverage"];
+            /** @description Of a presence channel, by id. */
+            members: components["schemas"]["RealtimeMember"][];
+            /** @description Of the members; empty on the last page. */
+            next_page_token: string;
+        };
+        /**
+         * @description - `REALTIME_CHANNEL_KIND_USER`: `#server-to-user-…`: what is said to one signed-in user.
+         * @enum {string}
+         */
+        RealtimeChannelKind: "REALTIME_CHANNEL_KIND_UNSPECIFIED" | "REALTIME_CHANNEL_KIND_PUBLIC" | "REALTIME_CHANNEL_KIND_PRIVATE" | "REALTIME_CHANNEL_KIND_PRESENCE" | "REALTIME_CHANNEL_KIND_ENCRYPTED" | "REALTIME_CHANNEL_KIND_USER";
+        /**
+         * @description Why an event is shown without what it says.
+         *     - `REALTIME_DATA_WITHHELD_NOT_ASKED`: It was not asked for.
+         *     - `REALTIME_DATA_WITHHELD_ENCRYPTED`: Only the clients of an encrypted channel can read it.
+         *     - `REALTIME_DATA_WITHHELD_PERMISSION`: The channel is about devices, and the caller lacks `telemetry.read`.
+         * @enum {string}
+         */
+        RealtimeDataWithheld: "REALTIME_DATA_WITHHELD_UNSPECIFIED" | "REALTIME_DATA_WITHHELD_NOT_ASKED" | "REALTIME_DATA_WITHHELD_ENCRYPTED" | "REALTIME_DATA_WITHHELD_PERMISSION";
+        RealtimeMember: {
+            /**
+             * Format: int32
+             * @description By so many sockets they are here.
+             */
+            socket_count: number;
+            user_id: string;
+            /** @description What the app's server vouched for, JSON; at most 1024 bytes. */
+            user_info: string;
+        };
+        RealtimeRefusal: {
+            /** Format: date-time */
+            at?: string;
+            /** @description Empty where a whole socket was turned away. A name that is none is cut at 256 characters. */
+            channel: string;
+            /**
+             * Format: int32
+             * @description As the client was told: like an HTTP status of a join, the close code of a socket.
+             */
+            code: number;
+            /** @description The same for people, as the client was told. */
+            detail: string;
+            /**
+             * @description What a program can tell apart: "signature", "session", "name", "tenant", "user", "member",
+             *     "members", "limit", "unavailable" of joins; "origin", "quota", "app_disabled", "ticket" of sockets.
+             */
+            reason: string;
+            /** @description Empty where it had none yet. */
+            socket_id: string;
+        };
         RealtimeSettings: {
             /** Format: int32 */
             activity_timeout_seconds: number;
@@ -4907,6 +5194,42 @@ export interface components {
             /** @description Path prefix of the socket, on the host that answered this; "/app". */
             path: string;
         };
+        RealtimeTraceEvent: {
+            /** Format: date-time */
+            at?: string;
+            channel: string;
+            /** @description What an event says, or why a join was refused; at most its first 4096 bytes. */
+            data: string;
+            /**
+             * Format: int32
+             * @description All of it, before anything was cut.
+             */
+            data_bytes: number;
+            /** @description The event's name; "joined", "left", "opened", "ended" or "refused" of what is none. */
+            event: string;
+            kind: components["schemas"]["RealtimeTraceKind"];
+            /**
+             * Format: int32
+             * @description So many that the filter let through were left out just before this one.
+             */
+            left_out: number;
+            /** @description The socket that did it or does not get it, where there is one. */
+            socket_id: string;
+            /** @description Of the one who came, left, or sent a client event in a presence channel. */
+            user_id: string;
+            withheld: components["schemas"]["RealtimeDataWithheld"];
+        };
+        /**
+         * @description - `REALTIME_TRACE_KIND_EVENT`: Published by a server, or by test.
+         *     - `REALTIME_TRACE_KIND_CLIENT_EVENT`: Sent by a client to the others in its channel.
+         *     - `REALTIME_TRACE_KIND_MEMBER`: Somebody came into a presence channel or left it.
+         *     - `REALTIME_TRACE_KIND_SUBSCRIPTION`: A socket joined a channel or left it.
+         *     - `REALTIME_TRACE_KIND_CONNECTION`: A socket opened or ended.
+         *     - `REALTIME_TRACE_KIND_REFUSAL`: A join or a socket was turned away.
+         *     - `REALTIME_TRACE_KIND_LEFT_OUT`: Nothing but how many were left out.
+         * @enum {string}
+         */
+        RealtimeTraceKind: "REALTIME_TRACE_KIND_UNSPECIFIED" | "REALTIME_TRACE_KIND_EVENT" | "REALTIME_TRACE_KIND_CLIENT_EVENT" | "REALTIME_TRACE_KIND_MEMBER" | "REALTIME_TRACE_KIND_SUBSCRIPTION" | "REALTIME_TRACE_KIND_CONNECTION" | "REALTIME_TRACE_KIND_REFUSAL" | "REALTIME_TRACE_KIND_LEFT_OUT";
         ReauthenticateResponse: {
             /** Format: date-time */
             expires_at?: string;
@@ -12399,6 +12722,161 @@ export interface operations {
             504: components["responses"]["Timeout"];
         };
     };
+    getRealtimeAppActivity: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RealtimeAppActivity"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listRealtimeChannels: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+                /** @description Only names that start so; at most 200 bytes. */
+                prefix?: string;
+            };
+            header?: never;
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRealtimeChannelsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getRealtimeChannel: {
+        parameters: {
+            query?: {
+                /** @description Members in the answer, 1 to 500; 0 means 100. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path: {
+                app_id: string;
+                channel: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RealtimeChannelDetail"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listRealtimeRefusals: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRealtimeRefusalsResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
     addRealtimeAppSecret: {
         parameters: {
             query?: never;
@@ -12483,6 +12961,113 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    publishRealtimeTestEvent: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    channel?: string;
+                    /**
+                     * @description Any text; clients of the protocol read it as JSON where it is some. At most as large as the app's
+                     *     events may be.
+                     */
+                    data?: string;
+                    /** @description 1 to 200 characters, not `pusher:…` or `pusher_internal:…`. */
+                    event?: string;
+                };
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PublishRealtimeTestEventResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    traceRealtimeApp: {
+        parameters: {
+            query?: {
+                /** @description Only channels whose names start so; sockets that open or end are in none. At most 200 bytes. */
+                channel_prefix?: string;
+                /** @description Only events of exactly this name; what is no event has none. At most 200 characters. */
+                event?: string;
+                /** @description Only these; empty for all. */
+                kinds?: components["schemas"]["RealtimeTraceKind"][];
+                /** @description Whether events are shown with what they say. */
+                with_data?: boolean;
+            };
+            header?: never;
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["Invalid"];

@@ -43,6 +43,7 @@ function tenantGroups(slug: string): { label: string; entries: Entry[] }[] {
         [['rights.read'], item('Rights', `${at}/rights`, 'g r')],
         [['tenant.manage'], item('Applications', `${at}/applications`, 'g n')],
         [['realtime.manage'], item('Realtime apps', `${at}/realtime-apps`, 'g y')],
+        [['realtime.manage'], item('Channels', `${at}/channels`, 'g h')],
         [['tenant.manage'], item('Support access', `${at}/support-access`, 'g u')],
         [['audit.read'], item('Audit', `${at}/audit`, 'g a')],
         [[], item('API tokens', `${at}/tokens`, 'g t')],

@@ -48,6 +48,7 @@ const routes: RouteRecordRaw[] = [
       { path: 'returned', name: 'returned', component: () => import('@/features/returned/ReturnedPage.vue'), meta: { title: 'Returned devices' } },
       { path: 'applications', name: 'applications', component: () => import('@/features/apps/ApplicationsPage.vue'), meta: { title: 'Applications' } },
       { path: 'realtime-apps', name: 'realtime-apps', component: () => import('@/features/realtime/RealtimeAppsPage.vue'), meta: { title: 'Realtime apps' } },
+      { path: 'channels/:tab(refused|trace|test)?', name: 'channels', component: () => import('@/features/channels/ChannelsPage.vue'), meta: { title: 'Channels' } },
       { path: 'settings/:tab(general|limits|providers|leaving)?', name: 'settings', component: () => import('@/features/organization/OrganizationPage.vue'), meta: { title: 'Settings' } },
       { path: 'people/:tab(members|invitations)?', name: 'people', component: () => import('@/features/people/PeoplePage.vue'), meta: { title: 'People' } },
       { path: 'connect', name: 'connect', component: () => import('@/features/connect/ConnectPage.vue'), meta: { title: 'Connect a device' } },

@@ -15,6 +15,8 @@ declare module '*/gateway.mjs' {
     hold: (on: boolean) => void
     exporting: (how: 'whole' | 'broken' | 'changed' | 'held' | 'refused') => void
     releaseExport: () => void
+    channels: (how: { leftOut?: number; coverage?: { answered: number; known: number } }) => void
+    endTraces: () => void
     providerSays: (what: 'known' | 'stranger' | 'refused') => void
     registration: (how: { open?: boolean; held?: boolean; failing?: boolean }) => void
     moved: (from: string) => void

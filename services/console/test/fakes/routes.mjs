@@ -4,6 +4,7 @@ import { clerk, CODE, contracts, guarded, newcomer, onlooker, PASSWORD, people, 
 import { accountRoutes } from './account.mjs'
 import { auditRoutes } from './audit.mjs'
 import { breakGlassRoutes } from './breakGlass.mjs'
+import { channelRoutes } from './channels.mjs'
 import { federationRoutes } from './federation.mjs'
 import { guardRoutes } from './guard.mjs'
 import { membershipRoutes } from './memberships.mjs'
@@ -171,5 +172,6 @@ export const makeRoutes = (world) => [
   ...federationRoutes(world),
   ...registrationRoutes(world),
   ...realtimeAppRoutes(),
+  ...channelRoutes(world),
   ...passkeyRoutes(world, opened),
 ].map(compile)

@@ -1,6 +1,7 @@
 // What the fake gateway holds, and what it can be made to do.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { auditStore } from './audit.mjs'
+import { channelStore } from './channels.mjs'
 import { commandStore } from './commands.mjs'
 import { contracts, makeDevices, measured, TENANT } from './data.mjs'
 import { federationStore } from './federation.mjs'
@@ -84,7 +85,7 @@ export function makeWorld(deviceCount) {
     return quarantine.get(id)
   }
 
-  return { pusher, devices, byId, sessions, certificates, quarantine, broker: { held: null }, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore(), registration: registrationStore(), passkeys: passkeyStore() }
+  return { pusher, devices, byId, sessions, certificates, quarantine, broker: { held: null }, silent, deviceTopic, publish, commands, find, counts, certificatesOf, quarantineOf, reading, guard: guardStore(), audit: auditStore(), rights: rightsStore(), breakGlass: breakGlassStore(), trust: trustStore(devices), people: peopleStore(), organization: organizationStore(), tenants: tenantStore(), federation: federationStore(), registration: registrationStore(), passkeys: passkeyStore(), channels: channelStore() }
 }
 
 /** Ends what was held; from now on work is done by itself, or waits for the next call. */
@@ -124,6 +125,9 @@ export function makeControl(world, broken) {
     registration: (how) => Object.assign(world.registration, how),
     /** As if it had been at another address when the passkeys of now were made. */
     moved: (from) => world.passkeys.all.forEach((one) => Object.assign(one, { of_former_domain: true, rp_id: from })),
+    /** So many that the next trace has left out, and how many instances answer. */
+    channels: (how) => Object.assign(world.channels, how),
+    endTraces: () => world.channels.traces.forEach((one) => one.end()),
     releaseExport: () => world.organization.release(),
   }
   return control

@@ -377,6 +377,16 @@ fn realtime(service: &str, tenant: &Tenant) -> Option<Value> {
             json!({"app_id": apps.rotating_id, "secret_id": apps.secret_id})
         }
         "RealtimeAppService/DeleteRealtimeApp" => json!({"app_id": apps.spare_id}),
+        "RealtimeInspectionService/GetRealtimeAppActivity"
+        | "RealtimeInspectionService/ListRealtimeChannels"
+        | "RealtimeInspectionService/ListRealtimeRefusals"
+        | "RealtimeInspectionService/TraceRealtimeApp" => json!({"app_id": apps.app_id}),
+        "RealtimeInspectionService/GetRealtimeChannel" => {
+            json!({"app_id": apps.app_id, "channel": "presence-matrix"})
+        }
+        "RealtimeInspectionService/PublishRealtimeTestEvent" => {
+            json!({"app_id": apps.app_id, "channel": "matrix", "event": "matrix", "data": "{}"})
+        }
         _ => return None,
     })
 }
