@@ -21,6 +21,7 @@ use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
 use crate::people::{self, InvitationsCommand, OrganizationsCommand, PeopleCommand};
 use crate::pki;
+use crate::radius::{self, RadiusCommand};
 use crate::realtime::{self, RealtimeCommand};
 use crate::rights::{self, BreakGlassCommand, RightsCommand, RolesCommand};
 use crate::session::list::{self, SessionsCommand};
@@ -119,6 +120,9 @@ enum Command {
     /// What goes on in a realtime app: who listens, what is said, who was turned away.
     #[command(subcommand)]
     Channels(ChannelsCommand),
+    /// Access to networks by RADIUS: NAS and subscribers of your tenant, and the server in front of auth.
+    #[command(subcommand)]
+    Radius(RadiusCommand),
     /// The export of a tenant: take it, and check one without asking anyone.
     #[command(subcommand)]
     Tenants(TenantsCommand),
@@ -255,6 +259,7 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
             realtime::run(&command.unwrap_or(RealtimeCommand::List), &api()?, out).await
         }
         Command::Channels(command) => channels::run(&command, &api()?, out).await,
+        Command::Radius(command) => radius::run(command, api, out).await,
         Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
         Command::Tenants(command) => tenants::run(&command, &api()?, out).await,
         Command::Sessions { command } => {
