@@ -263,7 +263,7 @@ impl<A: Authorize> Driver<A> {
 /// works all the same.
 fn draw() -> String {
     let mut bytes = [0; 16];
-    drop(rand::fill(&mut bytes));
+    let _filled = rand::fill(&mut bytes);
     format!("{:032x}", u128::from_le_bytes(bytes))
 }
 

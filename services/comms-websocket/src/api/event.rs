@@ -35,7 +35,7 @@ pub(super) struct OneEvent {
 }
 
 /// What an event may have besides.
-#[derive(Default, Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct More {
     #[serde(default)]
     socket_id: Option<String>,

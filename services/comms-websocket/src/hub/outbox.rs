@@ -48,7 +48,11 @@ impl Item {
     fn conflates(&self) -> Option<&ChannelName> {
         match self {
             Self::Event(event) if event.conflates => Some(&event.channel),
-            Self::Event(_) | Self::Frame(_) | Self::Refused(..) | Self::Replay(..) => None,
+            Self::Event(_)
+            | Self::Frame(_)
+            | Self::Confirmed(..)
+            | Self::Refused(..)
+            | Self::Replay(..) => None,
         }
     }
 }

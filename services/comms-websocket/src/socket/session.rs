@@ -306,7 +306,7 @@ impl Session {
         let place = place.ok_or("this socket is not in the channel")?;
         if event == ACKNOWLEDGEMENT {
             confirmed::acknowledge(place.seat.as_deref(), &mut self.receipts, &data);
-            return Ok(());
+            return Ok(None);
         }
         if !on {
             return Err("client events are off in this app");

@@ -85,7 +85,7 @@ async fn read(response: reqwest::Response) -> (u16, Value) {
 }
 
 /// Posts a call that another app's secret has signed; its status.
-pub(crate) async fn signed_by(
+pub(crate) async fn posted_by(
     service: &Service,
     key: &str,
     secret: &str,

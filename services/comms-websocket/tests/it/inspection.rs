@@ -20,7 +20,7 @@ use yard_fault::Code;
 use yard_runtime::Runtime;
 use yard_testkit::eventually;
 
-use crate::api_client::signed_by;
+use crate::api_client::posted_by;
 use crate::apps::{World, connect, fault, join, joins, port, sign};
 use crate::support::{Client, PATIENCE, tenant};
 
@@ -383,7 +383,7 @@ async fn what_is_said_in_an_encrypted_channel_is_never_shown() {
     let mut trace = two.trace(wish).await.unwrap();
     let body = json!({"name": "e", "channel": "private-encrypted-a", "data": "cipher"}).to_string();
     let path = format!("/apps/{}/events", two.app.app_id);
-    assert_eq!(signed_by(&two.world.service, &two.app.key, &two.secret, &path, body).await, 200);
+    assert_eq!(posted_by(&two.world.service, &two.app.key, &two.secret, &path, body).await, 200);
     let event = next(&mut trace).await;
     assert_eq!((&*event.event, &*event.data, event.data_bytes), ("e", "", 6));
     assert_eq!(event.withheld(), RealtimeDataWithheld::Encrypted);
