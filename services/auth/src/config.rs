@@ -376,7 +376,7 @@ impl ServiceConfig for Config {
         self.device_ca.validate()?;
         self.est.validate()?;
         self.mail.validate()?;
-        self.federation.validate(&self.runtime.environment)?;
+        self.federation.guard(&self.runtime.environment)?;
         self.registration.validate()?;
         self.passkeys.resolve(&self.mail.console_url)?;
         let lifetime = self.sessions.lifetime.as_secs();
