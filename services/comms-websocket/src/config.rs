@@ -10,6 +10,7 @@ use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 pub use crate::api::ApiConfig;
+pub use crate::webhook::WebhooksConfig;
 
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
@@ -40,6 +41,8 @@ pub struct Config {
     pub sealing: SealingConfig,
     /// `[apps]`
     pub apps: AppsConfig,
+    /// `[webhooks]`
+    pub webhooks: WebhooksConfig,
 }
 
 /// What has to be read again lies sealed in the database.
@@ -158,6 +161,7 @@ impl ServiceConfig for Config {
         self.nats.validate()?;
         self.redis.resolve_url()?;
         self.postgres.validate()?;
+        self.webhooks.guard(&self.runtime.environment)?;
         if !(1..=1_000).contains(&self.apps.max_per_tenant) {
             return Err(ConfigError::new("apps.max_per_tenant", "has to be 1 to 1000"));
         }
@@ -205,6 +209,7 @@ mod tests {
             ("max_streams", "max_tails", "max_tails"),
             ("postgres://x@h/d", "", "postgres.url"),
             ("max_per_tenant = 10", "max_per_tenant = 0", "apps.max_per_tenant"),
+            ("allowed_networks = []", "allowed_networks = [\"x\"]", "webhooks.allowed_networks"),
         ];
         for (from, to, option) in cases {
             let text = if from.is_empty() {

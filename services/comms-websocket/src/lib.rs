@@ -12,7 +12,9 @@
 //! An event is serialised once and its bytes are shared by all sockets. NATS is asked only for
 //! subjects that a socket or a tail on this instance wants.
 //!
-//! Not offered yet: histories, acknowledged delivery, webhooks and watch lists.
+//! Tenants' servers are told of what happens in their apps by webhooks, which the worker calls.
+//!
+//! Not offered yet: histories, acknowledged delivery and watch lists.
 
 mod api;
 mod app;
@@ -27,6 +29,7 @@ mod realtime;
 mod socket;
 mod telemetry;
 mod ticket;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +49,7 @@ use yard_runtime::{Runtime, TaskKind};
 pub use channel::CHANNEL_FORMS;
 pub use config::{
     ApiConfig, AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig,
-    SocketConfig, TailConfig,
+    SocketConfig, TailConfig, WebhooksConfig,
 };
 use ticket::{Redis, Tickets};
 
@@ -83,7 +86,9 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let rosters = presence::Rosters::new(redis, rt.instance());
     let api =
         api::Api::new(config.api.clone(), apps.clone(), hub.bus().clone(), rosters.clone(), &rt);
-    let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), changes, &rt);
+    let webhooks = webhook::Webhooks::start(&apps, &rosters, &nats, &rt, left.clone());
+    let told = (changes, webhooks.clone());
+    let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), told, &rt);
     rt.tasks().spawn(TaskKind::Critical, "presence", ledger.run(left.drop_guard()));
     let service = realtime::Realtime::new(&config, apps.clone(), hub.clone(), tickets.clone(), &rt);
     let tenants = app::AppsGrpc {
@@ -94,13 +99,14 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
         clock: rt.clock(),
         ids: rt.ids(),
         most: config.apps.max_per_tenant,
+        guard: config.webhooks.guard(&config.runtime.environment)?,
     };
     let routes = Routes::new(RealtimeServiceServer::new(service))
         .add_service(RealtimeAppServiceServer::new(tenants));
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
-    let door = socket::Door::new(config.socket, apps, hub, api, meters, (judge, tickets));
+    let door = socket::Door::new(config.socket, apps, hub, api, meters, (judge, tickets, webhooks));
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     let with_apps = socket::end_with_apps(Arc::clone(&door), app_ends, rt.clone());

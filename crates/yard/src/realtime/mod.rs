@@ -1,6 +1,7 @@
 //! `yard realtime-apps`: your tenant's own apps of the Pusher protocol.
 
 mod settings;
+mod webhooks;
 
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use self::settings::Settings;
+use self::webhooks::{SetWebhookArgs, Webhook};
 use crate::api::Api;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Table};
@@ -38,6 +40,15 @@ pub enum RealtimeCommand {
     AddSecret {
         /// As listed.
         app: u64,
+    },
+    /// Has one of your servers told of what happens in an app's channels, or changes how.
+    SetWebhook(SetWebhookArgs),
+    /// Tells one of your servers no more.
+    RemoveWebhook {
+        /// As listed.
+        app: u64,
+        /// As `yard realtime-apps show` has it.
+        url: String,
     },
     /// Ends one of two secrets.
     EndSecret {
@@ -105,6 +116,8 @@ struct App {
     created_at: String,
     #[serde(default)]
     changed_at: Option<String>,
+    #[serde(default)]
+    webhooks: Vec<Webhook>,
 }
 
 /// That there is one.
@@ -153,6 +166,14 @@ pub async fn run(command: &RealtimeCommand, api: &Api, out: Output) -> Outcome {
             Ok(())
         }
         RealtimeCommand::AddSecret { app } => add_secret(*app, api, out).await,
+        RealtimeCommand::SetWebhook(args) => {
+            show(&webhooks::set(args, api).await?, out);
+            Ok(())
+        }
+        RealtimeCommand::RemoveWebhook { app, url } => {
+            show(&webhooks::remove(*app, url, api).await?, out);
+            Ok(())
+        }
         RealtimeCommand::EndSecret { app, secret } => {
             let path = format!("{PATH}/{app}/secrets/{secret}");
             let left: App = api.delete_read(&path).await?;
@@ -252,6 +273,7 @@ fn facts(app: &App) -> Vec<String> {
     rows.extend(
         secrets.map(|one| ("secret", format!("{} since {}", one.secret_id, one.created_at))),
     );
+    rows.extend(app.webhooks.iter().map(|one| ("webhook", one.told())));
     rows.push(("since", app.created_at.clone()));
     rows.extend(app.changed_at.clone().map(|at| ("changed", at)));
     Table::facts(&rows).lines()

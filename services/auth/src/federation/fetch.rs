@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use yard_fault::{Code, Fault};
 use yard_outbound::Guard;
 
-
 const PATIENCE: Duration = Duration::from_secs(5);
 const LARGEST: usize = 256 * 1024;
 

@@ -1,3 +1,8 @@
+use std::sync::Arc;
+
+use crate::channel::ChannelName;
+use crate::webhook::{Endpoint, Kind, Kinds};
+
 /// What an app may do and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AppSettings {
@@ -17,6 +22,8 @@ pub(crate) struct AppSettings {
     pub(crate) max_event_bytes: usize,
     /// Whether channels tell how many listen.
     pub(crate) subscription_count: bool,
+    /// Who is told of what happens in it.
+    pub(crate) webhooks: Arc<[Endpoint]>,
 }
 
 impl Default for AppSettings {
@@ -31,6 +38,7 @@ impl Default for AppSettings {
             max_members: 100,
             max_event_bytes: 10_240,
             subscription_count: false,
+            webhooks: Arc::default(),
         }
     }
 }
@@ -39,5 +47,20 @@ impl AppSettings {
     /// Whether pages of this origin may connect.
     pub(crate) fn lets_in(&self, origin: &str) -> bool {
         self.allowed_origins.iter().any(|allowed| allowed == "*" || allowed == origin)
+    }
+
+    /// Whether webhooks want to know of this.
+    pub(crate) fn tells(&self, kind: Kind, channel: &ChannelName) -> bool {
+        self.tells_any(Kinds::of(&[kind]), channel)
+    }
+
+    /// Whether webhooks want to know who comes and goes.
+    pub(crate) fn tells_edges(&self, channel: &ChannelName) -> bool {
+        self.tells_any(Kinds::EDGES, channel)
+    }
+
+    fn tells_any(&self, kinds: Kinds, channel: &ChannelName) -> bool {
+        let wanted = |one: &Endpoint| one.wants_any(kinds, channel.as_str());
+        self.enabled && self.webhooks.iter().any(wanted)
     }
 }

@@ -10,8 +10,11 @@ const LONGEST_NAME: usize = 60;
 const MOST_ORIGINS: usize = 32;
 const LONGEST_ORIGIN: usize = 255;
 
+/// The field that `webhooks.rs` reads.
+pub(super) const WEBHOOKS: &str = "webhooks";
+
 const CHANGEABLE: &str = "name, disabled, client_events, client_events_per_second, \
-     allowed_origins, max_connections, max_members, max_event_bytes, subscription_count";
+     allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, webhooks";
 
 fn wrong<T>(field: &str, problem: &str) -> Result<T, Fault> {
     Err(Fault::invalid(format!("{field} {problem}")).with_pointer(format!("/realtime_app/{field}")))
@@ -94,6 +97,8 @@ pub(super) fn merged(
             "max_members" => all.max_members = wanted.max_members,
             "max_event_bytes" => all.max_event_bytes = wanted.max_event_bytes,
             "subscription_count" => all.subscription_count = wanted.subscription_count,
+            // Stored by themselves.
+            WEBHOOKS => {}
             _ => {
                 let text = format!("update_mask may name {CHANGEABLE}");
                 return Err(Fault::invalid(text).with_pointer("/update_mask"));

@@ -16,6 +16,7 @@ use crate::app::{AppSettings, Apps};
 use crate::bus::Said;
 use crate::channel::{ChannelKey, Kind};
 use crate::hub::Hub;
+use crate::webhook::{Event, Kind as Told, Webhooks};
 use crate::{protocol, telemetry};
 
 /// Channels that are spoken of at the same time.
@@ -35,6 +36,7 @@ pub(crate) struct Ledger {
     apps: Apps,
     hub: Hub,
     changes: Changes,
+    webhooks: Webhooks,
     lease: Lease,
     /// Large channels whose number of listeners was told, when, and what it is since.
     counted: HashMap<ChannelKey, (Instant, Option<u64>)>,
@@ -62,12 +64,12 @@ impl Ledger {
         rosters: Rosters,
         apps: Apps,
         hub: Hub,
-        changes: Changes,
+        (changes, webhooks): (Changes, Webhooks),
         rt: &Runtime,
     ) -> Self {
         let lease = Lease::new(rosters.clone(), hub.clone(), changes.clone(), rt.clock());
         let soft = rt.shutdown().soft().clone();
-        Self { rosters, apps, hub, changes, lease, counted: HashMap::new(), soft }
+        Self { rosters, apps, hub, changes, webhooks, lease, counted: HashMap::new(), soft }
     }
 
     /// Until the soft stop, and then until the last socket has left; Redis is needed so long, and let
@@ -137,7 +139,7 @@ impl Ledger {
             if let Some(user) = &comer.user {
                 people.remove(user);
             }
-            match self.answer(&channel, &comer, settings.max_members).await {
+            match self.answer(&channel, &comer, &settings).await {
                 Ok(said) => {
                     before.get_or_insert(said.listeners_before);
                     after = said.listeners;
@@ -155,7 +157,7 @@ impl Ledger {
             (false, _) => people.iter().cloned().map(Some).collect(),
         };
         for user in rest {
-            match self.say(&channel, user.as_deref(), settings.max_members, false).await {
+            match self.say(&channel, user.as_deref(), &settings, false).await {
                 Ok(said) => {
                     before.get_or_insert(said.listeners_before);
                     after = said.listeners;
@@ -166,7 +168,9 @@ impl Ledger {
                 }
             }
         }
-        let counts = settings.subscription_count && channel.name.kind() != Kind::Presence;
+        let counts =
+            settings.subscription_count || settings.tells(Told::SubscriptionCount, &channel.name);
+        let counts = counts && channel.name.kind() != Kind::Presence;
         match before {
             Some(before) if counts && before != after => Outcome::Counted(channel, after),
             _ => Outcome::Done,
@@ -177,10 +181,10 @@ impl Ledger {
         &self,
         channel: &ChannelKey,
         comer: &Comer,
-        most: usize,
+        settings: &AppSettings,
     ) -> Result<Stored, Error> {
         let presence = comer.user.is_some();
-        let said = self.say(channel, comer.user.as_deref(), most, presence).await?;
+        let said = self.say(channel, comer.user.as_deref(), settings, presence).await?;
         if said.change == Change::Full {
             refuse(comer, FULL);
             return Ok(said);
@@ -204,7 +208,7 @@ impl Ledger {
         &self,
         channel: &ChannelKey,
         user: Option<&str>,
-        most: usize,
+        settings: &AppSettings,
         roster: bool,
     ) -> Result<Stored, Error> {
         let live = self.hub.find(channel);
@@ -215,8 +219,19 @@ impl Ledger {
             (Person { id: user.into(), info: info.unwrap_or_else(|| "null".into()) }, sockets)
         });
         let who = person.as_ref().map(|(person, sockets)| (person, *sockets));
-        let saying = Saying { channel, listeners, person: who, most, roster };
+        let (most, edges) = (settings.max_members, settings.tells_edges(&channel.name));
+        let miss = listeners > 0
+            && channel.name.is_cache()
+            && settings.tells(Told::CacheMiss, &channel.name);
+        let saying = Saying { channel, listeners, person: who, most, roster, edges, miss };
         let said = self.rosters.say(&saying).await?;
+        if said.owes {
+            self.webhooks.owe();
+        }
+        if said.missed {
+            let event = Event::cache_miss(self.webhooks.new_id(), &channel.name);
+            self.webhooks.tell(channel.app, event);
+        }
         if let Some((person, _)) = &person {
             let frame = match said.change {
                 Change::Came => {
@@ -247,8 +262,15 @@ impl Ledger {
         if count > MANY {
             self.counted.insert(channel.clone(), (Instant::now(), None));
         }
-        let frame = protocol::subscription_count(channel.name.as_str(), count);
-        tell(&self.hub, channel, frame, 0).await;
+        let settings = self.settings(channel).await;
+        if settings.tells(Told::SubscriptionCount, &channel.name) {
+            let event = Event::subscription_count(self.webhooks.new_id(), &channel.name, count);
+            self.webhooks.tell(channel.app, event);
+        }
+        if settings.subscription_count {
+            let frame = protocol::subscription_count(channel.name.as_str(), count);
+            tell(&self.hub, channel, frame, 0).await;
+        }
     }
 
     /// Tells the numbers that were held back.

@@ -19,6 +19,7 @@ use crate::hub::{Item, Join, Membership, Outbox};
 use crate::presence::Person;
 use crate::protocol::{self, ClientEvent, Closing, Incoming, PING, PONG, Signin, Subscribe};
 use crate::telemetry;
+use crate::webhook::{self, Kind};
 
 /// Messages given to a socket before it is flushed and its client is heard again.
 const BATCH: usize = 64;
@@ -255,7 +256,13 @@ impl Session {
         if self.budget.take(per_second, 1, Instant::now()).is_err() {
             return Err("this socket sends more events a second than it may");
         }
-        let frame = protocol::client_event(&channel, &event, &data, place.user.as_deref());
+        let user = place.user.as_deref();
+        let frame = protocol::client_event(&channel, &event, &data, user);
+        if self.app.with_settings(|settings| settings.tells(Kind::ClientEvent, &name)) {
+            let (id, socket) = (self.door.webhooks.new_id(), self.outbox.socket());
+            let told = webhook::Event::client_event(id, &name, (&event, &data), socket, user);
+            self.door.webhooks.tell(self.app.id(), told);
+        }
         let except = Some(self.outbox.socket().into());
         let said = Said { event, frame, except, version: 0 };
         self.door.hub.say(&ChannelKey { app: self.app.id(), name }, said).await;

@@ -29,14 +29,14 @@ const SOON: Duration = Duration::from_secs(10);
 const JOINED: &str = "pusher_internal:subscription_succeeded";
 
 /// A service with a database and a tenant in it.
-struct World {
-    service: Service,
+pub(crate) struct World {
+    pub(crate) service: Service,
     tenant: TenantId,
-    db: TestDb,
+    pub(crate) db: TestDb,
 }
 
 impl World {
-    async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         let db = TestDb::create().await;
         let tenant = db.tenant(tenant(), "shop").await;
         let postgres = db.config("yard_comms");
@@ -71,12 +71,16 @@ impl World {
     }
 
     /// An app and its secret.
-    async fn app(&self) -> (RealtimeApp, String) {
+    pub(crate) async fn app(&self) -> (RealtimeApp, String) {
         let made = self.create("live orders").await.unwrap();
         (made.app.unwrap(), made.secret)
     }
 
-    async fn update(&self, realtime_app: RealtimeApp, path: &str) -> Result<RealtimeApp, Status> {
+    pub(crate) async fn update(
+        &self,
+        realtime_app: RealtimeApp,
+        path: &str,
+    ) -> Result<RealtimeApp, Status> {
         let update_mask = Some(prost_types::FieldMask { paths: vec![path.to_owned()] });
         let wish = UpdateRealtimeAppRequest { realtime_app: Some(realtime_app), update_mask };
         Ok(self.calls().update_realtime_app(self.request(wish)).await?.into_inner())
@@ -107,12 +111,12 @@ impl World {
     }
 }
 
-fn port(rt: &Runtime) -> u16 {
+pub(crate) fn port(rt: &Runtime) -> u16 {
     rt.address("socket").unwrap().port()
 }
 
 /// A socket of an app, or the code that it was closed with.
-async fn connect(port: u16, key: &str) -> Result<Client, u16> {
+pub(crate) async fn connect(port: u16, key: &str) -> Result<Client, u16> {
     let url = format!("ws://127.0.0.1:{port}/app/{key}?protocol=7&client=test&version=1");
     let (ws, _) = tokio_tungstenite::connect_async(url).await.unwrap();
     let mut client = Client { ws, socket_id: String::new() };
@@ -126,7 +130,7 @@ async fn connect(port: u16, key: &str) -> Result<Client, u16> {
 }
 
 /// `key:signature` of a text, as the tenant's server makes it.
-fn sign(app: &RealtimeApp, secret: &str, text: &str) -> String {
+pub(crate) fn sign(app: &RealtimeApp, secret: &str, text: &str) -> String {
     format!("{}:{}", app.key, signature(secret, text))
 }
 
@@ -151,7 +155,7 @@ async fn code(client: &mut Client) -> u16 {
     timeout(SOON, client.closed()).await.expect("closed soon")
 }
 
-fn fault<T>(answer: Result<T, Status>) -> Code {
+pub(crate) fn fault<T>(answer: Result<T, Status>) -> Code {
     let status = answer.err().expect("a refusal");
     Fault::from_status(&status).code()
 }

@@ -17,3 +17,4 @@ mod sessions;
 mod slow;
 mod support;
 mod tickets;
+mod webhooks;

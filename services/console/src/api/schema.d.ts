@@ -4839,6 +4839,8 @@ export interface components {
             secrets: components["schemas"]["RealtimeAppSecret"][];
             /** @description Whether channels tell how many listen. */
             subscription_count: boolean;
+            /** @description Addresses of the tenant's servers that are told of what happens in the app's channels; at most 5. */
+            webhooks: components["schemas"]["RealtimeWebhook"][];
         };
         RealtimeAppInput: {
             /**
@@ -4887,6 +4889,8 @@ export interface components {
             secrets?: components["schemas"]["RealtimeAppSecretInput"][];
             /** @description Whether channels tell how many listen. */
             subscription_count?: boolean;
+            /** @description Addresses of the tenant's servers that are told of what happens in the app's channels; at most 5. */
+            webhooks?: components["schemas"]["RealtimeWebhookInput"][];
         };
         /** @description That there is a secret; it cannot be shown again. */
         RealtimeAppSecret: {
@@ -4906,6 +4910,34 @@ export interface components {
             app_key: string;
             /** @description Path prefix of the socket, on the host that answered this; "/app". */
             path: string;
+        };
+        /** @description One of Pusher's webhooks: what happens is posted there as JSON, signed with the app's newest secret. */
+        RealtimeWebhook: {
+            /** @description Only of channels whose names begin so, at most 200 characters; empty means all. */
+            channel_prefix: string;
+            /** @description Is not told of anything. */
+            disabled: boolean;
+            /**
+             * @description "channel_occupied", "channel_vacated", "member_added", "member_removed", "client_event",
+             *     "cache_miss", "subscription_count"; empty means all of them.
+             */
+            kinds: string[];
+            /** @description `https://…` of a public host, at most 2048 characters; no two of an app are the same. */
+            url: string;
+        };
+        /** @description One of Pusher's webhooks: what happens is posted there as JSON, signed with the app's newest secret. */
+        RealtimeWebhookInput: {
+            /** @description Only of channels whose names begin so, at most 200 characters; empty means all. */
+            channel_prefix?: string;
+            /** @description Is not told of anything. */
+            disabled?: boolean;
+            /**
+             * @description "channel_occupied", "channel_vacated", "member_added", "member_removed", "client_event",
+             *     "cache_miss", "subscription_count"; empty means all of them.
+             */
+            kinds?: string[];
+            /** @description `https://…` of a public host, at most 2048 characters; no two of an app are the same. */
+            url?: string;
         };
         ReauthenticateResponse: {
             /** Format: date-time */
@@ -12343,7 +12375,7 @@ export interface operations {
             query?: {
                 /**
                  * @description "name", "disabled", "client_events", "client_events_per_second", "allowed_origins",
-                 *     "max_connections", "max_members", "max_event_bytes", "subscription_count".
+                 *     "max_connections", "max_members", "max_event_bytes", "subscription_count", "webhooks" (all of them).
                  */
                 update_mask?: string;
             };
