@@ -109,6 +109,18 @@ pub const AUDIT: StreamSpec = StreamSpec {
     discard_old: false,
 };
 
+/// Signed calls of tenants' webhooks on their way to the worker. Full, it refuses: edges are told
+/// later, what cannot wait is counted as lost.
+pub const WEBHOOKS: StreamSpec = StreamSpec {
+    name: "WEBHOOKS",
+    subjects: &["whk.v1.>"],
+    retention: Retention::WorkQueue,
+    max_bytes: 128 * MIB,
+    max_age_seconds: 0,
+    duplicate_window_seconds: 120,
+    discard_old: false,
+};
+
 /// What could not be handled, for inspection and replay.
 pub const DLQ: StreamSpec = StreamSpec {
     name: "DLQ",
@@ -137,5 +149,5 @@ pub const REVOCATIONS: BucketSpec =
     BucketSpec { name: "revocations", max_bytes: 64 * MIB, max_age_seconds: 3_600 };
 
 /// All streams.
-pub const ALL: [StreamSpec; 8] =
-    [TELEMETRY, QUARANTINE, REPORTS, COMMANDS, EVENTS, JOBS, AUDIT, DLQ];
+pub const ALL: [StreamSpec; 9] =
+    [TELEMETRY, QUARANTINE, REPORTS, COMMANDS, EVENTS, JOBS, AUDIT, WEBHOOKS, DLQ];

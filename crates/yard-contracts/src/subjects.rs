@@ -67,6 +67,12 @@ pub fn audit(tenant: Option<TenantId>) -> String {
     tenant.map_or_else(|| "audit.v1.platform".to_owned(), |tenant| format!("audit.v1.{tenant}"))
 }
 
+/// `whk.v1.{tenant}.{app}`: a call of a webhook of a tenant's realtime app.
+#[must_use]
+pub fn webhook(tenant: TenantId, app: u64) -> String {
+    format!("whk.v1.{tenant}.{app}")
+}
+
 /// `dlq.v1.{stream}.{consumer}`: what could not be handled.
 #[must_use]
 pub fn dead_letter(stream: &str, consumer: &str) -> String {
@@ -194,6 +200,10 @@ mod tests {
             ),
             (audit(Some(tenant)), "audit.v1.0190a6f2-7c2a-7b52-9c11-000000000001"),
             (audit(None), "audit.v1.platform"),
+            (
+                webhook(tenant, 1_234_567_890),
+                "whk.v1.0190a6f2-7c2a-7b52-9c11-000000000001.1234567890",
+            ),
             (event("scheduler", "schedule", "fired"), "evt.v1.scheduler.schedule.fired"),
             (job("default", "partition-maintenance"), "job.v1.default.partition-maintenance"),
             (dead_letter("TELEMETRY", "telemetry-writer"), "dlq.v1.TELEMETRY.telemetry-writer"),

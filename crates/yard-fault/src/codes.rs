@@ -114,6 +114,7 @@ codes! {
     ChannelInvalid = "channel.invalid", Invalid, "There is no channel of that name.";
     ChannelForbidden = "channel.forbidden", Forbidden, "The channel is not yours to join.";
     ScheduleUnknown = "schedule.unknown", NotFound, "There is no such schedule.";
+    WebhookUndelivered = "webhook.undelivered", Unavailable, "The receiver of a webhook does not take a call.";
     JobKindUnknown = "job.kind_unknown", Invalid, "No worker knows this kind of job.";
     AuditUnavailable = "audit.unavailable", Unavailable, "The call could not be recorded, so it was not carried out.";
     RateLimited = "rate.limited", RateLimited, "Too many requests; wait before the next.";

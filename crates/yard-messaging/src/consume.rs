@@ -61,6 +61,8 @@ pub enum Outcome {
     Later(Duration),
     /// It failed. By the fault's class it is tried again, or goes to the dead letters.
     Failed(Fault),
+    /// It goes to the dead letters, whatever the fault's class: its time is over.
+    GivenUp(Fault),
 }
 
 /// Handles batches; answers one outcome for each delivery, in the same order.
@@ -88,21 +90,50 @@ pub async fn consume<H: BatchHandler>(
     mut handler: H,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut pause = Duration::from_millis(100);
+    let mut pause = FIRST_PAUSE;
     while !stop.is_cancelled() {
-        match pull_until_broken(&nats, &spec, &mut handler, &stop).await {
-            Ok(()) => pause = Duration::from_millis(100),
-            Err(error) => {
-                tracing::warn!(consumer = spec.name, error = %error, "pull again");
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => {}
-                    () = stop.cancelled() => {}
-                }
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-        }
+        let pulled = pull_until_broken(&nats, &spec, &mut handler, &stop).await;
+        pause = rest(&spec, pulled, pause, &stop).await;
     }
     Ok(())
+}
+
+/// Before a pull that broke is begun again; doubled for each that breaks at once.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+/// Rests after a pull that broke; how long to rest after the next.
+pub(crate) async fn rest(
+    spec: &ConsumerSpec,
+    pulled: Result<(), MessagingError>,
+    pause: Duration,
+    stop: &CancellationToken,
+) -> Duration {
+    let Err(error) = pulled else { return FIRST_PAUSE };
+    tracing::warn!(consumer = spec.name, error = %error, "pull again");
+    tokio::select! {
+        () = tokio::time::sleep(pause) => {}
+        () = stop.cancelled() => {}
+    }
+    (pause * 2).min(Duration::from_secs(5))
+}
+
+/// Makes the consumer if it is missing, and begins to pull.
+pub(crate) async fn open(nats: &Nats, spec: &ConsumerSpec) -> Result<pull::Stream, MessagingError> {
+    let refused = |source: Box<dyn std::error::Error + Send + Sync>| MessagingError::SetUp {
+        what: format!("consumer {}", spec.name),
+        source,
+    };
+    let stream =
+        nats.jetstream().get_stream(spec.stream).await.map_err(|e| refused(Box::new(e)))?;
+    let consumer = stream.create_consumer(config(spec)).await.map_err(|e| refused(Box::new(e)))?;
+    consumer
+        .stream()
+        .max_messages_per_batch(spec.max_batch)
+        .expires(Duration::from_secs(5))
+        .heartbeat(Duration::from_secs(1))
+        .messages()
+        .await
+        .map_err(|e| refused(Box::new(e)))
 }
 
 async fn pull_until_broken<H: BatchHandler>(
@@ -111,21 +142,7 @@ async fn pull_until_broken<H: BatchHandler>(
     handler: &mut H,
     stop: &CancellationToken,
 ) -> Result<(), MessagingError> {
-    let refused = |source: Box<dyn std::error::Error + Send + Sync>| MessagingError::SetUp {
-        what: format!("consumer {}", spec.name),
-        source,
-    };
-    let stream =
-        nats.jetstream().get_stream(spec.stream).await.map_err(|e| refused(Box::new(e)))?;
-    let consumer = stream.create_consumer(config(spec)).await.map_err(|e| refused(Box::new(e)))?;
-    let messages = consumer
-        .stream()
-        .max_messages_per_batch(spec.max_batch)
-        .expires(Duration::from_secs(5))
-        .heartbeat(Duration::from_secs(1))
-        .messages()
-        .await
-        .map_err(|e| refused(Box::new(e)))?;
+    let messages = open(nats, spec).await?;
     // Whatever has arrived while the last batch was worked on is the next batch: batches grow
     // with the load, and a lone message does not wait.
     let mut batches = messages.ready_chunks(spec.max_batch);
@@ -159,22 +176,34 @@ async fn handle<H: BatchHandler>(
 ) {
     let (mut kept, mut deliveries) = (Vec::new(), Vec::new());
     for message in messages {
-        match delivery(&message) {
-            Some(delivery) if delivery.attempt > MOST_DELIVERIES => {
-                let reason =
-                    Reason::new("internal", "delivered too often; it may kill its handler");
-                dead_letter::move_there(nats, spec, &message, delivery.attempt, &reason).await;
-            }
-            Some(delivery) => {
-                kept.push(message);
-                deliveries.push(delivery);
-            }
-            None => tracing::warn!(subject = %message.subject, "message without delivery details"),
+        if let Some(delivery) = receive(nats, spec, &message).await {
+            kept.push(message);
+            deliveries.push(delivery);
         }
     }
     let outcomes = outcomes(handler, &deliveries).await;
     for ((message, delivery), outcome) in kept.iter().zip(&deliveries).zip(outcomes) {
         settle(nats, spec, message, delivery, outcome).await;
+    }
+}
+
+/// A message as its handler gets it; `None` for one that is not to be handled.
+pub(crate) async fn receive(
+    nats: &Nats,
+    spec: &ConsumerSpec,
+    message: &Message,
+) -> Option<Delivery> {
+    match delivery(message) {
+        Some(delivery) if delivery.attempt > MOST_DELIVERIES => {
+            let reason = Reason::new("internal", "delivered too often; it may kill its handler");
+            dead_letter::move_there(nats, spec, message, delivery.attempt, &reason).await;
+            None
+        }
+        Some(delivery) => Some(delivery),
+        None => {
+            tracing::warn!(subject = %message.subject, "message without delivery details");
+            None
+        }
     }
 }
 
@@ -207,7 +236,7 @@ async fn unless_panicked<H: BatchHandler>(
     Some(outcomes)
 }
 
-async fn settle(
+pub(crate) async fn settle(
     nats: &Nats,
     spec: &ConsumerSpec,
     message: &Message,
@@ -224,17 +253,27 @@ async fn settle(
                 AckKind::Nak(Some(retry_delay(delivery.attempt)))
             }
             AckDecision::RetryLater | AckDecision::DeadLetter => {
-                fault.log(delivery.message_id.as_deref().unwrap_or(""), "handle a message");
-                let reason = Reason::new(fault.code().as_str(), &fault.inside());
-                dead_letter::move_there(nats, spec, message, delivery.attempt, &reason).await;
-                return;
+                return bury(nats, spec, message, delivery, &fault).await;
             }
         },
+        Outcome::GivenUp(fault) => return bury(nats, spec, message, delivery, &fault).await,
     };
     // An acknowledgement that is lost only means that the message comes again.
     if let Err(error) = message.ack_with(kind).await {
         tracing::debug!(consumer = spec.name, error = %error, "acknowledgement not sent");
     }
+}
+
+async fn bury(
+    nats: &Nats,
+    spec: &ConsumerSpec,
+    message: &Message,
+    delivery: &Delivery,
+    fault: &Fault,
+) {
+    fault.log(delivery.message_id.as_deref().unwrap_or(""), "handle a message");
+    let reason = Reason::new(fault.code().as_str(), &fault.inside());
+    dead_letter::move_there(nats, spec, message, delivery.attempt, &reason).await;
 }
 
 /// 1, 2, 4 … seconds, one minute at most.

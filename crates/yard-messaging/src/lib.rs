@@ -9,6 +9,7 @@ mod config;
 mod connect;
 mod consume;
 mod dead_letter;
+mod each;
 mod error;
 mod publish;
 mod streams;
@@ -17,6 +18,7 @@ pub use audit::audit_message;
 pub use config::NatsConfig;
 pub use connect::Nats;
 pub use consume::{BatchHandler, ConsumerSpec, Delivery, Outcome, consume};
+pub use each::{EachHandler, consume_each};
 pub use error::MessagingError;
 pub use publish::{Outgoing, PendingAck};
 

@@ -379,7 +379,7 @@ impl ServiceConfig for Config {
         self.device_ca.validate()?;
         self.est.validate()?;
         self.mail.validate()?;
-        self.federation.validate(&self.runtime.environment)?;
+        self.federation.guard(&self.runtime.environment)?;
         self.registration.validate()?;
         self.radius.validate(self.runtime.is_live())?;
         self.passkeys.resolve(&self.mail.console_url)?;

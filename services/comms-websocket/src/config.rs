@@ -11,6 +11,7 @@ use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 pub use crate::api::ApiConfig;
 use crate::confirmed::ConfirmedConfig;
+pub use crate::webhook::WebhooksConfig;
 
 /// The documented defaults, as TOML.
 pub const DEFAULT_CONFIG: &str = include_str!("../config/default.toml");
@@ -43,6 +44,8 @@ pub struct Config {
     pub apps: AppsConfig,
     /// `[confirmed]`
     pub confirmed: ConfirmedConfig,
+    /// `[webhooks]`
+    pub webhooks: WebhooksConfig,
 }
 
 /// What has to be read again lies sealed in the database.
@@ -164,6 +167,7 @@ impl ServiceConfig for Config {
         self.redis.resolve_url()?;
         self.postgres.validate()?;
         self.confirmed.validate()?;
+        self.webhooks.guard(&self.runtime.environment)?;
         if !(1..=1_000).contains(&self.apps.max_per_tenant) {
             return Err(ConfigError::new("apps.max_per_tenant", "has to be 1 to 1000"));
         }
@@ -212,6 +216,7 @@ mod tests {
             ("postgres://x@h/d", "", "postgres.url"),
             ("in_flight = 64", "in_flight = 0", "confirmed.in_flight"),
             ("max_per_tenant = 10", "max_per_tenant = 0", "apps.max_per_tenant"),
+            ("allowed_networks = []", "allowed_networks = [\"x\"]", "webhooks.allowed_networks"),
         ];
         for (from, to, option) in cases {
             let text = if from.is_empty() {

@@ -15,6 +15,8 @@
 //! An event is serialised once and its bytes are shared by all sockets. NATS is asked only for
 //! subjects that a socket or a tail on this instance wants.
 //!
+//! Tenants' servers are told of what happens in their apps by webhooks, which the worker calls.
+//!
 //! Not offered yet: conversations.
 
 mod api;
@@ -33,6 +35,7 @@ mod realtime;
 mod socket;
 mod telemetry;
 mod ticket;
+mod webhook;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +57,7 @@ use yard_runtime::{Runtime, TaskKind};
 pub use channel::CHANNEL_FORMS;
 pub use config::{
     ApiConfig, AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig,
-    SocketConfig, TailConfig,
+    SocketConfig, TailConfig, WebhooksConfig,
 };
 pub use confirmed::ConfirmedConfig;
 use ticket::{Redis, Tickets};
@@ -98,11 +101,12 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let known = (rosters.clone(), confirmed.clone());
     let api = api::Api::new(config.api.clone(), apps.clone(), hub.clone(), known, pace, &rt);
     let gatherer = inspection::Gatherer::new(nats.clone(), rosters.clone(), rt.clock(), pace);
+    let webhooks = webhook::Webhooks::start(&apps, &rosters, &nats, &rt, left.clone());
     let ledger = presence::Ledger::new(
         rosters.clone(),
         apps.clone(),
         hub.clone(),
-        changes,
+        (changes, webhooks.clone()),
         history,
         watch.clone(),
         &rt,
@@ -117,6 +121,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
         clock: rt.clock(),
         ids: rt.ids(),
         most: config.apps.max_per_tenant,
+        guard: config.webhooks.guard(&config.runtime.environment)?,
     };
     let messages = confirmed::MessagesGrpc(confirmed.clone());
     let sources =
@@ -130,9 +135,9 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
     let seen = (apps.clone(), hub.clone());
-    let speaking = (api, confirmed);
+    let (speaking, telling) = ((api, confirmed), (watch, webhooks));
     let door =
-        socket::Door::new(config.socket, apps, hub, speaking, meters, watch, (judge, tickets));
+        socket::Door::new(config.socket, apps, hub, speaking, meters, telling, (judge, tickets));
     inspection::answer(Arc::clone(&door), seen, nats.clone(), &rt);
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);

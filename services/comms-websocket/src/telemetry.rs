@@ -101,3 +101,18 @@ pub(crate) fn hole(outcome: &'static str) {
 pub(crate) fn recovery(outcome: &'static str) {
     metrics::counter!("yard_ws_recoveries_total", "outcome" => outcome).increment(1);
 }
+
+/// An event that a webhook is told of, once for each address.
+pub(crate) fn webhook_event(kind: &'static str) {
+    metrics::counter!("yard_ws_webhook_events_total", "kind" => kind).increment(1);
+}
+
+/// Events that no webhook will be told of: `queue` full, `database` or `broker` away.
+pub(crate) fn webhooks_lost(reason: &'static str, count: u64) {
+    metrics::counter!("yard_ws_webhook_events_lost_total", "reason" => reason).increment(count);
+}
+
+/// Edges of a channel that JetStream did not take, and that are told later.
+pub(crate) fn webhooks_postponed() {
+    metrics::counter!("yard_ws_webhooks_postponed_total").increment(1);
+}

@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { changesOf, draftOf, faultsOf, originFault, prefixFault } from '@/features/realtime/draft'
 import { snippets } from '@/features/realtime/snippets'
+import { emptyWebhook, told, urlFault } from '@/features/realtime/webhooks'
 
 const app = {
   app_id: '4210987654', key: '0123456789abcdef0123', name: 'Shop', disabled: false, client_events: false, client_events_per_second: 10, allowed_origins: ['*'],
-  max_connections: 0, max_members: 100, max_event_bytes: 10_240, subscription_count: false, recoverable_prefixes: ['private-a.'], history_events: 300, history_seconds: 300, secrets: [], created_at: '',
+  max_connections: 0, max_members: 100, max_event_bytes: 10_240, subscription_count: false, recoverable_prefixes: ['private-a.'], history_events: 300, history_seconds: 300, secrets: [], webhooks: [], created_at: '',
 }
 
 describe('change of an app', () => {
@@ -56,4 +57,12 @@ it('snippets hold the app and the host, and no secret', () => {
   }
   expect(texts[2]).toContain(app.app_id)
   expect(texts[2]).toContain('process.env.REALTIME_SECRET')
+})
+
+it('webhook says what it is told, and an address is one of its own', () => {
+  expect(told(emptyWebhook())).toBe('everything')
+  expect(told({ url: 'x', kinds: ['member_added', 'member_removed'], channel_prefix: 'presence-', disabled: true })).toBe('member_added, member_removed of presence-…, disabled')
+  expect(urlFault('https://a.example/x', [])).toBe('')
+  expect(urlFault('https://a.example/x', [{ ...emptyWebhook(), url: 'https://a.example/x' }])).toBe('Is there already')
+  for (const bad of ['', 'a.example', 'ftp://a.example', 'https://']) expect(urlFault(bad, [])).not.toBe('')
 })

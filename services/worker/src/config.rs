@@ -1,10 +1,12 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use yard_authn::IdentityConfig;
 use yard_messaging::NatsConfig;
+use yard_outbound::Guard;
 use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub telemetry_writer: WriterConfig,
     /// `[jobs]`
     pub jobs: JobsConfig,
+    /// `[webhooks]`
+    pub webhooks: WebhooksConfig,
 }
 
 /// A listener.
@@ -73,6 +77,43 @@ pub struct JobsConfig {
     pub rescue: Duration,
 }
 
+/// How tenants' webhooks are called.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WebhooksConfig {
+    /// Calls at the same time.
+    pub calls: usize,
+    /// How long a receiver may take.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// A call whose worker is silent for so long is made by another.
+    #[serde(with = "humantime_serde")]
+    pub ack_wait: Duration,
+    /// After that a call that no receiver takes goes to the dead letters.
+    #[serde(with = "humantime_serde")]
+    pub give_up_after: Duration,
+    /// Networks that are not public and hold receivers.
+    pub allowed_networks: Vec<String>,
+    /// Certificates to trust beside the system's, PEM; empty for none.
+    pub ca_file: PathBuf,
+    /// Calls without TLS, for tests.
+    pub plain_http: bool,
+}
+
+impl Default for WebhooksConfig {
+    fn default() -> Self {
+        Self {
+            calls: 128,
+            timeout: Duration::from_secs(10),
+            ack_wait: Duration::from_secs(30),
+            give_up_after: Duration::from_secs(300),
+            allowed_networks: Vec::new(),
+            ca_file: PathBuf::new(),
+            plain_http: false,
+        }
+    }
+}
+
 impl Default for WriterConfig {
     fn default() -> Self {
         Self {
@@ -106,6 +147,7 @@ impl ServiceConfig for Config {
         self.nats.validate()?;
         self.telemetry_writer.validate()?;
         self.jobs.validate()?;
+        self.webhooks.validate(&self.runtime.environment)?;
         let taken = self.telemetry_writer.tasks + self.jobs.slots;
         if taken >= self.postgres.max_connections as usize {
             let problem = "has to be more than telemetry_writer.tasks and jobs.slots together";
@@ -131,6 +173,21 @@ impl JobsConfig {
         lasts("jobs.lease", self.lease, 1_000..=600_000)?;
         lasts("jobs.poll", self.poll, 50..=60_000)?;
         lasts("jobs.rescue", self.rescue, 50..=300_000)
+    }
+}
+
+impl WebhooksConfig {
+    fn validate(&self, environment: &str) -> Result<(), ConfigError> {
+        within("webhooks.calls", self.calls, 1..=1_024)?;
+        lasts("webhooks.timeout", self.timeout, 1_000..=30_000)?;
+        lasts("webhooks.ack_wait", self.ack_wait, 3_000..=600_000)?;
+        lasts("webhooks.give_up_after", self.give_up_after, 1_000..=3_600_000)?;
+        self.guard(environment).map(drop)
+    }
+
+    /// Whom it lets us call.
+    pub(crate) fn guard(&self, environment: &str) -> Result<Guard, ConfigError> {
+        Guard::of_config("webhooks", &self.allowed_networks, self.plain_http, environment)
     }
 }
 
@@ -176,6 +233,8 @@ mod tests {
         assert_eq!(format!("{:?}", config.jobs), format!("{:?}", JobsConfig::default()));
         let writer = format!("{:?}", WriterConfig::default());
         assert_eq!(format!("{:?}", config.telemetry_writer), writer);
+        let webhooks = format!("{:?}", WebhooksConfig::default());
+        assert_eq!(format!("{:?}", config.webhooks), webhooks);
     }
 
     #[test]
@@ -189,6 +248,8 @@ mod tests {
             ("lease = \"30s\"", "lease = \"soon\"", "jobs.lease"),
             ("max_connections = 12", "max_connections = 6", "postgres.max_connections"),
             ("slots = 4", "slot = 4", "slot"),
+            ("timeout = \"10s\"", "timeout = \"31s\"", "webhooks.timeout"),
+            ("allowed_networks = []", "allowed_networks = [\"x\"]", "webhooks.allowed_networks"),
         ] {
             let refusal = refused(&complete().replace(from, to));
             assert!(refusal.contains(named), "{refusal}");

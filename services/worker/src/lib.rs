@@ -1,13 +1,14 @@
-//! The worker stores what arrives and runs what is asked for.
+//! The worker stores what arrives, runs what is asked for, and calls tenants' webhooks.
 //!
 //! It owns `series.telemetry` and `platform.jobs`; nobody else writes them. It promises that a
 //! reading on the stream is stored exactly once before it is acknowledged, that one bad reading
-//! never holds up the others, and that a job outlives the worker that ran it. It never asks another
-//! service anything.
+//! never holds up the others, that a job outlives the worker that ran it, and that a webhook is called
+//! until its receiver has taken it or minutes are over. It never asks another service anything.
 
 mod config;
 mod jobs;
 mod telemetry;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use yard_messaging::Nats;
 use yard_pg::Pg;
 use yard_runtime::{Runtime, TaskKind};
 
-pub use config::{Config, DEFAULT_CONFIG, JobsConfig, ListenConfig, WriterConfig};
+pub use config::{Config, DEFAULT_CONFIG, JobsConfig, ListenConfig, WebhooksConfig, WriterConfig};
 pub use telemetry::writer;
 
 /// Starts the worker; returns once everything is under way.
@@ -45,6 +46,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
 
     writer::start(&rt, &pg, &nats, &config.telemetry_writer);
     start_jobs(&rt, &pg, &nats, &config.jobs);
+    webhooks::start(&rt, &nats, &config)?;
 
     let telemetry = telemetry::queries::TelemetryApi::new(pg.clone(), rt.clock());
     let routes = Routes::new(TelemetryServiceServer::new(telemetry))

@@ -2,6 +2,7 @@
 
 mod messages;
 mod settings;
+mod webhooks;
 
 use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 pub use self::messages::MessagesArgs;
 use self::settings::Settings;
+use self::webhooks::{SetWebhookArgs, Webhook};
 use crate::api::Api;
 use crate::failure::{Failure, Outcome};
 use crate::output::{Output, Table};
@@ -49,6 +51,15 @@ pub enum RealtimeCommand {
         app: u64,
         /// As `yard realtime-apps messages` has it.
         message: Uuid,
+    },
+    /// Has one of your servers told of what happens in an app's channels, or changes how.
+    SetWebhook(SetWebhookArgs),
+    /// Tells one of your servers no more.
+    RemoveWebhook {
+        /// As listed.
+        app: u64,
+        /// As `yard realtime-apps show` has it.
+        url: String,
     },
     /// Ends one of two secrets.
     EndSecret {
@@ -122,6 +133,8 @@ struct App {
     created_at: String,
     #[serde(default)]
     changed_at: Option<String>,
+    #[serde(default)]
+    webhooks: Vec<Webhook>,
 }
 
 /// That there is one.
@@ -172,6 +185,14 @@ pub async fn run(command: &RealtimeCommand, api: &Api, out: Output) -> Outcome {
         RealtimeCommand::AddSecret { app } => add_secret(*app, api, out).await,
         RealtimeCommand::Messages(args) => messages::list(args, api, out).await,
         RealtimeCommand::Message { app, message } => messages::show(*app, *message, api, out).await,
+        RealtimeCommand::SetWebhook(args) => {
+            show(&webhooks::set(args, api).await?, out);
+            Ok(())
+        }
+        RealtimeCommand::RemoveWebhook { app, url } => {
+            show(&webhooks::remove(*app, url, api).await?, out);
+            Ok(())
+        }
         RealtimeCommand::EndSecret { app, secret } => {
             let path = format!("{PATH}/{app}/secrets/{secret}");
             let left: App = api.delete_read(&path).await?;
@@ -280,6 +301,7 @@ fn facts(app: &App) -> Vec<String> {
     rows.extend(
         secrets.map(|one| ("secret", format!("{} since {}", one.secret_id, one.created_at))),
     );
+    rows.extend(app.webhooks.iter().map(|one| ("webhook", one.told())));
     rows.push(("since", app.created_at.clone()));
     rows.extend(app.changed_at.clone().map(|at| ("changed", at)));
     Table::facts(&rows).lines()

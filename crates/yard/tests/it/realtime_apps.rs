@@ -10,6 +10,7 @@ const ID: &str = "1234567890";
 const KEY: &str = "0123456789abcdef0123";
 const OLD: &str = "0197a3c2-5c1e-7d44-9b1f-3a5d2e8c0031";
 const SECRET: &str = "5ec2e7";
+const HOOK: &str = "https://a.b/";
 
 fn shop() -> Value {
     json!({
@@ -20,6 +21,7 @@ fn shop() -> Value {
         "history_events": 300, "history_seconds": 60,
         "secrets": [{"secret_id": OLD, "created_at": "2026-03-01T12:00:00Z"}],
         "created_at": "2026-03-01T12:00:00Z", "changed_at": "2026-03-02T12:00:00Z",
+        "webhooks": [{"url": HOOK, "kinds": ["cache_miss"], "channel_prefix": "a-", "disabled": true}],
     })
 }
 
@@ -55,6 +57,7 @@ async fn app_is_shown_with_its_secrets_ids() {
         "recoverable    private-orders. (300 events, 60 s)",
         "changed        2026-03-02T12:00:00Z",
         &secret,
+        "webhook        https://a.b/: cache_miss of a-…, disabled",
     ] {
         assert!(ran.lines().contains(&fact), "{fact}: {}", ran.out);
     }
@@ -169,4 +172,38 @@ async fn confirmed_messages_are_a_table_and_one_is_shown_with_its_recipients() {
     for part in ["channel  private-orders", "42         acknowledged  1"] {
         assert!(ran.out.contains(part), "{part}: {}", ran.out);
     }
+}
+
+#[tokio::test]
+async fn webhook_is_set_changed_and_removed_and_the_others_stay() {
+    let (get, patch) = (format!("GET {PATH}/{ID}"), format!("PATCH {PATH}/{ID}"));
+    let new = json!({"url": "https://c.d/x", "kinds": ["member_added", "member_removed"],
+        "channel_prefix": "presence-", "disabled": false});
+    let all = json!({"webhooks": [shop()["webhooks"][0], new]});
+    let arguments = [
+        FAMILY,
+        "set-webhook",
+        ID,
+        "https://c.d/x",
+        "--kind",
+        "member_added",
+        "--kind",
+        "member_removed",
+        "--channel-prefix",
+        "presence-",
+    ];
+    let ran = yard(&arguments).run([ok(shop()), ok(shop())]).await.done();
+    assert_eq!(ran.requests(), [(get.as_str(), &Value::Null), (patch.as_str(), &all)]);
+    let again = json!({"webhooks": [
+        {"url": "https://a.b", "kinds": [], "channel_prefix": "", "disabled": false}]});
+    let ran = yard(&[FAMILY, "set-webhook", ID, "https://a.b"]).run([ok(shop()), ok(shop())]).await;
+    assert_eq!(ran.requests()[1], (patch.as_str(), &again));
+    let none = json!({"webhooks": []});
+    let remove = [FAMILY, "remove-webhook", ID, HOOK];
+    let ran = yard(&remove).run([ok(shop()), ok(shop())]).await.done();
+    assert_eq!(ran.requests()[1], (patch.as_str(), &none));
+    let ran = yard(&[FAMILY, "remove-webhook", ID, "https://x.y"]).run([ok(shop())]).await;
+    assert_eq!((ran.code, ran.asked.len()), (2, 1), "{}", ran.err);
+    let wrong = [ok(shop()), problem(422, "request.invalid")];
+    yard(&arguments).run(wrong).await.refused("request.invalid");
 }

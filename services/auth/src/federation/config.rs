@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use yard_limits::Network;
+use yard_outbound::Guard;
 use yard_runtime::ConfigError;
 
 /// Sign-in by tenants' identity providers.
@@ -17,19 +17,11 @@ pub struct FederationConfig {
 }
 
 impl FederationConfig {
-    pub(crate) fn validate(&self, environment: &str) -> Result<(), ConfigError> {
-        if let Some(wrong) = self.allowed_networks.iter().find(|n| Network::parse(n).is_none()) {
-            let problem = format!("has {wrong:?}, which is no network like 10.1.0.0/16");
-            return Err(ConfigError::new("federation.allowed_networks", problem));
-        }
-        if self.plain_http && environment != "development" {
-            let problem = "is for runtime.environment = \"development\" alone";
-            return Err(ConfigError::new("federation.plain_http", problem));
-        }
-        Ok(())
-    }
-
-    pub(super) fn networks(&self) -> Vec<Network> {
-        self.allowed_networks.iter().filter_map(|text| Network::parse(text)).collect()
+    /// Whom it lets us ask.
+    ///
+    /// # Errors
+    /// Names the option that cannot hold.
+    pub(crate) fn guard(&self, environment: &str) -> Result<Guard, ConfigError> {
+        Guard::of_config("federation", &self.allowed_networks, self.plain_http, environment)
     }
 }

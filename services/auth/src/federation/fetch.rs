@@ -1,15 +1,14 @@
 //! Asks identity providers: without redirects, for a short time, and reading little.
 
+use std::path::Path;
 use std::time::Duration;
 
-use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use yard_fault::{Code, Fault};
-
-use super::address::Guard;
+use yard_outbound::Guard;
 
 const PATIENCE: Duration = Duration::from_secs(5);
-const CONNECT: Duration = Duration::from_secs(3);
 const LARGEST: usize = 256 * 1024;
 
 /// Cheap to clone.
@@ -20,16 +19,9 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    /// Trusts `roots` beside the system's.
-    pub(super) fn new(guard: Guard, roots: Vec<Certificate>) -> anyhow::Result<Self> {
-        let http = Client::builder()
-            .tls_certs_merge(roots)
-            .dns_resolver(guard.clone())
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .timeout(PATIENCE)
-            .connect_timeout(CONNECT)
-            .build()?;
+    /// Trusts the certificates of `ca_file` beside the system's.
+    pub(super) fn new(guard: Guard, ca_file: &Path) -> anyhow::Result<Self> {
+        let http = yard_outbound::client(&guard, ("federation.ca_file", ca_file), PATIENCE)?;
         Ok(Self { http, guard })
     }
 

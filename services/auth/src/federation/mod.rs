@@ -4,7 +4,6 @@
 //! A provider's word counts in its tenant alone. Who somebody is there is known by issuer and subject,
 //! never by an e-mail address; an account that exists is linked by who is signed in to it.
 
-mod address;
 mod config;
 mod directory;
 mod fetch;
@@ -22,8 +21,6 @@ pub use config::FederationConfig;
 
 use std::sync::Arc;
 
-use anyhow::Context as _;
-use reqwest::Certificate;
 use tonic::service::Routes;
 use yard_authn::seal::Sealer;
 use yard_contracts::federation::v1::federated_sign_in_service_server::FederatedSignInServiceServer;
@@ -35,7 +32,6 @@ use yard_runtime::Runtime;
 use crate::feed::Nudge;
 use crate::sessions::{Opener, Passwords};
 use crate::{Config, LARGEST_REQUEST, resealing};
-use address::Guard;
 use directory::Directory;
 use fetch::Fetcher;
 use grpc::SignInGrpc;
@@ -103,9 +99,8 @@ impl Federation {
         runtime: &Runtime,
     ) -> anyhow::Result<Self> {
         let url = config.issuer.url()?;
-        let config = &config.federation;
-        let guard = Guard::new(config.networks(), config.plain_http);
-        let fetcher = Fetcher::new(guard, roots(config)?)?;
+        let guard = config.federation.guard(&config.runtime.environment)?;
+        let fetcher = Fetcher::new(guard, &config.federation.ca_file)?;
         let directory = Directory::new(fetcher, Arc::clone(&parts.clock));
         let FederationParts { pg, clock, ids, sealer, nudge, opener, nobody } = parts;
         resealing::start::<ClientSecrets>(&pg, &sealer, runtime).await?;
@@ -126,16 +121,4 @@ impl Federation {
                 FederatedSignInServiceServer::new(sign_ins).max_decoding_message_size(most),
             )
     }
-}
-
-fn roots(config: &FederationConfig) -> anyhow::Result<Vec<Certificate>> {
-    let file = &config.ca_file;
-    if file.as_os_str().is_empty() {
-        return Ok(Vec::new());
-    }
-    let named = || format!("federation.ca_file {}", file.display());
-    let pem = std::fs::read(file).with_context(named)?;
-    let roots = Certificate::from_pem_bundle(&pem).with_context(named)?;
-    anyhow::ensure!(!roots.is_empty(), "{} holds no certificate", named());
-    Ok(roots)
 }

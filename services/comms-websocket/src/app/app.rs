@@ -68,8 +68,8 @@ impl Secrets {
     }
 
     /// Signs with the first secret.
-    fn tag(&self, text: &str) -> Option<hmac::Tag> {
-        self.0.first().map(|secret| hmac::sign(secret, text.as_bytes()))
+    fn tag(&self, text: &[u8]) -> Option<hmac::Tag> {
+        self.0.first().map(|secret| hmac::sign(secret, text))
     }
 
     /// Whether one of the secrets made this tag, compared in constant time.
@@ -195,8 +195,13 @@ impl App {
     /// `key:signature` of a text, as a server that holds the secret makes it.
     #[cfg(test)]
     pub(crate) fn sign(&self, text: &str) -> String {
-        let tag = self.state().secrets.tag(text).expect("the app has a secret");
+        let tag = self.state().secrets.tag(text.as_bytes()).expect("the app has a secret");
         format!("{}:{}", self.key, to_hex(tag.as_ref()))
+    }
+
+    /// The signature of what is sent to the app's own server, in hexadecimal.
+    pub(crate) fn sign_body(&self, body: &[u8]) -> Option<String> {
+        self.state().secrets.tag(body).map(|tag| to_hex(tag.as_ref()))
     }
 
     /// `key:signature.grant` by which `socket` may join `channel`; the socket that joins with it ends
@@ -209,7 +214,7 @@ impl App {
         grant: &Grant,
     ) -> Option<String> {
         let grant = URL_SAFE_NO_PAD.encode(serde_json::to_vec(grant).ok()?);
-        let tag = self.state().secrets.tag(&bound_text(socket, channel, data, &grant))?;
+        let tag = self.state().secrets.tag(bound_text(socket, channel, data, &grant).as_bytes())?;
         Some(format!("{}:{}.{grant}", self.key, to_hex(tag.as_ref())))
     }
 

@@ -11,11 +11,12 @@ use yard_contracts::realtime::v1::realtime_app_service_server::RealtimeAppServic
 use yard_contracts::values::timestamp;
 use yard_fault::{Code, Fault};
 use yard_ids::{Clock, IdSource};
+use yard_outbound::Guard;
 use yard_pg::{Actor, Pg, TenantTx};
 
 use super::app::NUMBERS;
-use super::store::{self, Row, SecretRow};
-use super::{AppId, Apps, SECRET, to_hex, wishes};
+use super::store::{self, Row, SecretRow, WebhookRow};
+use super::{AppId, Apps, SECRET, to_hex, webhooks, wishes};
 use crate::bus::Bus;
 
 /// Serves `RealtimeAppService`.
@@ -28,6 +29,8 @@ pub(crate) struct AppsGrpc {
     pub(crate) ids: Arc<dyn IdSource>,
     /// Apps of one tenant.
     pub(crate) most: u32,
+    /// Where webhooks may be.
+    pub(crate) guard: Guard,
 }
 
 #[async_trait]
@@ -101,9 +104,10 @@ impl AppsGrpc {
     async fn create(
         &self,
         caller: &Caller,
-        wish: wire::RealtimeApp,
+        mut wish: wire::RealtimeApp,
     ) -> Result<wire::CreateRealtimeAppResponse, Fault> {
         let now = self.clock.now();
+        let hooks = webhooks::read(std::mem::take(&mut wish.webhooks), &self.guard)?;
         let (number, key) = (random_number()?, to_hex(&random::<10>()?));
         let row = Row { number, key, ..wishes::read(wish, now)? };
         let mut tx = self.begin(caller).await?;
@@ -112,6 +116,7 @@ impl AppsGrpc {
             return Err(Fault::new(Code::LimitReached).with_public(text));
         }
         store::insert(&mut tx, &row, caller.subject()).await?;
+        store::put_webhooks(&mut tx, number, &hooks).await?;
         let (_, secret) = self.put_secret(&mut tx, number, now).await?;
         let app = shown(&mut tx, row).await?;
         tx.commit().await?;
@@ -123,8 +128,9 @@ impl AppsGrpc {
         let rows = store::all(&mut tx).await?;
         let numbers: Vec<i64> = rows.iter().map(|row| row.number).collect();
         let secrets = store::secrets(&mut tx, &numbers).await?;
+        let hooks = store::webhooks(&mut tx, &numbers).await?;
         tx.commit().await?;
-        let apps = rows.into_iter().map(|row| to_wire(row, &secrets)).collect();
+        let apps = rows.into_iter().map(|row| to_wire(row, &secrets, &hooks)).collect();
         Ok(wire::ListRealtimeAppsResponse { apps })
     }
 
@@ -143,14 +149,21 @@ impl AppsGrpc {
         request: wire::UpdateRealtimeAppRequest,
     ) -> Result<wire::RealtimeApp, Fault> {
         let missing = || Fault::invalid("realtime_app is missing");
-        let wanted = request.realtime_app.ok_or_else(missing)?;
+        let mut wanted = request.realtime_app.ok_or_else(missing)?;
         let number = number(&wanted.app_id)?;
         let paths = request.update_mask.unwrap_or_default().paths;
+        let hooks = match paths.iter().any(|path| path == wishes::WEBHOOKS) {
+            true => Some(webhooks::read(std::mem::take(&mut wanted.webhooks), &self.guard)?),
+            false => None,
+        };
         let mut tx = self.begin(caller).await?;
         let before = store::keep(&mut tx, number).await?.ok_or(Code::ResourceNotFound)?;
-        let all = to_wire(before.clone(), &[]);
+        let all = to_wire(before.clone(), &[], &[]);
         let after = wishes::merged(before, all, wanted, &paths, self.clock.now())?;
         store::update(&mut tx, &after).await?;
+        if let Some(hooks) = hooks {
+            store::put_webhooks(&mut tx, number, &hooks).await?;
+        }
         let app = shown(&mut tx, after).await?;
         tx.commit().await?;
         self.tell(number).await;
@@ -236,13 +249,16 @@ impl AppsGrpc {
     }
 }
 
-/// An app with the secrets it has now.
+/// An app with the secrets and webhooks it has now.
 async fn shown(tx: &mut TenantTx, row: Row) -> Result<wire::RealtimeApp, Fault> {
     let secrets = store::secrets(tx, &[row.number]).await?;
-    Ok(to_wire(row, &secrets))
+    let hooks = store::webhooks(tx, &[row.number]).await?;
+    Ok(to_wire(row, &secrets, &hooks))
 }
 
-fn to_wire(row: Row, secrets: &[SecretRow]) -> wire::RealtimeApp {
+fn to_wire(row: Row, secrets: &[SecretRow], hooks: &[WebhookRow]) -> wire::RealtimeApp {
+    let webhooks = hooks.iter().filter(|hook| hook.app == row.number);
+    let webhooks = webhooks.map(webhooks::to_wire).collect();
     let of_app = secrets.iter().filter(|secret| secret.app == row.number);
     wire::RealtimeApp {
         app_id: row.number.to_string(),
@@ -267,6 +283,7 @@ fn to_wire(row: Row, secrets: &[SecretRow]) -> wire::RealtimeApp {
             .collect(),
         created_at: Some(timestamp(row.created_at)),
         changed_at: row.changed_at.map(timestamp),
+        webhooks,
     }
 }
 

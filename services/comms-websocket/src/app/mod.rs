@@ -13,6 +13,7 @@ mod settings;
 mod source;
 mod store;
 mod upkeep;
+mod webhooks;
 mod wishes;
 
 use std::sync::Arc;

@@ -1,6 +1,8 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::channel::{ChannelName, Topic};
+use crate::webhook::{Endpoint, Kind, Kinds};
 
 /// What an app may do and how much of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,6 +29,8 @@ pub(crate) struct AppSettings {
     pub(crate) history_events: usize,
     /// For how long after the last one.
     pub(crate) history_kept: Duration,
+    /// Who is told of what happens in it.
+    pub(crate) webhooks: Arc<[Endpoint]>,
 }
 
 impl Default for AppSettings {
@@ -44,6 +48,7 @@ impl Default for AppSettings {
             recoverable_prefixes: Vec::new(),
             history_events: 300,
             history_kept: Duration::from_secs(300),
+            webhooks: Arc::default(),
         }
     }
 }
@@ -60,6 +65,21 @@ impl AppSettings {
         let name = channel.as_str();
         let is = self.recoverable_prefixes.iter().any(|prefix| name.starts_with(prefix));
         (is && Topic::of(channel).is_none()).then_some((self.history_events, self.history_kept))
+    }
+
+    /// Whether webhooks want to know of this.
+    pub(crate) fn tells(&self, kind: Kind, channel: &ChannelName) -> bool {
+        self.tells_any(Kinds::of(&[kind]), channel)
+    }
+
+    /// Whether webhooks want to know who comes and goes.
+    pub(crate) fn tells_edges(&self, channel: &ChannelName) -> bool {
+        self.tells_any(Kinds::EDGES, channel)
+    }
+
+    fn tells_any(&self, kinds: Kinds, channel: &ChannelName) -> bool {
+        let wanted = |one: &Endpoint| one.wants_any(kinds, channel.as_str());
+        self.enabled && self.webhooks.iter().any(wanted)
     }
 }
 

@@ -8,8 +8,8 @@ use yard_fault::Fault;
 use yard_ids::TenantId;
 use yard_pg::{Actor, Pg, PlatformTx};
 
-use super::store::{self, FoundRow, Row};
-use super::{AppId, AppSettings, SECRET, Secrets};
+use super::store::{self, FoundRow, Row, WebhookRow};
+use super::{AppId, AppSettings, SECRET, Secrets, webhooks as hooks};
 
 /// An app as it was at a moment.
 pub(super) struct Found {
@@ -40,13 +40,15 @@ impl Source for Stored {
         let numbers: Vec<i64> = ids.into_iter().filter_map(AppId::stored).collect();
         let mut tx = PlatformTx::begin(&self.pg, &Actor::service("comms-websocket")).await?;
         let rows = store::find(&mut tx, &keys, &numbers).await?;
+        let found: Vec<i64> = rows.iter().map(|found| found.row.number).collect();
+        let webhooks = store::enabled_webhooks(&mut tx, &found).await?;
         tx.commit().await?;
-        Ok(rows.into_iter().filter_map(|row| self.opened(row)).collect())
+        Ok(rows.into_iter().filter_map(|row| self.opened(row, &webhooks)).collect())
     }
 }
 
 impl Stored {
-    fn opened(&self, found: FoundRow) -> Option<Found> {
+    fn opened(&self, found: FoundRow, webhooks: &[WebhookRow]) -> Option<Found> {
         let id = AppId::of_stored(found.row.number)?;
         let mut secrets = Vec::new();
         for (secret, sealed) in found.secret_ids.iter().zip(&found.sealed) {
@@ -63,14 +65,14 @@ impl Stored {
             id,
             tenant: TenantId::from_uuid(found.tenant_id),
             secrets: Secrets::new(secrets.iter().map(Vec::as_slice)),
-            settings: settings(&found.row, found.open),
+            settings: settings(&found.row, found.open, webhooks),
             read_ms: found.read_ms,
             key: found.row.key.into(),
         })
     }
 }
 
-fn settings(row: &Row, tenant_is_open: bool) -> AppSettings {
+fn settings(row: &Row, tenant_is_open: bool, webhooks: &[WebhookRow]) -> AppSettings {
     // The table holds that none is negative.
     let number = |stored: i32| usize::try_from(stored).unwrap_or_default();
     AppSettings {
@@ -88,5 +90,10 @@ fn settings(row: &Row, tenant_is_open: bool) -> AppSettings {
         recoverable_prefixes: row.recoverable_prefixes.clone(),
         history_events: number(row.history_events),
         history_kept: Duration::from_secs(row.history_seconds.unsigned_abs().into()),
+        webhooks: webhooks
+            .iter()
+            .filter(|webhook| webhook.app == row.number)
+            .map(hooks::endpoint)
+            .collect(),
     }
 }

@@ -45,6 +45,17 @@ pub(super) struct SecretRow {
     pub(super) created_at: OffsetDateTime,
 }
 
+/// Where an app tells of what happens in it.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub(super) struct WebhookRow {
+    pub(super) app: i64,
+    pub(super) url: String,
+    /// Empty for all.
+    pub(super) kinds: Vec<String>,
+    pub(super) channel_prefix: String,
+    pub(super) disabled: bool,
+}
+
 /// An app with all that decides what it may do now.
 #[derive(Debug, Clone, FromRow)]
 pub(super) struct FoundRow {
@@ -217,6 +228,69 @@ pub(super) async fn secrets(tx: &mut TenantTx, numbers: &[i64]) -> Result<Vec<Se
     .fetch_all(&mut **tx)
     .await?;
     Ok(rows)
+}
+
+/// Webhooks of these apps, in their order.
+pub(super) async fn webhooks(
+    tx: &mut TenantTx,
+    numbers: &[i64],
+) -> Result<Vec<WebhookRow>, PgError> {
+    let tenant = tx.tenant().uuid();
+    let rows = sqlx::query_as(
+        "select app, url, kinds, channel_prefix, disabled from platform.realtime_app_webhooks \
+         where app = any($1) and tenant_id = $2 order by app, place",
+    )
+    .bind(numbers)
+    .bind(tenant)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
+/// Webhooks that are not disabled of apps of any tenants, in their order.
+pub(super) async fn enabled_webhooks(
+    tx: &mut PlatformTx,
+    numbers: &[i64],
+) -> Result<Vec<WebhookRow>, PgError> {
+    let rows = sqlx::query_as(
+        "select app, url, kinds, channel_prefix, disabled from platform.realtime_app_webhooks \
+         where app = any($1) and not disabled order by app, place",
+    )
+    .bind(numbers)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows)
+}
+
+/// Replaces the webhooks of an app that is the tenant's.
+pub(super) async fn put_webhooks(
+    tx: &mut TenantTx,
+    app: i64,
+    rows: &[WebhookRow],
+) -> Result<(), PgError> {
+    let tenant = tx.tenant().uuid();
+    sqlx::query("delete from platform.realtime_app_webhooks where app = $1 and tenant_id = $2")
+        .bind(app)
+        .bind(tenant)
+        .execute(&mut **tx)
+        .await?;
+    for (place, row) in (1_i16..).zip(rows) {
+        sqlx::query(
+            "insert into platform.realtime_app_webhooks \
+               (app, place, tenant_id, url, kinds, channel_prefix, disabled) \
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(app)
+        .bind(place)
+        .bind(tenant)
+        .bind(&row.url)
+        .bind(&row.kinds)
+        .bind(&row.channel_prefix)
+        .bind(row.disabled)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(())
 }
 
 /// Puts a secret into the first free place; `false` if both are taken.

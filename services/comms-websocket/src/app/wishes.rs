@@ -15,9 +15,12 @@ const LONGEST_ORIGIN: usize = 255;
 const MOST_PREFIXES: usize = 16;
 const LONGEST_PREFIX: usize = 100;
 
+/// The field that `webhooks.rs` reads.
+pub(super) const WEBHOOKS: &str = "webhooks";
+
 const CHANGEABLE: &str = "name, disabled, client_events, client_events_per_second, \
      allowed_origins, max_connections, max_members, max_event_bytes, subscription_count, \
-     recoverable_prefixes, history_events, history_seconds";
+     recoverable_prefixes, history_events, history_seconds, webhooks";
 
 fn wrong<T>(field: &str, problem: &str) -> Result<T, Fault> {
     Err(Fault::invalid(format!("{field} {problem}")).with_pointer(format!("/realtime_app/{field}")))
@@ -120,6 +123,8 @@ pub(super) fn merged(
             }
             "history_events" => all.history_events = wanted.history_events,
             "history_seconds" => all.history_seconds = wanted.history_seconds,
+            // Stored by themselves.
+            WEBHOOKS => {}
             _ => {
                 let text = format!("update_mask may name {CHANGEABLE}");
                 return Err(Fault::invalid(text).with_pointer("/update_mask"));

@@ -18,6 +18,7 @@ use crate::channel::{ChannelKey, Kind};
 use crate::history::{self, History, MOST_KEPT};
 use crate::hub::{Admission, Hub, Replay};
 use crate::inspection::{RefusedJoin, Watch};
+use crate::webhook::{Event, Kind as Told, Webhooks};
 use crate::{protocol, telemetry};
 
 /// Channels that are spoken of at the same time.
@@ -39,6 +40,7 @@ pub(crate) struct Ledger {
     changes: Changes,
     history: History,
     watch: Watch,
+    webhooks: Webhooks,
     lease: Lease,
     /// Large channels whose number of listeners was told, when, and what it is since.
     counted: HashMap<ChannelKey, (Instant, Option<u64>)>,
@@ -66,7 +68,7 @@ impl Ledger {
         rosters: Rosters,
         apps: Apps,
         hub: Hub,
-        changes: Changes,
+        (changes, webhooks): (Changes, Webhooks),
         history: History,
         watch: Watch,
         rt: &Runtime,
@@ -74,7 +76,7 @@ impl Ledger {
         let lease = Lease::new(rosters.clone(), hub.clone(), changes.clone(), rt.clock());
         let soft = rt.shutdown().soft().clone();
         let counted = HashMap::new();
-        Self { rosters, apps, hub, changes, history, watch, lease, counted, soft }
+        Self { rosters, apps, hub, changes, history, watch, webhooks, lease, counted, soft }
     }
 
     /// Until the soft stop, and then until the last socket has left; Redis is needed so long, and let
@@ -144,7 +146,7 @@ impl Ledger {
             if let Some(user) = &comer.user {
                 people.remove(user);
             }
-            match self.answer(&channel, &comer, settings.max_members).await {
+            match self.answer(&channel, &comer, &settings).await {
                 Ok(said) => {
                     before.get_or_insert(said.listeners_before);
                     after = said.listeners;
@@ -162,7 +164,7 @@ impl Ledger {
             (false, _) => people.iter().cloned().map(Some).collect(),
         };
         for user in rest {
-            match self.say(&channel, user.as_deref(), settings.max_members, false).await {
+            match self.say(&channel, user.as_deref(), &settings, false).await {
                 Ok(said) => {
                     before.get_or_insert(said.listeners_before);
                     after = said.listeners;
@@ -173,7 +175,9 @@ impl Ledger {
                 }
             }
         }
-        let counts = settings.subscription_count && channel.name.kind() != Kind::Presence;
+        let counts =
+            settings.subscription_count || settings.tells(Told::SubscriptionCount, &channel.name);
+        let counts = counts && channel.name.kind() != Kind::Presence;
         match before {
             Some(before) if counts && before != after => Outcome::Counted(channel, after),
             _ => Outcome::Done,
@@ -184,10 +188,10 @@ impl Ledger {
         &self,
         channel: &ChannelKey,
         comer: &Comer,
-        most: usize,
+        settings: &AppSettings,
     ) -> Result<Stored, Error> {
         let presence = comer.user.is_some();
-        let said = self.say(channel, comer.user.as_deref(), most, presence).await?;
+        let said = self.say(channel, comer.user.as_deref(), settings, presence).await?;
         if said.change == Change::Full {
             self.refuse(comer, FULL);
             return Ok(said);
@@ -245,7 +249,7 @@ impl Ledger {
         &self,
         channel: &ChannelKey,
         user: Option<&str>,
-        most: usize,
+        settings: &AppSettings,
         roster: bool,
     ) -> Result<Stored, Error> {
         let live = self.hub.find(channel);
@@ -256,8 +260,19 @@ impl Ledger {
             (Person { id: user.into(), info: info.unwrap_or_else(|| "null".into()) }, sockets)
         });
         let who = person.as_ref().map(|(person, sockets)| (person, *sockets));
-        let saying = Saying { channel, listeners, person: who, most, roster };
+        let (most, edges) = (settings.max_members, settings.tells_edges(&channel.name));
+        let miss = listeners > 0
+            && channel.name.is_cache()
+            && settings.tells(Told::CacheMiss, &channel.name);
+        let saying = Saying { channel, listeners, person: who, most, roster, edges, miss };
         let said = self.rosters.say(&saying).await?;
+        if said.owes {
+            self.webhooks.owe();
+        }
+        if said.missed {
+            let event = Event::cache_miss(self.webhooks.new_id(), &channel.name);
+            self.webhooks.tell(channel.app, event);
+        }
         if let Some((person, _)) = &person {
             let frame = match said.change {
                 Change::Came => {
@@ -288,8 +303,15 @@ impl Ledger {
         if count > MANY {
             self.counted.insert(channel.clone(), (Instant::now(), None));
         }
-        let frame = protocol::subscription_count(channel.name.as_str(), count);
-        tell(&self.hub, channel, frame, 0).await;
+        let settings = self.settings(channel).await;
+        if settings.tells(Told::SubscriptionCount, &channel.name) {
+            let event = Event::subscription_count(self.webhooks.new_id(), &channel.name, count);
+            self.webhooks.tell(channel.app, event);
+        }
+        if settings.subscription_count {
+            let frame = protocol::subscription_count(channel.name.as_str(), count);
+            tell(&self.hub, channel, frame, 0).await;
+        }
     }
 
     /// Tells the numbers that were held back.

@@ -9,6 +9,7 @@
 mod changes;
 mod lease;
 mod ledger;
+mod owed;
 mod store;
 
 pub(crate) use changes::{Changes, Person};

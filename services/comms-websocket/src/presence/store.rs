@@ -33,6 +33,10 @@ pub(super) struct Saying<'a> {
     pub(super) most: usize,
     /// Whether the answer names everybody.
     pub(super) roster: bool,
+    /// Whether webhooks are owed who comes and goes.
+    pub(super) edges: bool,
+    /// Whether they want to know if nothing is kept for who joins.
+    pub(super) miss: bool,
 }
 
 /// What has become of the somebody.
@@ -53,6 +57,10 @@ pub(super) struct Said {
     pub(super) listeners_before: u64,
     pub(super) listeners: u64,
     pub(super) kept: Option<Utf8Bytes>,
+    /// Webhooks are owed something now.
+    pub(super) owes: bool,
+    /// They are to be told that nothing is kept.
+    pub(super) missed: bool,
     pub(super) roster: Vec<Person>,
 }
 
@@ -109,8 +117,13 @@ impl Rosters {
             info.into(),
             number(saying.most).into(),
             roster.into(),
+            if saying.edges { "edges" } else { "" }.into(),
+            if saying.miss { "miss" } else { "" }.into(),
         ];
-        let said = said(&self.run(channel, arguments).await?)?;
+        let answer = self.run(channel, arguments).await?;
+        // Before the channel is taken off this instance's list: whoever has to take it back finds it.
+        self.owe(channel, answer.get(5)).await?;
+        let said = said(&answer)?;
         if listeners == 0 {
             self.unlist(channel, said.listeners).await?;
         }
@@ -124,8 +137,9 @@ impl Rosters {
         instance: &str,
     ) -> Result<Dropped, Error> {
         let answer = self.run(channel, vec!["drop".into(), instance.into()]).await?;
+        self.owe(channel, answer.get(2)).await?;
         let mut left = Vec::new();
-        for pair in answer.get(2..).unwrap_or_default().chunks_exact(2) {
+        for pair in answer.get(3..).unwrap_or_default().chunks_exact(2) {
             if let [user, version] = pair {
                 left.push((text(user)?, unsigned(version)?));
             }
@@ -298,25 +312,41 @@ impl Rosters {
         redis.zadd(app_key(channel.app), None, None, false, false, member).await
     }
 
-    async fn run(&self, channel: &ChannelKey, arguments: Vec<Value>) -> Result<Vec<Value>, Error> {
+    /// Has webhooks told of a channel when the script says so; never where it says -1.
+    async fn owe(&self, channel: &ChannelKey, due: Option<&Value>) -> Result<(), Error> {
+        match due.and_then(Value::as_i64).ok_or_else(unexpected)? {
+            due if due >= 0 => self.bring_forward(channel, due).await,
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) async fn run(
+        &self,
+        channel: &ChannelKey,
+        arguments: Vec<Value>,
+    ) -> Result<Vec<Value>, Error> {
         match self.evaluate(channel, arguments).await? {
             Value::Array(answer) => Ok(answer),
             _ => Err(unexpected()),
         }
     }
 
-    async fn evaluate(&self, channel: &ChannelKey, arguments: Vec<Value>) -> Result<Value, Error> {
+    pub(super) async fn evaluate(
+        &self,
+        channel: &ChannelKey,
+        arguments: Vec<Value>,
+    ) -> Result<Value, Error> {
         let key = channel_key(channel);
         CHANNEL.run(self.connected()?, vec![key.as_str()], arguments).await
     }
 
-    fn connected(&self) -> Result<&Client, Error> {
+    pub(super) fn connected(&self) -> Result<&Client, Error> {
         self.redis.connected().ok_or_else(|| Error::new(ErrorKind::IO, "not connected"))
     }
 }
 
 fn said(answer: &[Value]) -> Result<Said, Error> {
-    let [change, version, before, after, frame, people @ ..] = answer else {
+    let [change, version, before, after, frame, due, missed, people @ ..] = answer else {
         return Err(unexpected());
     };
     let change = match change.as_i64() {
@@ -338,6 +368,8 @@ fn said(answer: &[Value]) -> Result<Said, Error> {
         listeners_before: unsigned(before)?,
         listeners: unsigned(after)?,
         kept: kept(Some(frame))?,
+        owes: due.as_i64().is_some_and(|due| due >= 0),
+        missed: missed.as_i64() == Some(1),
         roster,
     })
 }
@@ -355,7 +387,7 @@ fn unsigned(value: &Value) -> Result<u64, Error> {
     value.as_i64().map(|number| u64::try_from(number).unwrap_or(0)).ok_or_else(unexpected)
 }
 
-fn text(value: &Value) -> Result<String, Error> {
+pub(super) fn text(value: &Value) -> Result<String, Error> {
     value.as_string().ok_or_else(unexpected)
 }
 
@@ -399,7 +431,7 @@ fn behind(prefix: &str) -> Option<String> {
 }
 
 /// As [`ChannelKey`] is written.
-fn channel_of(text: &str) -> Option<ChannelKey> {
+pub(super) fn channel_of(text: &str) -> Option<ChannelKey> {
     let (app, name) = text.split_once('/')?;
     let name = ChannelName::parse(name).ok()?;
     Some(ChannelKey { app: AppId::new(app.parse().ok()?), name })

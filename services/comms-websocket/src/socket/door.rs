@@ -13,6 +13,7 @@ use crate::hub::{Hub, Limits};
 use crate::inspection::Watch;
 use crate::telemetry::Meters;
 use crate::ticket::Tickets;
+use crate::webhook::Webhooks;
 
 /// The library's default of 128 KiB each would be nearly all of a socket's memory.
 const READ_BUFFER: usize = 1_024;
@@ -30,6 +31,7 @@ pub(crate) struct Door {
     pub(super) judge: Judge,
     pub(super) tickets: Tickets,
     pub(crate) watch: Watch,
+    pub(super) webhooks: Webhooks,
 }
 
 impl Door {
@@ -39,7 +41,7 @@ impl Door {
         hub: Hub,
         (api, confirmed): (Arc<Api>, Confirmed),
         meters: Arc<Meters>,
-        watch: Watch,
+        (watch, webhooks): (Watch, Webhooks),
         (judge, tickets): (Judge, Tickets),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
@@ -54,6 +56,7 @@ impl Door {
             judge,
             tickets,
             watch,
+            webhooks,
         })
     }
 

@@ -22,6 +22,7 @@ use crate::inspection::RefusedJoin;
 use crate::presence::Person;
 use crate::protocol::{self, ClientEvent, Closing, Incoming, PING, PONG, Signin, Subscribe};
 use crate::telemetry;
+use crate::webhook::{self, Kind};
 
 /// Messages given to a socket before it is flushed and its client is heard again.
 const BATCH: usize = 64;
@@ -324,7 +325,13 @@ impl Session {
         if self.budget.take(per_second, 1, now).is_err() {
             return Err("this socket sends more events a second than it may");
         }
-        let frame = protocol::client_event(&channel, &event, &data, place.user.as_deref());
+        let user = place.user.as_deref();
+        let frame = protocol::client_event(&channel, &event, &data, user);
+        if self.app.with_settings(|settings| settings.tells(Kind::ClientEvent, &name)) {
+            let (id, socket) = (self.door.webhooks.new_id(), self.outbox.socket());
+            let told = webhook::Event::client_event(id, &name, (&event, &data), socket, user);
+            self.door.webhooks.tell(self.app.id(), told);
+        }
         let except = Some(self.outbox.socket().into());
         let key = ChannelKey { app: self.app.id(), name };
         let mut said = Said { event, frame, except, ..Said::default() };

@@ -32,7 +32,7 @@ const JOINED: &str = "pusher_internal:subscription_succeeded";
 pub(crate) struct World {
     pub(crate) service: Service,
     pub(crate) tenant: TenantId,
-    db: TestDb,
+    pub(crate) db: TestDb,
 }
 
 impl World {

@@ -24,3 +24,4 @@ mod sessions;
 mod slow;
 mod support;
 mod tickets;
+mod webhooks;

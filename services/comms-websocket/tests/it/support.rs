@@ -102,6 +102,11 @@ impl Service {
 
     /// Another instance as a process of its own, which can be killed; and its port.
     pub(crate) async fn another_process(&self) -> (Child, u16) {
+        self.another_process_on(NO_DATABASE).await
+    }
+
+    /// The same with a database.
+    pub(crate) async fn another_process_on(&self, postgres: &str) -> (Child, u16) {
         let (sockets, calls, admin) = (free_port(), free_port(), free_port());
         let mut config = self.config.clone();
         config.socket.listen.set_port(sockets);
@@ -116,7 +121,7 @@ impl Service {
             .arg(&file)
             .env("YARD_COMMS_WEBSOCKET__NATS__URL", self.nats.url())
             .env("YARD_COMMS_WEBSOCKET__REDIS__URL", self.redis.url())
-            .env("YARD_COMMS_WEBSOCKET__POSTGRES__URL", NO_DATABASE)
+            .env("YARD_COMMS_WEBSOCKET__POSTGRES__URL", postgres)
             .stdout(Stdio::null())
             .kill_on_drop(true)
             .spawn()

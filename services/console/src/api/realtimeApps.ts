@@ -3,6 +3,15 @@ import { body, client, type Schemas } from './client'
 
 export type RealtimeApp = Schemas['RealtimeApp']
 
+/** A server that is told of what happens in an app. */
+export interface RealtimeWebhook {
+  url: string
+  /** None means all. */
+  kinds: string[]
+  channel_prefix: string
+  disabled: boolean
+}
+
 /** What may be said of an app. */
 export interface RealtimeAppDraft {
   name: string
@@ -17,6 +26,7 @@ export interface RealtimeAppDraft {
   recoverable_prefixes: string[]
   history_events: number
   history_seconds: number
+  webhooks: RealtimeWebhook[]
 }
 
 /** An app with a secret that is shown this once. */

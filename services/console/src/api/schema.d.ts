@@ -5011,6 +5011,8 @@ export interface components {
             secrets: components["schemas"]["RealtimeAppSecret"][];
             /** @description Whether channels tell how many listen. */
             subscription_count: boolean;
+            /** @description Addresses of the tenant's servers that are told of what happens in the app's channels; at most 5. */
+            webhooks: components["schemas"]["RealtimeWebhook"][];
         };
         RealtimeAppActivity: {
             app_id: string;
@@ -5097,6 +5099,8 @@ export interface components {
             secrets?: components["schemas"]["RealtimeAppSecretInput"][];
             /** @description Whether channels tell how many listen. */
             subscription_count?: boolean;
+            /** @description Addresses of the tenant's servers that are told of what happens in the app's channels; at most 5. */
+            webhooks?: components["schemas"]["RealtimeWebhookInput"][];
         };
         /** @description That there is a secret; it cannot be shown again. */
         RealtimeAppSecret: {
@@ -12666,7 +12670,7 @@ export interface operations {
             query?: {
                 /**
                  * @description "name", "disabled", "client_events", "client_events_per_second", "allowed_origins",
-                 *     "max_connections", "max_members", "max_event_bytes", "subscription_count".
+                 *     "max_connections", "max_members", "max_event_bytes", "subscription_count", "webhooks" (all of them).
                  */
                 update_mask?: string;
             };

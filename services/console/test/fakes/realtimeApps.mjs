@@ -6,7 +6,7 @@ const MOST = 10
 const secret = () => ({ secret_id: randomUUID(), created_at: iso() })
 const app = (number, name) => ({
   app_id: `${number}`, key: randomBytes(10).toString('hex'), name, disabled: false, client_events: false, client_events_per_second: 10, allowed_origins: ['*'],
-  max_connections: 0, max_members: 100, max_event_bytes: 10240, subscription_count: false, recoverable_prefixes: [], history_events: 300, history_seconds: 300, secrets: [secret()], created_at: '2026-10-12T08:00:00Z',
+  max_connections: 0, max_members: 100, max_event_bytes: 10240, subscription_count: false, recoverable_prefixes: [], history_events: 300, history_seconds: 300, webhooks: [], secrets: [secret()], created_at: '2026-10-12T08:00:00Z',
 })
 
 export function realtimeAppRoutes() {

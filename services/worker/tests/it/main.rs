@@ -5,4 +5,5 @@
 mod jobs;
 mod queries;
 mod support;
+mod webhooks;
 mod writer;

@@ -11,10 +11,11 @@ use time::OffsetDateTime;
 use tonic::Request;
 use tonic::transport::Channel;
 use uuid::Uuid;
-use worker::{Config, JobsConfig, ListenConfig, WriterConfig};
+use worker::{Config, JobsConfig, ListenConfig, WebhooksConfig, WriterConfig};
 use yard_authn::{AUDIENCE, Claims, IdentityConfig, Signer};
 use yard_contracts::job::v1::JobRequest;
 use yard_contracts::job::v1::job_service_client::JobServiceClient;
+use yard_contracts::realtime::v1::WebhookDelivery;
 use yard_contracts::telemetry::v1::TelemetryRecord;
 use yard_contracts::telemetry::v1::telemetry_service_client::TelemetryServiceClient;
 use yard_contracts::{streams, subjects, values};
@@ -69,7 +70,10 @@ impl World {
         let mut postgres = PostgresConfig::for_test(&self.db.url("yard_worker"));
         postgres.max_connections = 10;
         Config {
-            runtime: RuntimeConfig::for_test(),
+            runtime: RuntimeConfig {
+                environment: "development".to_owned(),
+                ..RuntimeConfig::for_test()
+            },
             grpc: ListenConfig { listen: "127.0.0.1:0".parse().unwrap() },
             postgres,
             nats: NatsConfig::for_test(&self.server.url()),
@@ -87,6 +91,13 @@ impl World {
                 rescue: Duration::from_millis(100),
                 ..JobsConfig::default()
             },
+            // Receivers of the tests are here.
+            webhooks: WebhooksConfig {
+                allowed_networks: vec!["127.0.0.0/8".to_owned()],
+                plain_http: true,
+                ack_wait: Duration::from_secs(3),
+                ..WebhooksConfig::default()
+            },
         }
     }
 
@@ -98,6 +109,27 @@ impl World {
         let rt = Runtime::builder("worker", "0").build();
         worker::run(config, rt.clone()).await.unwrap();
         Service { rt }
+    }
+
+    /// A call of a webhook, as comms-websocket gives it to the stream.
+    pub(crate) async fn call(&self, tenant: TenantId, url: &str, body: &str) {
+        let delivery = WebhookDelivery {
+            id: id().to_string(),
+            tenant_id: tenant.to_string(),
+            app_id: "1234567890".to_owned(),
+            url: url.to_owned(),
+            key: "the key".to_owned(),
+            signature: "the signature".to_owned(),
+            body: body.as_bytes().to_vec(),
+            made_at: Some(values::timestamp(now())),
+        };
+        let message = Outgoing {
+            subject: subjects::webhook(tenant, 1_234_567_890),
+            id: id(),
+            payload: delivery.encode_to_vec().into(),
+            traceparent: None,
+        };
+        self.bus.publish(&message).await.unwrap().confirmed().await.unwrap();
     }
 
     pub(crate) async fn start_victim(&self) -> Victim {

@@ -1,55 +1,68 @@
-//! Where a tenant may have us ask: not inside our own network.
-
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use reqwest::Url;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::Url;
 use yard_limits::Network;
+use yard_runtime::ConfigError;
 
-/// Which addresses are asked.
+/// Longest URL, bytes.
+const LONGEST: usize = 2_048;
+
+/// Which addresses are asked. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Guard {
+pub struct Guard {
     allowed: Arc<[Network]>,
     plain_http: bool,
 }
 
 impl Guard {
-    pub(super) fn new(allowed: Vec<Network>, plain_http: bool) -> Self {
+    /// Admits what is public and what lies in `allowed`; `plain_http` admits URLs without TLS.
+    #[must_use]
+    pub fn new(allowed: Vec<Network>, plain_http: bool) -> Self {
         Self { allowed: allowed.into(), plain_http }
     }
 
+    /// Of the options `allowed_networks` and `plain_http` of a section.
+    ///
+    /// # Errors
+    /// Names the option: a network that is none, or `plain_http` outside of development.
+    pub fn of_config(
+        section: &str,
+        allowed_networks: &[String],
+        plain_http: bool,
+        environment: &str,
+    ) -> Result<Self, ConfigError> {
+        let mut allowed = Vec::with_capacity(allowed_networks.len());
+        for text in allowed_networks {
+            let problem = || format!("has {text:?}, which is no network like 10.1.0.0/16");
+            let option = || format!("{section}.allowed_networks");
+            let network = Network::parse(text);
+            allowed.push(network.ok_or_else(|| ConfigError::new(option(), problem()))?);
+        }
+        if plain_http && environment != "development" {
+            let problem = "is for runtime.environment = \"development\" alone";
+            return Err(ConfigError::new(format!("{section}.plain_http"), problem));
+        }
+        Ok(Self::new(allowed, plain_http))
+    }
+
     /// Whether an address may be asked: a public one, or one that the operator allows.
-    pub(super) fn admits(&self, address: IpAddr) -> bool {
+    #[must_use]
+    pub fn admits(&self, address: IpAddr) -> bool {
         is_public(address) || self.allowed.iter().any(|network| network.holds(address))
     }
 
     /// Reads a URL that may be asked or sent to, as far as it says so itself. A name's addresses are
     /// looked at when it is resolved.
-    pub(super) fn url(&self, text: &str) -> Option<Url> {
-        let url = Url::parse(text).ok().filter(|_| text.len() <= 2_048)?;
+    #[must_use]
+    pub fn url(&self, text: &str) -> Option<Url> {
+        let url = Url::parse(text).ok().filter(|_| text.len() <= LONGEST)?;
         let scheme = url.scheme() == "https" || (self.plain_http && url.scheme() == "http");
         let plain = url.username().is_empty() && url.password().is_none();
         let host = url.host_str().filter(|_| scheme && plain && url.fragment().is_none())?;
         let literal = host.trim_matches(['[', ']']).parse::<IpAddr>().ok();
         let admitted = literal.is_none_or(|address| self.admits(address));
         admitted.then_some(url)
-    }
-}
-
-impl Resolve for Guard {
-    /// The addresses that may be asked; the connection is made to one of these and no other, so that
-    /// a name cannot mean something else the second time.
-    fn resolve(&self, name: Name) -> Resolving {
-        let guard = self.clone();
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let admitted: Vec<_> = found.filter(|at| guard.admits(at.ip())).collect();
-            if admitted.is_empty() {
-                return Err("the name has no address that may be asked".into());
-            }
-            Ok(Box::new(admitted.into_iter()) as Addrs)
-        })
     }
 }
 
@@ -133,6 +146,21 @@ mod tests {
     }
 
     #[test]
+    fn options_that_cannot_hold_are_named() {
+        let guard = |networks: &[&str], plain, environment| {
+            let networks: Vec<String> = networks.iter().map(|&text| text.to_owned()).collect();
+            Guard::of_config("hooks", &networks, plain, environment)
+        };
+        assert!(guard(&["10.1.0.0/16"], true, "development").is_ok());
+        let network = guard(&["10.1.0.0/33"], false, "production").unwrap_err().to_string();
+        assert!(network.contains("hooks.allowed_networks"), "{network}");
+        for environment in ["test", "staging", "production"] {
+            let plain = guard(&[], true, environment).unwrap_err().to_string();
+            assert!(plain.contains("hooks.plain_http"), "{plain}");
+        }
+    }
+
+    #[test]
     fn url_says_https_and_a_host_that_may_be_asked() {
         let guard = Guard::new(Vec::new(), false);
         assert!(guard.url("https://idp.example/x?y").is_some());
@@ -154,13 +182,5 @@ mod tests {
         let test = Guard::new(vec![Network::parse("127.0.0.0/8").unwrap()], true);
         assert!(test.url("http://127.0.0.1:1/").is_some());
         assert!(test.url("http://10.0.0.1/").is_none());
-    }
-
-    #[tokio::test]
-    async fn name_of_an_inner_address_is_not_resolved() {
-        let resolve = |guard: &Guard| guard.resolve("localhost".parse().unwrap());
-        assert!(resolve(&Guard::new(Vec::new(), false)).await.is_err());
-        let loopback = ["127.0.0.0/8", "::1"].map(|text| Network::parse(text).unwrap());
-        assert!(resolve(&Guard::new(loopback.to_vec(), false)).await.is_ok());
     }
 }
