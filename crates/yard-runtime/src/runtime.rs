@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use yard_ids::{Clock, IdSource, RandomIds, SystemClock};
 
 use crate::build_info::BuildInfo;
@@ -128,8 +128,7 @@ impl Runtime {
     /// # Errors
     /// Names the listener and the address.
     pub async fn bind(&self, name: &'static str, at: SocketAddr) -> anyhow::Result<TcpListener> {
-        let listener =
-            TcpListener::bind(at).await.with_context(|| format!("bind {name} listener to {at}"))?;
+        let listener = listen(at).with_context(|| format!("bind {name} listener to {at}"))?;
         let address = listener.local_addr()?;
         tracing::info!(listener = name, address = %address, "listening");
         let mut addresses = self.inner.addresses.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,4 +157,17 @@ impl Runtime {
         }
         in_time && !tasks.any_critical_failed()
     }
+}
+
+/// Connections that may wait to be accepted; the kernel takes `net.core.somaxconn` if that is less.
+/// Clients that lost one instance come back at once, and a connection that finds no room waits a
+/// second before it tries again.
+const BACKLOG: u32 = 4_096;
+
+fn listen(at: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if at.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A service that restarts takes its port back while old connections are still being forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(at)?;
+    socket.listen(BACKLOG)
 }

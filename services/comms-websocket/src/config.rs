@@ -88,6 +88,8 @@ pub struct SocketConfig {
     pub app_secret_file: PathBuf,
     /// Its clients may send events to each other.
     pub client_events: bool,
+    /// So many of them a second and socket.
+    pub client_events_per_second: u32,
     /// People in one of its presence channels.
     pub max_members: usize,
     /// Its channels whose names begin so are recoverable (ADR 0039).
@@ -142,6 +144,12 @@ impl SocketConfig {
         for (option, value, least, most) in [
             ("socket.max_connections", self.max_connections, 1, 1_000_000),
             ("socket.max_channels_per_socket", self.max_channels_per_socket, 1, 10_000),
+            (
+                "socket.client_events_per_second",
+                usize::try_from(self.client_events_per_second).unwrap_or(0),
+                1,
+                1_000_000,
+            ),
             ("socket.max_members", self.max_members, 1, 10_000),
             ("socket.max_message_bytes", self.max_message_bytes, 1_024, 1_048_576),
             ("socket.outbound_queue", self.outbound_queue, 8, 65_536),
@@ -210,6 +218,11 @@ mod tests {
             ("\"120s\"", "\"0s\"", "socket.activity_timeout"),
             ("drain_window = \"5s\"", "drain_window = \"10s\"", "socket.drain_window"),
             ("outbound_queue = 256", "outbound_queue = 1", "socket.outbound_queue"),
+            (
+                "client_events_per_second = 10",
+                "client_events_per_second = 0",
+                "socket.client_events_per_second",
+            ),
             ("per_second = 1000", "per_second = 9", "api.per_second"),
             ("patience = \"250ms\"", "patience = \"1ms\"", "api.patience"),
             ("max_streams", "max_tails", "max_tails"),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use metrics::{Counter, Gauge, Histogram};
 
 use crate::inspection::Pace;
+use crate::protocol::Incoming;
 
 /// Handles of what is counted often, looked up once.
 pub(crate) struct Meters {
@@ -22,6 +23,8 @@ pub(crate) struct Meters {
     pub(crate) control_out: Counter,
     /// Numbers the intervals in which apps and channels are counted.
     pub(crate) pace: Pace,
+    /// Events from clients.
+    client_events: Counter,
 }
 
 impl Meters {
@@ -35,13 +38,26 @@ impl Meters {
             events_out: sent("event"),
             control_out: sent("control"),
             pace,
+            client_events: received("client_event"),
+        }
+    }
+
+    /// A message from a client.
+    pub(crate) fn heard(&self, message: &Incoming) {
+        match message {
+            Incoming::ClientEvent(_) => self.client_events.increment(1),
+            other => heard(other.label()),
         }
     }
 }
 
-/// A message from a client.
+/// A message from a client that is rare.
 pub(crate) fn heard(kind: &'static str) {
-    metrics::counter!("yard_ws_messages_total", "direction" => "in", "kind" => kind).increment(1);
+    received(kind).increment(1);
+}
+
+fn received(kind: &'static str) -> Counter {
+    metrics::counter!("yard_ws_messages_total", "direction" => "in", "kind" => kind)
 }
 
 /// A socket or tail that did not keep up: `conflated` (events left out) or `closed`.

@@ -1,9 +1,11 @@
 //! What `cargo xtask bench` needs beside the platform: the *floor* (a subscriber of the same broker
-//! over the same TLS that only counts) and a source that fills the telemetry stream at once, so that
-//! the writer can be measured alone, and senders that need no platform, to measure the broker alone. Figures are one JSON object on standard output.
+//! over the same TLS that only counts), a source that fills the telemetry stream at once, so that
+//! the writer can be measured alone, senders that need no platform, to measure the broker alone, and
+//! many clients of comms-websocket. Figures are one JSON object on standard output.
 
 mod audit;
 mod broker;
+mod fanout;
 mod fill;
 mod floor;
 mod limits;
@@ -36,6 +38,8 @@ enum What {
     Limits(limits::LimitsArgs),
     /// Asks the gateway as fast as it can.
     Overhead(overhead::OverheadArgs),
+    /// Is many clients of comms-websocket, or the bare broadcaster in its place.
+    Fanout(fanout::FanoutArgs),
 }
 
 /// Runs one of the counterparts.
@@ -54,6 +58,7 @@ pub fn main() -> Result<()> {
             What::AuditedCalls(args) => audit::calls(&args).await,
             What::Limits(args) => limits::run(&args).await,
             What::Overhead(args) => overhead::run(&args).await,
+            What::Fanout(args) => fanout::run(&args).await,
         }
     })?;
     writeln!(std::io::stdout(), "{figures}")?;

@@ -3,6 +3,7 @@
 mod audit;
 mod auth;
 mod broker;
+mod fanout;
 mod ingest;
 mod limits;
 mod revocation;
@@ -48,6 +49,9 @@ pub(crate) struct BenchArgs {
     /// Builds without optimisation: quick to try, no figures to publish.
     #[arg(long)]
     debug: bool,
+    /// Takes the programs as they lie in the build folder (fanout).
+    #[arg(long)]
+    built: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -68,6 +72,8 @@ enum Name {
     Auth,
     /// Rate-limit decisions, and requests through the gateway.
     Limits,
+    /// From the HTTP API to many sockets, openings, client events, a storm; beside it the floor.
+    Fanout,
 }
 
 /// Starts a platform of its own, measures and stops it.
@@ -88,6 +94,10 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
         }
         Name::Tenants => {
             publish(args, &tenants::measure(workspace, args)?);
+            return Ok(());
+        }
+        Name::Fanout => {
+            publish(args, &fanout::measure(workspace, args)?);
             return Ok(());
         }
         Name::Ingest | Name::Writer | Name::Audit | Name::Limits => {}
@@ -113,7 +123,7 @@ pub(crate) fn run(workspace: &Workspace, args: &BenchArgs) -> Result<()> {
         Name::Ingest => ingest::measure(workspace, &mut platform, args, &interrupt),
         Name::Writer => writer::measure(workspace, &mut platform, args, &interrupt),
         Name::Audit => audit::measure(workspace, &mut platform, args, &interrupt),
-        Name::Revocation | Name::Broker | Name::Auth | Name::Tenants => {
+        Name::Revocation | Name::Broker | Name::Auth | Name::Tenants | Name::Fanout => {
             unreachable!("measured above")
         }
         Name::Limits => limits::measure(workspace, &mut platform, args, &interrupt),

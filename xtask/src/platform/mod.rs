@@ -250,7 +250,7 @@ pub(crate) fn build(workspace: &Workspace, release: bool) -> Result<()> {
 
 /// Creates the database where missing, migrates it, and makes the demo people. Gives back the
 /// service roles' password.
-fn schema(
+pub(crate) fn schema(
     admin: &PostgresAdmin,
     folders: &Folders,
     people: &People,

@@ -123,6 +123,7 @@ impl App {
         let settings = AppSettings {
             allowed_origins: config.allowed_origins.clone(),
             client_events: config.client_events,
+            client_events_per_second: config.client_events_per_second,
             max_members: config.max_members,
             recoverable_prefixes: config.recoverable_prefixes.clone(),
             ..AppSettings::default()

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
-use yard_contracts::realtime::v1::{ChannelMessage, RealtimeControl};
+use yard_contracts::realtime::v1::{ChannelMessage, ChannelMessageOrigin, RealtimeControl};
 use yard_contracts::subjects;
 use yard_messaging::{MessagingError, Nats};
 
@@ -155,6 +155,10 @@ impl Bus {
 
     /// What came; `None` for what this instance said to the others itself, or nobody can read.
     pub(crate) fn read(&self, payload: Bytes) -> Option<Said> {
+        if ChannelMessageOrigin::decode(payload.clone()).is_ok_and(|said| said.origin == *self.own)
+        {
+            return None;
+        }
         let message = match ChannelMessage::decode(payload) {
             Ok(message) => message,
             Err(error) => {
@@ -162,9 +166,6 @@ impl Bus {
                 return None;
             }
         };
-        if message.origin == *self.own {
-            return None;
-        }
         let except = message.except_socket;
         let (epoch, offset) = (message.epoch, message.offset);
         Some(Said {

@@ -1,7 +1,9 @@
 use std::collections::{HashSet, VecDeque};
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
-use tokio::sync::Notify;
+use futures::task::AtomicWaker;
 use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use super::ChannelEvent;
@@ -76,14 +78,14 @@ pub(super) enum Pushed {
     Closed,
 }
 
-/// What waits for one listener: bounded, and nobody who adds to it ever waits.
+/// What waits for one listener: bounded, and nobody who adds to it ever waits. One task takes from it
+/// and waits for it.
 pub(crate) struct Outbox {
     id: u64,
     socket: Box<str>,
     limits: Limits,
     state: Mutex<State>,
-    filled: Notify,
-    ended: Notify,
+    owner: AtomicWaker,
 }
 
 #[derive(Default)]
@@ -97,8 +99,8 @@ struct State {
 
 impl Outbox {
     pub(crate) fn new(id: u64, limits: Limits, socket: &str) -> Self {
-        let (filled, ended) = (Notify::new(), Notify::new());
-        Self { id, socket: socket.into(), limits, state: Mutex::default(), filled, ended }
+        let owner = AtomicWaker::new();
+        Self { id, socket: socket.into(), limits, state: Mutex::default(), owner }
     }
 
     /// The socket's id; empty for what is none.
@@ -146,8 +148,11 @@ impl Outbox {
 
     fn put(&self, state: &mut State, item: Item) {
         state.queue.push_back(item);
-        if state.queue.len() == 1 {
-            self.filled.notify_one();
+        let first = state.queue.len() == 1;
+        // Whom this wakes asks for the same lock.
+        drop(state);
+        if first {
+            self.owner.wake();
         }
     }
 
@@ -210,33 +215,28 @@ impl Outbox {
 
     /// Resolves when something waits or the end has come.
     pub(crate) async fn filled(&self) {
-        loop {
-            {
-                let state = self.state();
-                if !state.queue.is_empty() || state.closing.is_some() {
-                    return;
-                }
-            }
-            self.filled.notified().await;
-        }
+        self.when(|state| (!state.queue.is_empty() || state.closing.is_some()).then_some(())).await;
     }
 
     /// Resolves when the listener has to end.
     pub(crate) async fn ended(&self) -> Closing {
-        loop {
-            if let Some(why) = self.closing() {
-                return why;
-            }
-            self.ended.notified().await;
-        }
+        self.when(|state| state.closing).await
+    }
+
+    async fn when<T>(&self, ready: impl Fn(&State) -> Option<T>) -> T {
+        poll_fn(|context| {
+            // Before the look, so that what comes right after it is not missed.
+            self.owner.register(context.waker());
+            ready(&self.state()).map_or(Poll::Pending, Poll::Ready)
+        })
+        .await
     }
 
     fn end(&self, state: &mut State, why: Closing) {
         state.closing = Some(why);
         state.queue = VecDeque::new();
         (state.bytes, state.replayed) = (0, 0);
-        self.filled.notify_one();
-        self.ended.notify_one();
+        self.owner.wake();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -101,11 +101,8 @@ impl Session {
         let watch = sleep_until(self.heard + self.door.settings.activity_timeout);
         tokio::pin!(watch);
         loop {
-            if let Err(ending) = self.write().await {
-                return ending;
-            }
             let outcome = tokio::select! {
-                () = self.outbox.filled() => Ok(()),
+                () = self.outbox.filled() => self.write().await,
                 message = self.socket.next() => self.take(message).await,
                 () = &mut watch => self.look_for_life().map(|next| watch.as_mut().reset(next)),
             };
@@ -214,7 +211,7 @@ impl Session {
                 return Ok(());
             }
         };
-        telemetry::heard(incoming.label());
+        self.door.meters.heard(&incoming);
         match incoming {
             Incoming::Ping => self.outbox.say(PONG),
             Incoming::Subscribe(wish) => self.subscribe(&wish),
