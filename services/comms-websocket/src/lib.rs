@@ -27,6 +27,7 @@ mod realtime;
 mod socket;
 mod telemetry;
 mod ticket;
+mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +47,7 @@ use yard_runtime::{Runtime, TaskKind};
 pub use channel::CHANNEL_FORMS;
 pub use config::{
     ApiConfig, AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig,
-    SocketConfig, TailConfig,
+    SocketConfig, TailConfig, TlsConfig,
 };
 use ticket::{Redis, Tickets};
 
@@ -61,6 +62,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let starting = rt.health().await_start("comms-websocket");
     let identity = Identity::load(&config.identity, &rt)?;
     let own = app::App::load(&config.socket)?;
+    let tls = tls::Tls::load(&config.tls, &rt)?;
     let sealer = Sealer::load(&config.sealing.key_file)?;
     let pg = Pg::open(&config.postgres, rt.service())?;
     pg.watch_as_advice(&rt);
@@ -100,7 +102,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
-    let door = socket::Door::new(config.socket, apps, hub, api, meters, (judge, tickets));
+    let door = socket::Door::new((config.socket, tls), apps, hub, api, meters, (judge, tickets));
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     let with_apps = socket::end_with_apps(Arc::clone(&door), app_ends, rt.clone());

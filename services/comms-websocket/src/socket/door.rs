@@ -11,6 +11,7 @@ use crate::config::SocketConfig;
 use crate::hub::{Hub, Limits};
 use crate::telemetry::Meters;
 use crate::ticket::Tickets;
+use crate::tls::Tls;
 
 /// The library's default of 128 KiB each would be nearly all of a socket's memory.
 const READ_BUFFER: usize = 1_024;
@@ -19,6 +20,7 @@ const WRITE_BUFFER: usize = 4_096;
 /// What all sockets share.
 pub(crate) struct Door {
     pub(super) settings: SocketConfig,
+    pub(super) tls: Option<Tls>,
     pub(super) apps: Apps,
     pub(super) hub: Hub,
     pub(super) api: Arc<Api>,
@@ -30,7 +32,7 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(
-        settings: SocketConfig,
+        (settings, tls): (SocketConfig, Option<Tls>),
         apps: Apps,
         hub: Hub,
         api: Arc<Api>,
@@ -38,7 +40,7 @@ impl Door {
         (judge, tickets): (Judge, Tickets),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, apps, hub, api, meters, registry, judge, tickets })
+        Arc::new(Self { settings, tls, apps, hub, api, meters, registry, judge, tickets })
     }
 
     pub(super) const fn limits(&self) -> Limits {
@@ -52,6 +54,9 @@ impl Door {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(largest)
             .max_frame_size(largest)
+            // What waits for the kernel beyond one of our own messages: the answers to a client's
+            // pings. Of those that find no room only the last is kept.
+            .max_write_buffer_size(2 * WRITE_BUFFER + self.settings.outbound_bytes)
     }
 }
 

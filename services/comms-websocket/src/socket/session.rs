@@ -42,6 +42,8 @@ pub(super) struct Session {
     budget: Budget,
     heard: Instant,
     pinged: Option<Instant>,
+    /// The library has the answer to a ping, perhaps not yet written.
+    owes_pong: bool,
     entry: Entry,
 }
 
@@ -71,6 +73,7 @@ impl Session {
             budget: Budget::new(now),
             heard: now,
             pinged: None,
+            owes_pong: false,
             entry,
         }
     }
@@ -138,8 +141,10 @@ impl Session {
             };
             self.socket.feed(Message::Text(frame)).await?;
         }
-        if events + control > 0 {
+        // Who is not read from is not read: pings by somebody who takes no answers would pile up.
+        if events + control > 0 || self.owes_pong {
             self.socket.flush().await?;
+            self.owes_pong = false;
             self.door.meters.events_out.increment(events);
             self.door.meters.control_out.increment(control);
         }
@@ -158,8 +163,12 @@ impl Session {
             Message::Text(text) => self.hear(&text).await,
             Message::Binary(_) => Err(Ending::Close(Closing::BinaryRefused)),
             Message::Close(_) => Err(Ending::Left),
-            // The library answers pings itself.
-            Message::Ping(_) | Message::Pong(_) | Message::Frame(_) => Ok(()),
+            // The library answers pings itself, with our next flush.
+            Message::Ping(_) => {
+                self.owes_pong = true;
+                Ok(())
+            }
+            Message::Pong(_) | Message::Frame(_) => Ok(()),
         }
     }
 
