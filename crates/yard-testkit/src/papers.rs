@@ -32,6 +32,18 @@ impl TestPapers {
         &self.ca
     }
 
+    /// The server's certificate, PEM.
+    #[must_use]
+    pub fn certificate(&self) -> &str {
+        &self.tls.certificate
+    }
+
+    /// Its private key, PEM.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.tls.key
+    }
+
     pub(crate) fn tls(&self) -> &ServerTls {
         &self.tls
     }

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 
 use anyhow::{Context, Result};
+use yard_stack::process::Process;
 use yard_stack::{Redis, ServerHome};
 
 use crate::papers::TestPapers;
@@ -18,7 +19,7 @@ const NUMBERED: u64 = 255;
 pub struct TestRedis {
     url: String,
     // Before what it stands on.
-    _own: Option<(Redis, ServerHome)>,
+    own: Option<(Redis, ServerHome)>,
 }
 
 impl TestRedis {
@@ -42,10 +43,45 @@ impl TestRedis {
             let tools = TestStack::shared().tools();
             let server = Redis::start_encrypted(tools, &home, &tls).expect("Redis starts");
             let url = server.encrypted_url(0).expect("it was started with TLS");
-            Self { url, _own: Some((server, home)) }
+            Self { url, own: Some((server, home)) }
         })
         .await
         .expect("the starting thread ends")
+    }
+
+    /// A Redis of its own, which can be killed.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub async fn start_own() -> Self {
+        tokio::task::spawn_blocking(|| {
+            let home = ServerHome::for_tests().expect("a temporary folder can be made");
+            let server = Redis::start(TestStack::shared().tools(), &home).expect("Redis starts");
+            Self { url: server.url(0), own: Some((server, home)) }
+        })
+        .await
+        .expect("the starting thread ends")
+    }
+
+    /// `kill -9`. What was written in the last second may be lost.
+    ///
+    /// # Panics
+    /// When it is the shared one.
+    pub fn kill(&mut self) {
+        self.own_process().kill().expect("our own child can be killed");
+    }
+
+    /// Starts it again on the same port and data.
+    ///
+    /// # Panics
+    /// When it is the shared one, or does not start.
+    pub fn start_again(&mut self) {
+        self.own_process().start_again().expect("Redis starts again");
+    }
+
+    fn own_process(&mut self) -> &mut Process {
+        let (server, _home) = self.own.as_mut().expect("a Redis of this test's own");
+        server.process()
     }
 
     /// The connection string, with password and database number.
@@ -74,7 +110,7 @@ impl TestRedis {
         let database = count.context("Redis counts")? % NUMBERED + 1;
         empty(server, &database.to_string())?;
         let base = server.trim_end_matches("/0");
-        Ok(Self { url: format!("{base}/{database}"), _own: None })
+        Ok(Self { url: format!("{base}/{database}"), own: None })
     }
 }
 

@@ -101,6 +101,8 @@ capabilities: { drop: ["ALL"] }
 {{- if eq $service "comms-websocket" -}}
 {{- $_ := set $env "SEALING__KEY_FILE" "/etc/switchyard/service/sealing.key" -}}
 {{- $_ := set $env "SOCKET__APP_SECRET_FILE" "/etc/switchyard/service/app-secret" -}}
+{{- /* Nobody reaches it but the gateway, behind the ingress; see network-policies.yaml. */ -}}
+{{- $_ := set $env "TLS__TERMINATED_BY_PROXY" true -}}
 {{- $_ := set $env "SOCKET__ALLOWED_ORIGINS" (printf "[\"https://%s\"]" $root.Values.ingress.host) -}}
 {{- end -}}
 {{- if eq $service "api-gateway" -}}

@@ -11,6 +11,7 @@ use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
 pub use crate::api::ApiConfig;
 use crate::confirmed::ConfirmedConfig;
+pub use crate::tls::TlsConfig;
 pub use crate::webhook::WebhooksConfig;
 
 /// The documented defaults, as TOML.
@@ -26,6 +27,8 @@ pub struct Config {
     pub grpc: GrpcConfig,
     /// `[socket]`
     pub socket: SocketConfig,
+    /// `[tls]`
+    pub tls: TlsConfig,
     /// `[api]`
     pub api: ApiConfig,
     /// `[tail]`
@@ -102,6 +105,9 @@ pub struct SocketConfig {
     /// How long the answer may take.
     #[serde(with = "humantime_serde")]
     pub pong_timeout: Duration,
+    /// Until a handshake, of TLS or WebSocket, or the head of a call has come.
+    #[serde(with = "humantime_serde")]
+    pub handshake_timeout: Duration,
     /// Sockets at the same time.
     pub max_connections: usize,
     /// Channels of one socket.
@@ -136,6 +142,7 @@ impl SocketConfig {
         for (option, value, most) in [
             ("socket.activity_timeout", self.activity_timeout, 3_600),
             ("socket.pong_timeout", self.pong_timeout, 300),
+            ("socket.handshake_timeout", self.handshake_timeout, 60),
         ] {
             if value < Duration::from_secs(1) || value > Duration::from_secs(most) {
                 return Err(ConfigError::new(option, format!("has to be 1 s to {most} s")));
@@ -170,6 +177,7 @@ impl ServiceConfig for Config {
 
     fn validate(&self) -> Result<(), ConfigError> {
         self.socket.validate()?;
+        self.tls.validate(self.runtime.is_live())?;
         self.api.validate()?;
         self.nats.validate()?;
         self.redis.resolve_url()?;
@@ -226,6 +234,10 @@ mod tests {
             ("per_second = 1000", "per_second = 9", "api.per_second"),
             ("patience = \"250ms\"", "patience = \"1ms\"", "api.patience"),
             ("max_streams", "max_tails", "max_tails"),
+            ("handshake_timeout = \"10s\"", "handshake_timeout = \"0s\"", "handshake_timeout"),
+            ("certificate_file = \"\"", "certificate_file = \"/x\"", "tls.key_file"),
+            ("\nkey_file = \"\"", "\nkey_file = \"/x\"", "tls.certificate_file"),
+            ("\"development\"", "\"production\"", "tls.certificate_file"),
             ("postgres://x@h/d", "", "postgres.url"),
             ("in_flight = 64", "in_flight = 0", "confirmed.in_flight"),
             ("max_per_tenant = 10", "max_per_tenant = 0", "apps.max_per_tenant"),
@@ -240,6 +252,24 @@ mod tests {
             let line = load::<Config>("comms-websocket", &text, None).unwrap_err().to_string();
             assert!(line.contains(option), "{line}");
             assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
+
+    #[test]
+    fn req_hot_18_environment_that_people_use_starts_with_tls_or_a_proxy_that_speaks_it() {
+        for live in ["staging", "production"] {
+            let named = format!("environment = \"{live}\"");
+            let text = complete().replacen("environment = \"development\"", &named, 1);
+            let line = load::<Config>("comms-websocket", &text, None).unwrap_err().to_string();
+            assert!(line.contains("tls.terminated_by_proxy"), "{line}");
+            let proxied =
+                text.replacen("terminated_by_proxy = false", "terminated_by_proxy = true", 1);
+            let own = text
+                .replacen("certificate_file = \"\"", "certificate_file = \"/c\"", 1)
+                .replacen("\nkey_file = \"\"", "\nkey_file = \"/k\"", 1);
+            for sound in [proxied, own] {
+                load::<Config>("comms-websocket", &sound, None).unwrap();
+            }
         }
     }
 }

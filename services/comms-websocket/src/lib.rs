@@ -35,6 +35,7 @@ mod realtime;
 mod socket;
 mod telemetry;
 mod ticket;
+mod tls;
 mod webhook;
 
 use std::sync::Arc;
@@ -57,7 +58,7 @@ use yard_runtime::{Runtime, TaskKind};
 pub use channel::CHANNEL_FORMS;
 pub use config::{
     ApiConfig, AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig,
-    SocketConfig, TailConfig, WebhooksConfig,
+    SocketConfig, TailConfig, TlsConfig, WebhooksConfig,
 };
 pub use confirmed::ConfirmedConfig;
 use ticket::{Redis, Tickets};
@@ -73,6 +74,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let starting = rt.health().await_start("comms-websocket");
     let identity = Identity::load(&config.identity, &rt)?;
     let own = app::App::load(&config.socket)?;
+    let tls = tls::Tls::load(&config.tls, &rt)?;
     let sealer = Sealer::load(&config.sealing.key_file)?;
     let pg = Pg::open(&config.postgres, rt.service())?;
     pg.watch_as_advice(&rt);
@@ -136,8 +138,8 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
     let seen = (apps.clone(), hub.clone());
     let (speaking, telling) = ((api, confirmed), (watch, webhooks));
-    let door =
-        socket::Door::new(config.socket, apps, hub, speaking, meters, telling, (judge, tickets));
+    let opening = (config.socket, tls);
+    let door = socket::Door::new(opening, apps, hub, speaking, meters, telling, (judge, tickets));
     inspection::answer(Arc::clone(&door), seen, nats.clone(), &rt);
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);

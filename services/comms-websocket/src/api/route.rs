@@ -156,6 +156,30 @@ mod tests {
         }
     }
 
+    /// Fuzz target: an address that is found names what its escaped form means.
+    #[test]
+    fn fuzz_damaged_addresses_are_found_or_refused() {
+        let good: Vec<Vec<u8>> = [
+            "/apps/3/events",
+            "/apps/3/channels/presence-a%2Cb/users",
+            "/apps/18446744073709551615/users/a%20b/terminate_connections",
+        ]
+        .iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect();
+        let mut found = 0;
+        yard_testkit::hammer(&good, 30_000, |input| {
+            let Ok(path) = std::str::from_utf8(input) else { return };
+            for method in [Method::GET, Method::POST] {
+                if let Ok(route) = Route::find(&method, path) {
+                    assert!(route.decoded.starts_with(&format!("/apps/{}/", route.app.number())));
+                    found += 1;
+                }
+            }
+        });
+        assert!(found > 100, "{found}");
+    }
+
     proptest! {
         #[test]
         fn find_never_panics(path in "/(apps|users)/.{0,80}") {

@@ -205,6 +205,23 @@ mod tests {
         assert!(check_body(&md5(""), b"").is_err());
     }
 
+    /// Fuzz target: no damage to a signed query leaves it signed and changes what it says.
+    #[test]
+    fn fuzz_damaged_signed_queries_are_refused_unless_they_say_the_same() {
+        let escaped = SIGNED.replace("1.0", "1%2E0").replace("auth_key", "AUTH_KEY");
+        let good = vec![SIGNED.as_bytes().to_vec(), escaped.into_bytes()];
+        let meant = Query::parse(SIGNED).unwrap();
+        let mut taken = 0;
+        yard_testkit::hammer(&good, 30_000, |input| {
+            let Ok(query) = std::str::from_utf8(input) else { return };
+            if check(NOW, "POST", PATH, query).is_ok() {
+                assert_eq!(Query::parse(query).unwrap(), meant, "{query}");
+                taken += 1;
+            }
+        });
+        assert!(taken >= 2, "the good ones are taken");
+    }
+
     proptest! {
         #[test]
         fn any_query_is_refused_and_never_panics(query in ".{0,200}", path in "/.{0,60}") {

@@ -151,4 +151,38 @@ mod tests {
         assert_eq!(ChannelName::parse("private-7").unwrap().user(), None);
         assert_eq!(ChannelName::to_user(""), None);
     }
+
+    /// Fuzz target: a name that is taken is within the grammar and means one thing.
+    #[test]
+    fn fuzz_damaged_names_are_taken_within_the_grammar_alone() {
+        let tenant = "0190a6f2-7c2a-7b52-9c11-000000000001";
+        let good: Vec<Vec<u8>> = [
+            "news".to_owned(),
+            "private-encrypted-cache-a=@,.;_".to_owned(),
+            format!("presence-organization.{tenant}.online"),
+            format!("private-organization.{tenant}"),
+            format!("private-organization.{tenant}.device.{tenant}"),
+            "#server-to-user-Zoë 1".to_owned(),
+        ]
+        .into_iter()
+        .map(String::into_bytes)
+        .collect();
+        let mut taken = 0;
+        yard_testkit::hammer(&good, 30_000, |input| {
+            let Ok(text) = std::str::from_utf8(input) else { return };
+            let Ok(name) = ChannelName::parse(text) else { return };
+            taken += 1;
+            assert_eq!(name.as_str(), text);
+            assert!(!text.contains(char::is_control));
+            match name.user() {
+                Some(user) => assert!((1..=LONGEST_USER).contains(&user.len())),
+                None => assert!(text.is_ascii() && text.len() <= LONGEST),
+            }
+            if let Some(topic) = super::super::Topic::of(&name) {
+                // One spelling of a tenant, so that nobody is somebody else's namesake.
+                assert!(text.contains(&topic.tenant().to_string()), "{text}");
+            }
+        });
+        assert!(taken > 300, "{taken}");
+    }
 }

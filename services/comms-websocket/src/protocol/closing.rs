@@ -2,6 +2,7 @@
 /// 4100–4199: come back after a pause, 4200–4299: come back at once) and RFC 6455's below.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Closing {
+    TlsOnly,
     UnknownApp,
     AppDisabled,
     OverQuota,
@@ -29,6 +30,7 @@ pub(crate) enum Closing {
 impl Closing {
     pub(crate) const fn code(self) -> u16 {
         match self {
+            Self::TlsOnly => 4000,
             Self::UnknownApp => 4001,
             Self::AppDisabled => 4003,
             Self::OverQuota => 4004,
@@ -54,6 +56,7 @@ impl Closing {
     /// For people who read their client's log; at most 123 bytes fit a close frame.
     pub(crate) const fn reason(self) -> &'static str {
         match self {
+            Self::TlsOnly => "only TLS is spoken here; come again by wss",
             Self::UnknownApp => "there is no app of this key",
             Self::AppDisabled => "the app is switched off",
             Self::OverQuota => "the app has as many sockets as it may",
@@ -82,6 +85,7 @@ impl Closing {
     /// Label of the metric.
     pub(crate) const fn label(self) -> &'static str {
         match self {
+            Self::TlsOnly => "plain",
             Self::UnknownApp => "unknown_app",
             Self::AppDisabled => "app_disabled",
             Self::OverQuota => "quota",

@@ -283,6 +283,39 @@ mod tests {
         }
     }
 
+    /// Fuzz target: messages damaged in every usual way, the same each run.
+    #[test]
+    fn fuzz_damaged_messages_are_read_or_refused_in_time() {
+        let deep = format!(r#"{{"event":"client-x","channel":"a","data":{}1}}"#, "[".repeat(33));
+        let good: Vec<Vec<u8>> = [
+            r#"{"event":"pusher:ping","data":{}}"#,
+            r#"{"event":"pusher:subscribe","data":{"channel":"presence-a","auth":"k:0f","channel_data":"{\"user_id\":7,\"user_info\":{\"a\":[1,\"\\u00e9\"]}}"}}"#,
+            r#"{"event":"pusher:subscribe","data":"{\"channel\":\"a\",\"auth\":\"k:s\"}"}"#,
+            r##"{"event":"pusher:unsubscribe","data":{"channel":"#server-to-user-7"}}"##,
+            r#"{"event":"pusher:signin","data":{"auth":"k:s","user_data":"{\"id\":\"7\"}"}}"#,
+            r#"{"event":"client-x","channel":"private-a","data":{"b":1.5e300,"c":null}}"#,
+            deep.as_str(),
+        ]
+        .iter()
+        .map(|text| text.as_bytes().to_vec())
+        .collect();
+        let (mut read, mut refused) = (0, 0);
+        yard_testkit::hammer(&good, 30_000, |input| {
+            let text = String::from_utf8_lossy(input);
+            match Incoming::parse(&text) {
+                Ok(Incoming::ClientEvent(event)) => {
+                    assert!(event.event.starts_with("client-"));
+                    assert!(nesting(event.data.get()) < DEEPEST);
+                    read += 1;
+                }
+                Ok(_) => read += 1,
+                Err(_) => refused += 1,
+            }
+        });
+        // Neither side of the parser is left out.
+        assert!(read > 200 && refused > 200, "{read} {refused}");
+    }
+
     proptest! {
         #[test]
         fn parse_never_panics(text in ".{0,400}") {

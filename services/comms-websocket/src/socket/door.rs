@@ -13,6 +13,7 @@ use crate::hub::{Hub, Limits};
 use crate::inspection::Watch;
 use crate::telemetry::Meters;
 use crate::ticket::Tickets;
+use crate::tls::Tls;
 use crate::webhook::Webhooks;
 
 /// The library's default of 128 KiB each would be nearly all of a socket's memory.
@@ -22,6 +23,7 @@ const WRITE_BUFFER: usize = 4_096;
 /// What all sockets share.
 pub(crate) struct Door {
     pub(super) settings: SocketConfig,
+    pub(super) tls: Option<Tls>,
     pub(super) apps: Apps,
     pub(super) hub: Hub,
     pub(super) api: Arc<Api>,
@@ -36,7 +38,7 @@ pub(crate) struct Door {
 
 impl Door {
     pub(crate) fn new(
-        settings: SocketConfig,
+        (settings, tls): (SocketConfig, Option<Tls>),
         apps: Apps,
         hub: Hub,
         (api, confirmed): (Arc<Api>, Confirmed),
@@ -47,6 +49,7 @@ impl Door {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
         Arc::new(Self {
             settings,
+            tls,
             apps,
             hub,
             api,
@@ -76,6 +79,9 @@ impl Door {
             .write_buffer_size(WRITE_BUFFER)
             .max_message_size(largest)
             .max_frame_size(largest)
+            // What waits for the kernel beyond one of our own messages: the answers to a client's
+            // pings. Of those that find no room only the last is kept.
+            .max_write_buffer_size(2 * WRITE_BUFFER + self.settings.outbound_bytes)
     }
 }
 

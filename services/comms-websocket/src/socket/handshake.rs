@@ -15,7 +15,6 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::Service;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
@@ -24,17 +23,17 @@ use tokio_util::sync::CancellationToken;
 
 use super::Door;
 use super::listener::Place;
-use super::refusal::Socket;
+use super::refusal::{Socket, Stream};
 use crate::api::{Api, Line};
 use crate::protocol::Closing;
 use crate::telemetry;
 
-/// Until the end of a request's head: from the beginning of the connection, or the last answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// What a call may still take when the service stops.
 const LAST_CALL: Duration = Duration::from_secs(3);
 /// Largest head, bytes; the least that the HTTP library allows.
 const LARGEST_HEAD: usize = 8_192;
+/// Of RFC 6455.
+const VERSION: &str = "13";
 /// Six differs from seven in nothing that a client can tell; pysher asks for it.
 const VERSIONS: RangeInclusive<u16> = 6..=7;
 
@@ -62,14 +61,15 @@ pub(super) struct Wish {
 /// connection that made calls of the HTTP API is done with them.
 pub(super) async fn open(
     door: &Door,
-    stream: TcpStream,
+    (stream, secure): (Stream, bool),
     place: Place,
     soft: &CancellationToken,
 ) -> Option<Opened> {
     let desk = Arc::new(Desk::new(place));
-    let reception = Reception { api: Arc::clone(&door.api), desk: Arc::clone(&desk) };
+    let reception = Reception { api: Arc::clone(&door.api), desk: Arc::clone(&desk), secure };
+    let patience = door.settings.handshake_timeout;
     let mut http = http1::Builder::new();
-    http.max_buf_size(LARGEST_HEAD).timer(TokioTimer::new()).header_read_timeout(PATIENCE);
+    http.max_buf_size(LARGEST_HEAD).timer(TokioTimer::new()).header_read_timeout(patience);
     let mut connection = http.serve_connection(TokioIo::new(stream), reception);
     let done = tokio::select! {
         biased;
@@ -159,6 +159,8 @@ impl Desk {
 struct Reception {
     api: Arc<Api>,
     desk: Arc<Desk>,
+    /// Whether the connection is as safe as it has to be here.
+    secure: bool,
 }
 
 type Answer = Result<Response<Full<Bytes>>, Infallible>;
@@ -183,6 +185,10 @@ impl Service<Request<Incoming>> for Reception {
 
 impl Reception {
     fn pass_on(&self, request: Request<Incoming>) -> <Self as Service<Request<Incoming>>>::Future {
+        if !self.secure {
+            let refused = answer(StatusCode::FORBIDDEN, "only TLS is spoken here\n");
+            return Either::Left(ready(Ok(refused)));
+        }
         if !self.desk.call(&self.api) {
             let mut response = Api::full();
             close(&mut response);
@@ -196,11 +202,20 @@ impl Reception {
         let wants_socket = request.headers().contains_key(header::UPGRADE);
         match create_response_with_body(request, Full::default) {
             Ok(response) => {
-                let verdict = judge(request.uri(), request.headers());
+                let verdict = match self.secure {
+                    true => judge(request.uri(), request.headers()),
+                    false => Err(Closing::TlsOnly),
+                };
                 match self.desk.open(verdict) {
                     true => response,
                     false => answer(StatusCode::BAD_REQUEST, "this connection makes calls\n"),
                 }
+            }
+            Err(_) if wants_socket && speaks_another(request.headers()) => {
+                let mut response = answer(StatusCode::UPGRADE_REQUIRED, "unknown version\n");
+                let spoken = header::HeaderValue::from_static(VERSION);
+                response.headers_mut().insert(header::SEC_WEBSOCKET_VERSION, spoken);
+                response
             }
             Err(_) if wants_socket => answer(StatusCode::BAD_REQUEST, "bad handshake\n"),
             Err(_) if is_app_path(request.uri().path()) => {
@@ -225,6 +240,11 @@ fn answer(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
         response.headers_mut().insert(header::UPGRADE, value);
     }
     response
+}
+
+/// Whether another version of WebSocket is asked for than is spoken.
+fn speaks_another(headers: &HeaderMap) -> bool {
+    headers.get(header::SEC_WEBSOCKET_VERSION).is_some_and(|asked| asked != VERSION)
 }
 
 fn is_app_path(path: &str) -> bool {

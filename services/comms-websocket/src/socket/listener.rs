@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use yard_authn::Grant;
 use yard_runtime::Runtime;
@@ -10,7 +11,7 @@ use yard_runtime::Runtime;
 use super::Door;
 use super::door::socket_id;
 use super::handshake::{self, Opened, Wish};
-use super::refusal::{self, Ending};
+use super::refusal::{self, Ending, Stream};
 use super::session::Session;
 use crate::app::{App, Unavailable};
 use crate::protocol::Closing;
@@ -80,6 +81,10 @@ async fn attend(door: Arc<Door>, stream: TcpStream, soft: CancellationToken, pla
         tracing::debug!(error = %error, "connection is gone already");
         return;
     }
+    let Some(stream) = Box::pin(door.secure(stream, &soft)).await else {
+        telemetry::closed("handshake");
+        return;
+    };
     // Boxed: what the handshake needs is given back before the session's long life begins.
     let opening = Box::pin(handshake::open(&door, stream, place, &soft));
     let Some(Opened { socket, verdict, place: _place }) = opening.await else {
@@ -106,6 +111,16 @@ async fn attend(door: Arc<Door>, stream: TcpStream, soft: CancellationToken, pla
 }
 
 impl Door {
+    /// Shakes hands by TLS where it is spoken here, and says whether the connection is as safe as it
+    /// has to be; `None` when the client did not come so far.
+    async fn secure(&self, stream: TcpStream, soft: &CancellationToken) -> Option<(Stream, bool)> {
+        let Some(tls) = &self.tls else {
+            return Some((Stream::Left(stream), true));
+        };
+        let opening = timeout(self.settings.handshake_timeout, tls.open(stream));
+        soft.run_until_cancelled(opening).await?.ok()?.ok()
+    }
+
     /// The app that a socket comes to, and what its ticket was made for, if it has one and its
     /// session still stands.
     async fn admit(&self, wish: Wish) -> Result<(Arc<App>, Option<Grant>), Closing> {

@@ -15,4 +15,5 @@ pub(crate) use control::{end_with_apps, obey};
 pub(crate) use door::Door;
 pub(crate) use listener::serve;
 pub(crate) use notice::pass_on;
+pub(crate) use refusal::Stream;
 pub(crate) use standing::{Judge, end_with_grants};

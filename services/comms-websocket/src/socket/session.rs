@@ -50,6 +50,8 @@ pub(super) struct Session {
     receipts: Budget,
     heard: Instant,
     pinged: Option<Instant>,
+    /// The library has the answer to a ping, perhaps not yet written.
+    owes_pong: bool,
     entry: Entry,
 }
 
@@ -82,6 +84,7 @@ impl Session {
             receipts: Budget::new(now),
             heard: now,
             pinged: None,
+            owes_pong: false,
             entry,
         }
     }
@@ -160,8 +163,10 @@ impl Session {
             };
             self.socket.feed(Message::Text(frame)).await?;
         }
-        if events + control > 0 {
+        // Who is not read from is not read: pings by somebody who takes no answers would pile up.
+        if events + control > 0 || self.owes_pong {
             self.socket.flush().await?;
+            self.owes_pong = false;
             self.door.meters.events_out.increment(events);
             self.door.meters.control_out.increment(control);
         }
@@ -197,8 +202,12 @@ impl Session {
                 self.door.confirmed.pong(&self.outbox, &payload);
                 Ok(())
             }
-            // The library answers pings itself.
-            Message::Ping(_) | Message::Frame(_) => Ok(()),
+            // The library answers pings itself, with our next flush.
+            Message::Ping(_) => {
+                self.owes_pong = true;
+                Ok(())
+            }
+            Message::Frame(_) => Ok(()),
         }
     }
 

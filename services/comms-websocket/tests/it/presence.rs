@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use comms_websocket::RedisConfig;
 use serde_json::{Value, json};
-use yard_testkit::eventually;
+use yard_testkit::{TestRedis, eventually};
 
 use crate::support::{Client, PATIENCE, Service, sign};
 
@@ -196,4 +196,49 @@ async fn join_without_redis_is_refused_where_it_needs_it() {
     client.expect("pusher_internal:subscription_succeeded").await;
     client.join(ROOM, Some(r#"{"user_id":"1"}"#)).await;
     client.expect("pusher:subscription_error").await;
+}
+
+#[tokio::test]
+async fn redis_that_was_killed_and_comes_back_finds_everybody_where_they_are() {
+    let mut redis = TestRedis::start_own().await;
+    let service = Service::start_with(|config| {
+        config.redis = RedisConfig::for_test(redis.url());
+    })
+    .await;
+    // Joins while it is away, and no more than those.
+    service.log.expect("a join could not be answered");
+    let other = service.another().await;
+    let mut here = Client::connect(&service).await;
+    here.present(ROOM, "1").await;
+    let mut there = Client::connect_to(other.address("socket").unwrap().port()).await;
+    there.present(ROOM, "2").await;
+    assert_eq!(here.data("pusher_internal:member_added").await["user_id"], "2");
+    redis.kill();
+    // Who comes meanwhile is told so; who is here stays and hears; who leaves is gone.
+    let mut turned_away = Client::connect(&service).await;
+    turned_away.join(ROOM, Some(r#"{"user_id":"3"}"#)).await;
+    let refused = turned_away.expect("pusher:subscription_error").await;
+    assert_eq!(refused["data"]["status"], 503);
+    drop(there);
+    here.send(&json!({"event": "pusher:ping", "data": {}})).await;
+    here.expect("pusher:pong").await;
+    redis.start_again();
+    // Once, whatever was tried meanwhile.
+    let removed = here.data("pusher_internal:member_removed").await;
+    assert_eq!(removed["user_id"], "2");
+    eventually(PATIENCE, || async {
+        let mut late = Client::connect(&service).await;
+        late.join(ROOM, Some(r#"{"user_id":"4"}"#)).await;
+        let answer = late.next().await;
+        if answer["event"] != "pusher_internal:subscription_succeeded" {
+            return false;
+        }
+        let roster: Value = serde_json::from_str(answer["data"].as_str().unwrap()).unwrap();
+        assert_eq!(roster["presence"]["ids"], json!(["1", "4"]));
+        true
+    })
+    .await;
+    assert_eq!(here.data("pusher_internal:member_added").await["user_id"], "4");
+    assert_eq!(here.data("pusher_internal:member_removed").await["user_id"], "4");
+    here.quiet().await;
 }
