@@ -82,7 +82,7 @@ async fn client_event_that_may_not_be_sent_is_refused_and_the_socket_stays_open(
         ("news", "client-x", &data),
         ("private-encrypted-room", "client-x", &data),
         ("#", "client-x", &data),
-        (ROOM, "client-comms-ack", &data),
+        (ROOM, "client-comms-other", &data),
         (ROOM, too_long.as_str(), &data),
         (ROOM, "client-x", &too_large),
     ] {
