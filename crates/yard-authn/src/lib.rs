@@ -9,6 +9,7 @@ mod call;
 mod caller;
 pub mod client;
 mod config;
+pub mod data_key;
 mod keyset;
 pub mod password;
 mod permission;

@@ -1,15 +1,18 @@
 /// Every permission that is held in a tenant.
-pub const TENANT_PERMISSIONS: [&str; 12] = [
+pub const TENANT_PERMISSIONS: [&str; 15] = [
     "devices.read",
     "telemetry.read",
     "people.read",
     "rights.read",
     "devices.control",
     "devices.enroll",
+    "subscribers.read",
+    "subscribers.manage",
     "devices.manage",
     "people.manage",
     "rights.manage",
     "realtime.manage",
+    "radius.manage",
     "audit.read",
     "tenant.manage",
 ];
@@ -23,7 +26,7 @@ pub const PLATFORM_PERMISSIONS: [&str; 6] =
 pub fn permissions_of(role: &str) -> &'static [&'static str] {
     match role {
         "viewer" => TENANT_PERMISSIONS.split_at(4).0,
-        "operator" => TENANT_PERMISSIONS.split_at(6).0,
+        "operator" => TENANT_PERMISSIONS.split_at(8).0,
         "owner" => &TENANT_PERMISSIONS,
         "system-administrator" => &PLATFORM_PERMISSIONS,
         _ => &[],

@@ -17,7 +17,7 @@ use yard_fault::Fault;
 use yard_runtime::{ConfigError, Secret};
 
 const OPTION: &str = "sealing.key_file";
-const KEY_BYTES: usize = 32;
+pub(crate) const KEY_BYTES: usize = 32;
 /// One in use, one on its way in or out, and room for an old backup's.
 const MOST_KEYS: usize = 4;
 const LONGEST_KID: usize = 32;
@@ -154,13 +154,17 @@ impl Sealer {
 }
 
 impl Key {
-    /// A key of its own for each purpose, so that none meets the limit of random nonces.
     fn cipher(&self, purpose: &str) -> Result<LessSafeKey, Fault> {
-        let refused = |_e| Fault::internal("could not derive a sealing key");
-        let info = [b"switchyard/seal/1/".as_slice(), purpose.as_bytes()];
-        let derived = self.secret.expand(&info, &AES_256_GCM).map_err(refused)?;
-        Ok(LessSafeKey::new(UnboundKey::from(derived)))
+        cipher(&self.secret, purpose)
     }
+}
+
+/// A key of its own for each purpose, so that none meets the limit of random nonces.
+pub(crate) fn cipher(secret: &hkdf::Prk, purpose: &str) -> Result<LessSafeKey, Fault> {
+    let refused = |_e| Fault::internal("could not derive a sealing key");
+    let info = [b"switchyard/seal/1/".as_slice(), purpose.as_bytes()];
+    let derived = secret.expand(&info, &AES_256_GCM).map_err(refused)?;
+    Ok(LessSafeKey::new(UnboundKey::from(derived)))
 }
 
 /// Id of the key that something is sealed with; `None` if it is nothing sealed.
@@ -180,7 +184,7 @@ fn head(kid: &str) -> Vec<u8> {
 }
 
 /// What the tag covers beside the text. The lengths keep two parts from passing for others.
-fn binding(head: &[u8], purpose: &str, aad: &[u8]) -> Vec<u8> {
+pub(crate) fn binding(head: &[u8], purpose: &str, aad: &[u8]) -> Vec<u8> {
     let mut bound = Vec::with_capacity(head.len() + purpose.len() + aad.len() + 8);
     bound.extend_from_slice(head);
     bound.extend_from_slice(&(purpose.len() as u64).to_be_bytes());

@@ -44,4 +44,6 @@ packages! {
     rights => "yard.rights.v1";
     /// Who did what.
     audit => "yard.audit.v1";
+    /// Access to tenants' networks: who asks by RADIUS, and for whom.
+    aaa => "yard.aaa.v1";
 }

@@ -18,7 +18,7 @@ pub mod tools;
 
 pub use error::{Result, StackError};
 pub use servers::{
-    Durability, Letter, Mail, MailTls, Mosquitto, Nats, Pooler, Postgres, PostgresAdmin, Redis,
-    Replica, ServerHome, ServerTls, Stack,
+    Durability, Letter, Mail, MailTls, Mosquitto, Nats, Pooler, Postgres, PostgresAdmin, Radius,
+    Redis, Replica, ServerHome, ServerTls, Stack,
 };
 pub use tools::Tools;

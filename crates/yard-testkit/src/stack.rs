@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
-use yard_stack::tools::{PoolerProgram, broker_plugin};
+use yard_stack::tools::{PoolerProgram, RadiusPrograms, broker_plugin};
 use yard_stack::{
     Durability, Postgres, PostgresAdmin, Redis, ServerHome, ServerTls, Tools, random,
 };
@@ -101,6 +101,11 @@ impl TestStack {
     /// PgBouncer, which only tests of what stands behind it want: fetched by the first of them.
     pub(crate) fn pooler(&self) -> Result<PoolerProgram> {
         Ok(PoolerProgram::find_or_install(&tool_cache(), &mut |_line| {})?)
+    }
+
+    /// FreeRADIUS, which only tests of AAA want: installed by the first of them.
+    pub(crate) fn radius(&self) -> Result<RadiusPrograms> {
+        Ok(RadiusPrograms::find_or_install(&tool_cache(), &mut |_line| {})?)
     }
 
     fn of_the_run(path: &PathBuf) -> Result<Self> {

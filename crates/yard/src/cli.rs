@@ -20,6 +20,7 @@ use crate::operations::{self, BansCommand, MaintenanceCommand};
 use crate::output::Output;
 use crate::people::{self, InvitationsCommand, OrganizationsCommand, PeopleCommand};
 use crate::pki;
+use crate::radius::{self, RadiusCommand};
 use crate::realtime::{self, RealtimeCommand};
 use crate::rights::{self, BreakGlassCommand, RightsCommand, RolesCommand};
 use crate::session::list::{self, SessionsCommand};
@@ -115,6 +116,9 @@ enum Command {
         #[command(subcommand)]
         command: Option<RealtimeCommand>,
     },
+    /// Access to networks by RADIUS: NAS and subscribers of your tenant, and the server in front of auth.
+    #[command(subcommand)]
+    Radius(RadiusCommand),
     /// The export of a tenant: take it, and check one without asking anyone.
     #[command(subcommand)]
     Tenants(TenantsCommand),
@@ -250,6 +254,7 @@ async fn dispatch(cli: Cli, out: Output) -> Outcome {
         Command::RealtimeApps { command } => {
             realtime::run(&command.unwrap_or(RealtimeCommand::List), &api()?, out).await
         }
+        Command::Radius(command) => radius::run(command, api, out).await,
         Command::Tenants(TenantsCommand::Verify(args)) => tenants::verify(&args, out),
         Command::Tenants(command) => tenants::run(&command, &api()?, out).await,
         Command::Sessions { command } => {

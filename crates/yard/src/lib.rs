@@ -19,6 +19,7 @@ pub mod operations;
 pub mod output;
 pub mod people;
 pub mod pki;
+pub mod radius;
 pub mod realtime;
 pub mod replay;
 pub mod rights;

@@ -9,6 +9,7 @@ use yard_messaging::NatsConfig;
 use yard_pg::PostgresConfig;
 use yard_runtime::{ConfigError, RuntimeConfig, ServiceConfig};
 
+pub use crate::aaa::RadiusConfig;
 pub use crate::federation::FederationConfig;
 use crate::keys::Rules;
 pub use crate::mail::MailConfig;
@@ -64,6 +65,8 @@ pub struct Config {
     pub federation: FederationConfig,
     /// `[registration]`
     pub registration: RegistrationConfig,
+    /// `[radius]`
+    pub radius: RadiusConfig,
 }
 
 /// A listener.
@@ -378,6 +381,7 @@ impl ServiceConfig for Config {
         self.mail.validate()?;
         self.federation.validate(&self.runtime.environment)?;
         self.registration.validate()?;
+        self.radius.validate(self.runtime.is_live())?;
         self.passkeys.resolve(&self.mail.console_url)?;
         let lifetime = self.sessions.lifetime.as_secs();
         if !(60..=30 * 86_400).contains(&lifetime) {
@@ -469,6 +473,10 @@ mod tests {
         let open = complete().replace("plain_http = false", "plain_http = true");
         let plain = refused(&open.replace("\"development\"\n", "\"production\"\n"));
         assert!(plain.contains("federation.plain_http"), "{plain}");
+        let everywhere = complete().replace("127.0.0.1:1880", "0.0.0.0:1880");
+        assert!(load::<Config>("auth", &everywhere, None).is_ok());
+        let plain = refused(&everywhere.replace("\"development\"\n", "\"production\"\n"));
+        assert!(plain.contains("radius.listen"), "{plain}");
         let unknown = refused(&complete().replace("lifetime =", "life ="));
         assert!(unknown.contains("life"), "{unknown}");
     }

@@ -6,8 +6,9 @@
 //! `revocations`, `signing_keys`, `api_tokens`, `oauth_clients`, `oauth_codes`, `oauth_families`,
 //! `identity_providers`, `identity_links`, `federated_sign_ins`, `invitations`, `person_links`,
 //! `email_changes`, `reset_wishes`, `registrations`, `mails`, `bans`, `guard`, `roles`, `departments`,
-//! `positions`, `position_roles`, `assignments`, `overrides`, `break_glass` and the audit trail; nobody
-//! else writes them.
+//! `positions`, `position_roles`, `assignments`, `overrides`, `break_glass`, `radius_clients`,
+//! `radius_keys` and the audit trail, and in tenants' schemas `radius_nas` and `radius_subscribers`;
+//! nobody else writes them.
 //!
 //! It promises that
 //! - a session or claim code is stored as a hash only, and a password as Argon2id;
@@ -29,6 +30,7 @@
 //! It never sees a device's private key, never takes a name from a certificate request, and never
 //! calls another service; what it asks device-ingest for goes over the bus and is asked again.
 
+mod aaa;
 mod audit;
 mod authorities;
 mod ca;
@@ -63,7 +65,8 @@ mod upkeep;
 pub use config::{
     AuditConfig, Config, DEFAULT_CONFIG, DeviceCaConfig, EstConfig, FactorsConfig,
     FederationConfig, IssuerConfig, KeysConfig, ListenConfig, MailConfig, MqttConfig,
-    PasskeysConfig, RedisConfig, RegistrationConfig, SealingConfig, SessionsConfig, ThrottleConfig,
+    PasskeysConfig, RadiusConfig, RedisConfig, RegistrationConfig, SealingConfig, SessionsConfig,
+    ThrottleConfig,
 };
 
 use std::sync::Arc;
@@ -92,6 +95,7 @@ use yard_messaging::Nats;
 use yard_pg::Pg;
 use yard_runtime::{Runtime, TaskKind};
 
+use aaa::Aaa;
 use audit::grpc::AuditGrpc;
 use authorities::Authorities;
 use ca::DeviceCa;
@@ -165,6 +169,7 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let parts = FederationParts::over(&runtime, &pg, &sealer, &nudge, &opener, &passwords);
     let federation = Federation::start(parts, &config, &runtime).await?;
     let throttle = Throttle::new(redis, &config.throttle, runtime.clock());
+    let aaa = Aaa::start((&pg, &sealer), &throttle, &config.radius, &runtime).await?;
     let login = Login::new(LoginParts {
         pg: pg.clone(),
         clock: runtime.clock(),
@@ -234,7 +239,7 @@ async fn start(config: Config, runtime: Runtime) -> anyhow::Result<()> {
     let routes = people::serve(routes, people, opener, &runtime);
     let routes = registration::serve(routes, registration, &runtime);
     upkeep::start(&pg, &runtime);
-    let routes = federation.serve(issuer.serve(add_guard(routes, guarding)));
+    let routes = aaa.serve(federation.serve(issuer.serve(add_guard(routes, guarding))));
     http::serve(&runtime, http, jwks, revocation, issuer.router());
     server::serve(&runtime, grpc, &verifier, &auditor, routes);
     Ok(())

@@ -175,3 +175,13 @@ pub(crate) fn mails_waiting(count: i64) {
 pub(crate) fn taken_out(kind: &'static str, count: u64) {
     metrics::counter!("yard_auth_taken_out_total", "kind" => kind).increment(count);
 }
+
+/// What became of a request by RADIUS.
+pub(crate) fn radius_decision(outcome: &'static str) {
+    metrics::counter!("yard_auth_radius_decisions_total", "outcome" => outcome).increment(1);
+}
+
+/// A RADIUS server asked who an address is.
+pub(crate) fn radius_client(outcome: &'static str) {
+    metrics::counter!("yard_auth_radius_clients_total", "outcome" => outcome).increment(1);
+}

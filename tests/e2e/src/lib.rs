@@ -6,6 +6,7 @@ pub mod device;
 pub mod factory;
 pub mod matrix;
 pub mod platform;
+pub mod radius;
 pub mod realtime;
 pub mod rights;
 pub mod world;

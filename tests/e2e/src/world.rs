@@ -11,6 +11,7 @@ use yard_testkit::{eventually, link_token};
 use crate::client::Client;
 use crate::factory::{Factory, factory};
 use crate::platform::{PASSWORD, Platform};
+use crate::radius::{self, Radius};
 use crate::realtime::{self, Realtime};
 use crate::rights::{self, Rights};
 
@@ -69,6 +70,8 @@ pub struct Tenant {
     pub channel: String,
     /// Its realtime apps.
     pub realtime: Realtime,
+    /// Its NAS and subscribers.
+    pub radius: Radius,
     /// Texts that only this tenant may be shown.
     pub canaries: Vec<String>,
 }
@@ -176,9 +179,12 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     );
     platform.db().sql(&link).await;
     let realtime = realtime::build(&owner, &canary).await?;
+    let network = if slug == "a" { "198.51.100" } else { "203.0.113" };
+    let radius = radius::build(&owner, &canary, network).await?;
     Ok(Tenant {
         slug: slug.to_owned(),
         realtime,
+        radius,
         identity_provider_id,
         spare_provider_id,
         oauth_client_id,

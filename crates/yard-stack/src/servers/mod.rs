@@ -8,6 +8,7 @@ mod mosquitto;
 mod nats;
 mod pooler;
 mod postgres;
+mod radius;
 mod redis;
 mod replica;
 
@@ -20,6 +21,7 @@ pub use mosquitto::{DEVICE_INGEST_IDENTITY, Mosquitto};
 pub use nats::Nats;
 pub use pooler::Pooler;
 pub use postgres::Postgres;
+pub use radius::Radius;
 pub use redis::Redis;
 pub use replica::Replica;
 

@@ -6,6 +6,7 @@ mod nats;
 mod node;
 mod plugin;
 mod pooler;
+mod radius;
 mod search;
 
 use std::fs::{self, File};
@@ -17,6 +18,7 @@ pub use apt::Package;
 pub use node::{Node, chromium};
 pub use plugin::broker_plugin;
 pub use pooler::PoolerProgram;
+pub use radius::RadiusPrograms;
 
 use crate::error::{Doing, Result, StackError};
 use search::on_path;

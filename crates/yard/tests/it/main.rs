@@ -8,4 +8,5 @@ mod identity_providers;
 mod invitations;
 mod organizations;
 mod people;
+mod radius;
 mod realtime_apps;

@@ -182,8 +182,9 @@ impl Throttle {
         self.count(&format!("yard:auth:{what}:from:{network}"), limit).await
     }
 
-    /// How long to wait for one limit, by Redis or else by this process alone.
-    async fn count(&self, key: &str, limit: Limit) -> Option<Duration> {
+    /// How long to wait for one limit, by Redis or else by this process alone. What the key holds is
+    /// hashed where somebody outside chose it.
+    pub(crate) async fn count(&self, key: &str, limit: Limit) -> Option<Duration> {
         let limits = [(key.to_owned(), limit)];
         let asked = match self.redis.connected() {
             None => Err("not connected".to_owned()),
@@ -201,11 +202,16 @@ impl Throttle {
 
     /// The proof was right: forgets the failures of its kind in the session.
     pub(super) async fn passed_within(&self, within: &Within) {
-        self.local.forget(&within.key, &within.key);
+        self.forget(&within.key).await;
+    }
+
+    /// Forgets what was counted under a key.
+    pub(crate) async fn forget(&self, key: &str) {
+        self.local.forget(key, key);
         let Some(redis) = self.redis.connected() else {
             return;
         };
-        if let Err(error) = redis.del::<(), _>(within.key.as_str()).await {
+        if let Err(error) = redis.del::<(), _>(key).await {
             unavailable(error.details());
         }
     }

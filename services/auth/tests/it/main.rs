@@ -32,6 +32,7 @@ mod passkey_support;
 mod passkeys;
 mod people;
 mod profile;
+mod radius;
 mod reauthenticate;
 mod recovery;
 mod registration;

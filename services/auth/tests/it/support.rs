@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use auth::{
     AuditConfig, Config, DeviceCaConfig, EstConfig, FactorsConfig, FederationConfig, IssuerConfig,
-    KeysConfig, ListenConfig, MailConfig, MqttConfig, PasskeysConfig, RedisConfig,
+    KeysConfig, ListenConfig, MailConfig, MqttConfig, PasskeysConfig, RadiusConfig, RedisConfig,
     RegistrationConfig, SealingConfig, SessionsConfig, ThrottleConfig,
 };
 use base64::Engine as _;
@@ -195,6 +195,11 @@ impl Auth {
 
     pub(crate) fn trust(&self) -> DeviceTrustServiceClient<Channel> {
         DeviceTrustServiceClient::new(self.channel.clone())
+    }
+
+    /// Where one of its listeners is.
+    pub(crate) fn address(&self, listener: &str) -> SocketAddr {
+        self.runtime.address(listener).unwrap()
     }
 
     pub(crate) fn http(&self, path: &str) -> String {
@@ -417,6 +422,12 @@ fn config(db: &TestDb, redis: &str, nats: &TestNats, folder: &Path) -> Config {
             asked_per_day: 100,
             asked_per_network: 3,
             made_per_day: 100,
+        },
+        radius: RadiusConfig {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            token_file: PathBuf::new(),
+            attempts_burst: 20,
+            attempts_interval: Duration::from_secs(10),
         },
     }
 }

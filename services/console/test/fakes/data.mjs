@@ -5,9 +5,9 @@ export const OTHER_TENANT = '0197a3c2-5c1e-7d44-9b1f-3a5d2e8c0002'
 export const PASSWORD = 'correct horse battery staple'
 
 const VIEW = ['devices.read', 'telemetry.read', 'people.read', 'rights.read']
-const OPERATE = [...VIEW, 'devices.control', 'devices.enroll']
+const OPERATE = [...VIEW, 'devices.control', 'devices.enroll', 'subscribers.read', 'subscribers.manage']
 /** Every permission of a tenant, in the order of the catalogue. */
-export const PERMISSIONS = [...OPERATE, 'devices.manage', 'people.manage', 'rights.manage', 'realtime.manage', 'audit.read', 'tenant.manage']
+export const PERMISSIONS = [...OPERATE, 'devices.manage', 'people.manage', 'rights.manage', 'realtime.manage', 'radius.manage', 'audit.read', 'tenant.manage']
 export const ROLES = { owner: PERMISSIONS, operator: OPERATE, viewer: VIEW }
 
 const person = (n, email, display_name, role, permissions, tenant = true) => ({

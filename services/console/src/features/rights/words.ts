@@ -13,10 +13,13 @@ const DOES: Record<string, string> = {
   'rights.read': 'See roles, departments and exceptions, and ask why',
   'devices.control': 'Send commands to devices',
   'devices.enroll': 'Give devices certificates, and take them back',
+  'subscribers.read': 'See who may into the network by RADIUS',
+  'subscribers.manage': 'Let people into the network by RADIUS, and on which terms',
   'devices.manage': 'Add and change devices and contracts',
   'people.manage': 'Invite people and change what they are',
   'rights.manage': 'Change roles, departments and exceptions',
   'realtime.manage': 'Make realtime apps and their secrets',
+  'radius.manage': 'Register routers and access points that ask by RADIUS',
   'audit.read': 'Search the audit',
   'tenant.manage': 'Change the organisation itself',
 }
