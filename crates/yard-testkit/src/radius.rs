@@ -70,12 +70,6 @@ impl TestRadius {
         let text = [output.stdout, output.stderr].concat();
         read(&String::from_utf8_lossy(&text))
     }
-
-    /// The end of the server's log.
-    #[must_use]
-    pub fn log_tail(&mut self) -> String {
-        self.server.process().log_tail()
-    }
 }
 
 /// Reads what `radclient -x` prints.

@@ -70,7 +70,8 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, Unusable> {
     let all: Attributes = serde_json::from_slice(body).map_err(|_e| Unusable::NoSubscriber)?;
     let id = |attribute: &Option<Attribute>| Uuid::try_parse(text(attribute.as_ref()?)?).ok();
     let (tenant, nas) = id(&all.tenant).zip(id(&all.nas)).ok_or(Unusable::NoNas)?;
-    let user_name = all.user_name.as_ref().and_then(text).ok_or(Unusable::NoSubscriber)?;
+    let user_name = all.user_name.as_ref().and_then(text).and_then(octets);
+    let user_name = user_name.ok_or(Unusable::NoSubscriber)?;
     if user_name.is_empty()
         || user_name.len() > LONGEST_NAME
         || user_name.contains(char::is_control)
@@ -79,16 +80,23 @@ pub(super) fn read(body: &[u8]) -> Result<Asked, Unusable> {
     }
     let proof = match &all.password {
         Some(password) => {
-            let password = text(password).filter(|text| text.len() <= LONGEST_PASSWORD);
-            Proof::Password(password.ok_or(Unusable::NoSubscriber)?.to_owned())
+            let password = text(password).and_then(octets);
+            let password = password.filter(|text| text.len() <= LONGEST_PASSWORD);
+            Proof::Password(password.ok_or(Unusable::NoSubscriber)?)
         }
         None if all.chap.is_some() || all.ms_chap.is_some() || all.ms_chap_2.is_some() => {
             Proof::Challenge
         }
         None => Proof::Nothing,
     };
-    let (tenant, user_name) = (TenantId::from_uuid(tenant), user_name.to_owned());
-    Ok(Asked { tenant, nas, user_name, proof })
+    Ok(Asked { tenant: TenantId::from_uuid(tenant), nas, user_name, proof })
+}
+
+/// FreeRADIUS 3.2 writes each octet beyond ASCII as a character of its own (`\u00c3\u00b6` for ö): the
+/// octets are put together again. `None` for what are no octets, or no text.
+fn octets(written: &str) -> Option<String> {
+    let octets: Option<Vec<u8>> = written.chars().map(|c| u8::try_from(c).ok()).collect();
+    String::from_utf8(octets?).ok()
 }
 
 /// The one text that it has.
@@ -119,12 +127,23 @@ mod tests {
     #[test]
     fn names_and_passwords_are_read_as_they_are() {
         for odd in
-            ["%{User-Name}", "a\"},\"Tenant-ID\":{\"value\":[\"x\"]}", "' or ''='", "ä\\u0000"]
+            ["%{User-Name}", "a\"},\"Tenant-ID\":{\"value\":[\"x\"]}", "' or ''='", "\\u0000"]
         {
             let asked = read(&body(&json!([odd]), ("User-Password", json!([odd])))).unwrap();
             assert_eq!(asked.user_name, odd);
             assert!(matches!(&asked.proof, Proof::Password(password) if password == odd));
             assert_eq!(asked.tenant.to_string(), ID);
+        }
+    }
+
+    #[test]
+    fn octets_beyond_ascii_are_put_together_again() {
+        let written = json!(["gr\u{c3}\u{b6}\u{c3}\u{9f}e"]);
+        let asked = read(&body(&written, ("User-Password", json!(["x"])))).unwrap();
+        assert_eq!(asked.user_name, "größe");
+        for no_text in ["\u{f6}", "\u{c3}", "\u{20ac}"] {
+            let refused = read(&body(&json!([no_text]), ("User-Password", json!(["x"])))).err();
+            assert_eq!(refused, Some(Unusable::NoSubscriber), "{no_text:?}");
         }
     }
 

@@ -1,5 +1,7 @@
 //! The listener by itself: what it takes, and that nothing it is sent changes its meaning.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -18,7 +20,8 @@ struct Edge {
 impl Edge {
     fn of(auth: &Auth) -> Self {
         let base = format!("http://{}/radius/v1", auth.address("radius"));
-        Self { base, http: reqwest::Client::new() }
+        let http = reqwest::Client::builder().timeout(Duration::from_secs(10)).build().unwrap();
+        Self { base, http }
     }
 
     async fn post(&self, path: &str, token: &str, body: String) -> (StatusCode, Value) {
@@ -53,7 +56,7 @@ async fn only_the_radius_server_is_answered_and_a_nas_of_another_tenant_is_none(
     assert!(all.values().all(|attribute| attribute["do_xlat"] == json!(false)), "{said}");
 
     // 401 would be a refusal of the subscriber.
-    for token in ["", "x", &TOKEN[1..]] {
+    for token in ["", "x", TOKEN.trim_start_matches('t')] {
         let (status, _) = edge.post("authorize", token, "{}".to_owned()).await;
         assert_eq!(status, StatusCode::BAD_REQUEST);
     }
