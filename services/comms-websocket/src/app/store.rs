@@ -80,7 +80,8 @@ pub(super) async fn find(
     let rows = sqlx::query_as(
         "select a.number, a.tenant_id, a.key, a.name, a.disabled_at, a.client_events, \
            a.client_events_per_second, a.allowed_origins, a.max_connections, a.max_members, \
-           a.max_event_bytes, a.subscription_count, a.created_at, a.changed_at, \
+           a.max_event_bytes, a.subscription_count, a.recoverable_prefixes, \
+           a.history_events, a.history_seconds, a.created_at, a.changed_at, \
            platform.tenant_is_open(a.tenant_id) as open, \
            array(select s.id from platform.realtime_app_secrets s where s.app = a.number \
              order by s.created_at desc, s.id desc) as secret_ids, \

@@ -126,7 +126,7 @@ impl Outbox {
             }
         }
         state.bytes += item.len();
-        self.put(&mut state, item);
+        self.put(state, item);
         if left_out > 0 { Pushed::Conflated(left_out) } else { Pushed::Queued }
     }
 
@@ -142,11 +142,11 @@ impl Outbox {
             return false;
         }
         state.replayed = replayed;
-        self.put(&mut state, item);
+        self.put(state, item);
         true
     }
 
-    fn put(&self, state: &mut State, item: Item) {
+    fn put(&self, mut state: MutexGuard<'_, State>, item: Item) {
         state.queue.push_back(item);
         let first = state.queue.len() == 1;
         // Whom this wakes asks for the same lock.

@@ -2434,6 +2434,126 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/radius/nas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tenant's NAS by name
+         * @description The tenant's NAS by name.
+         */
+        get: operations["listNas"];
+        put?: never;
+        /**
+         * Registers one and shows its secret this once
+         * @description Registers one and shows its secret this once. An address belongs to one NAS of the whole platform
+         *     (`resource.exists`), as RADIUS over UDP has one secret for an address. A tenant has 1000 at most
+         *     (`limit.reached`).
+         */
+        post: operations["createNas"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/radius/nas/{nas_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes it away: it is not answered from the next request on
+         * @description Takes it away: it is not answered from the next request on.
+         */
+        delete: operations["deleteNas"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes name, address or whether it is disabled
+         * @description Changes name, address or whether it is disabled. A disabled one is not answered from the next request
+         *     on; another address is known to the RADIUS server within a minute.
+         */
+        patch: operations["updateNas"];
+        trace?: never;
+    };
+    "/api/v1/radius/nas/{nas_id}/secret": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives it another secret and shows that this once
+         * @description Gives it another secret and shows that this once. The RADIUS server takes the new one, and no longer
+         *     the one before, within a minute.
+         */
+        post: operations["rotateNasSecret"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/radius/subscribers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The tenant's subscribers by user name
+         * @description The tenant's subscribers by user name.
+         */
+        get: operations["listSubscribers"];
+        put?: never;
+        /**
+         * Makes one
+         * @description Makes one. A password that is not given is made and shown this once.
+         */
+        post: operations["createSubscriber"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/radius/subscribers/{subscriber_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Takes one away
+         * @description Takes one away. Who is in stays in until their session's time is over.
+         */
+        delete: operations["deleteSubscriber"];
+        options?: never;
+        head?: never;
+        /**
+         * Changes one
+         * @description Changes one. It holds from the next sign-in at a NAS on; who is in stays in.
+         */
+        patch: operations["updateSubscriber"];
+        trace?: never;
+    };
     "/api/v1/realtime": {
         parameters: {
             query?: never;
@@ -3697,10 +3817,20 @@ export interface components {
             secret: string;
             token?: components["schemas"]["ApiToken"];
         };
+        CreateNasResponse: {
+            nas?: components["schemas"]["Nas"];
+            /** @description 32 characters. It cannot be shown again. */
+            secret: string;
+        };
         CreateRealtimeAppResponse: {
             app?: components["schemas"]["RealtimeApp"];
             /** @description 64 characters. It cannot be shown again. */
             secret: string;
+        };
+        CreateSubscriberResponse: {
+            /** @description Empty if the password was given. It cannot be shown again. */
+            password: string;
+            subscriber?: components["schemas"]["Subscriber"];
         };
         DecideAuthorizationResponse: {
             client_id: string;
@@ -3750,11 +3880,17 @@ export interface components {
         DeleteLinkedIdentityResponse: {
             provider_id: string;
         };
+        DeleteNasResponse: {
+            nas_id: string;
+        };
         DeletePositionResponse: Record<string, never>;
         DeleteRealtimeAppResponse: {
             app_id: string;
         };
         DeleteRoleResponse: Record<string, never>;
+        DeleteSubscriberResponse: {
+            subscriber_id: string;
+        };
         Department: {
             /** Format: date-time */
             created_at?: string;
@@ -4315,6 +4451,11 @@ export interface components {
             memberships: components["schemas"]["Membership"][];
             next_page_token: string;
         };
+        ListNasResponse: {
+            nas: components["schemas"]["Nas"][];
+            /** @description Empty on the last page. */
+            next_page_token: string;
+        };
         ListOauthClientsResponse: {
             clients: components["schemas"]["OauthClient"][];
             next_page_token: string;
@@ -4387,6 +4528,11 @@ export interface components {
         };
         ListSignInProvidersResponse: {
             providers: components["schemas"]["SignInProvider"][];
+        };
+        ListSubscribersResponse: {
+            /** @description Empty on the last page. */
+            next_page_token: string;
+            subscribers: components["schemas"]["Subscriber"][];
         };
         ListTenantBreakGlassResponse: {
             entries: components["schemas"]["BreakGlass"][];
@@ -4468,6 +4614,38 @@ export interface components {
             label?: string;
             /** @description UCUM code, for example "L/s" or "Cel". */
             unit?: string;
+        };
+        Nas: {
+            /** @description Where its packets come from, IPv4 or IPv6, without a port. Not a network. */
+            address: string;
+            /**
+             * Format: date-time
+             * @description Absent until it is changed.
+             */
+            changed_at?: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description Is not answered. */
+            disabled: boolean;
+            /** @description 1 to 60 characters, once in the tenant. */
+            name: string;
+            nas_id: string;
+        };
+        NasInput: {
+            /** @description Where its packets come from, IPv4 or IPv6, without a port. Not a network. */
+            address?: string;
+            /**
+             * Format: date-time
+             * @description Absent until it is changed.
+             */
+            changed_at?: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description Is not answered. */
+            disabled?: boolean;
+            /** @description 1 to 60 characters, once in the tenant. */
+            name?: string;
+            nas_id?: string;
         };
         OauthClient: {
             /** @description Permissions it may ask for, as far as the person it acts for holds them. */
@@ -5350,6 +5528,11 @@ export interface components {
             /** @description A built-in role or one of the tenant's own. Who sets it up has to hold all that it holds. */
             role?: string;
         };
+        RotateNasSecretResponse: {
+            nas_id: string;
+            /** @description 32 characters. It cannot be shown again. */
+            secret: string;
+        };
         Route: {
             /** @description In the order in which to ask; never empty. */
             steps: components["schemas"]["RouteStep"][];
@@ -5582,6 +5765,106 @@ export interface components {
             expires_at?: string;
             /** @description `ywt_` and 43 letters, digits, `-` or `_`. Good for one socket. */
             ticket: string;
+        };
+        Subscriber: {
+            /**
+             * Format: date-time
+             * @description Absent until it is changed.
+             */
+            changed_at?: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description Is refused. */
+            disabled: boolean;
+            /**
+             * Format: int32
+             * @description Kilobits a second to the subscriber, as `upload_kbps`.
+             */
+            download_kbps: number;
+            /**
+             * Format: int32
+             * @description Seconds without traffic after which it ends (Idle-Timeout), up to 86400; 0 for none.
+             */
+            idle_timeout_seconds: number;
+            /**
+             * @description Keeps a keyed hash of the password only, so that nobody can read it again. CHAP and MS-CHAPv2 need to
+             *     read it, and are refused then. Changing it needs the password.
+             */
+            pap_only: boolean;
+            /** @description Only written, never shown: 8 to 64 characters of ASCII. Not a person's password for this platform. */
+            password: string;
+            /**
+             * Format: int32
+             * @description Seconds that a session lasts (Session-Timeout), up to 31536000; 0 for no end.
+             */
+            session_timeout_seconds: number;
+            subscriber_id: string;
+            /**
+             * Format: int32
+             * @description Kilobits a second from the subscriber, up to 10000000; 0 for no limit. (Mikrotik-Rate-Limit, and
+             *     WISPr-Bandwidth-Max-Up in bits.)
+             */
+            upload_kbps: number;
+            /**
+             * @description What the NAS sends as User-Name: 1 to 64 characters without control characters and without spaces at
+             *     the ends, once in the tenant. Upper and lower case differ. It stays what it is.
+             */
+            user_name: string;
+            /**
+             * Format: date-time
+             * @description Refused from then on, and no session lasts longer. Absent for no end.
+             */
+            valid_until?: string;
+        };
+        SubscriberInput: {
+            /**
+             * Format: date-time
+             * @description Absent until it is changed.
+             */
+            changed_at?: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description Is refused. */
+            disabled?: boolean;
+            /**
+             * Format: int32
+             * @description Kilobits a second to the subscriber, as `upload_kbps`.
+             */
+            download_kbps?: number;
+            /**
+             * Format: int32
+             * @description Seconds without traffic after which it ends (Idle-Timeout), up to 86400; 0 for none.
+             */
+            idle_timeout_seconds?: number;
+            /**
+             * @description Keeps a keyed hash of the password only, so that nobody can read it again. CHAP and MS-CHAPv2 need to
+             *     read it, and are refused then. Changing it needs the password.
+             */
+            pap_only?: boolean;
+            /** @description Only written, never shown: 8 to 64 characters of ASCII. Not a person's password for this platform. */
+            password?: string;
+            /**
+             * Format: int32
+             * @description Seconds that a session lasts (Session-Timeout), up to 31536000; 0 for no end.
+             */
+            session_timeout_seconds?: number;
+            subscriber_id?: string;
+            /**
+             * Format: int32
+             * @description Kilobits a second from the subscriber, up to 10000000; 0 for no limit. (Mikrotik-Rate-Limit, and
+             *     WISPr-Bandwidth-Max-Up in bits.)
+             */
+            upload_kbps?: number;
+            /**
+             * @description What the NAS sends as User-Name: 1 to 64 characters without control characters and without spaces at
+             *     the ends, once in the tenant. Upper and lower case differ. It stays what it is.
+             */
+            user_name?: string;
+            /**
+             * Format: date-time
+             * @description Refused from then on, and no session lasts longer. Absent for no end.
+             */
+            valid_until?: string;
         };
         Tenant: {
             /** Format: date-time */
@@ -12453,6 +12736,434 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listNas: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListNasResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createNas: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NasInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateNasResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteNas: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                nas_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteNasResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateNas: {
+        parameters: {
+            query?: {
+                /** @description "name", "address", "disabled". */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                nas_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NasInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Nas"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    rotateNasSecret: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                nas_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": Record<string, never>;
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RotateNasSecretResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listSubscribers: {
+        parameters: {
+            query?: {
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                page_token?: string;
+                /** @description How user names begin; empty for all. */
+                prefix?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListSubscribersResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    createSubscriber: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubscriberInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CreateSubscriberResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            /** @description The body is larger than 1024 KiB. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    deleteSubscriber: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                subscriber_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeleteSubscriberResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    updateSubscriber: {
+        parameters: {
+            query?: {
+                /**
+                 * @description "password", "pap_only", "disabled", "valid_until", "session_timeout_seconds", "idle_timeout_seconds",
+                 *     "upload_kbps", "download_kbps".
+                 */
+                update_mask?: string;
+            };
+            header?: {
+                /** @description Any text. Needed with a session cookie: proves that no form of another site sent this. */
+                "X-Yard-Csrf"?: string;
+            };
+            path: {
+                subscriber_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SubscriberInput"];
+            };
+        };
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Subscriber"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            409: components["responses"]["Conflict"];
+            412: components["responses"]["Stale"];
             /** @description The body is larger than 1024 KiB. */
             413: {
                 headers: {
