@@ -1,7 +1,7 @@
 //! The unmodified pusher-js of npm against the running service.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::ops::{Deref, DerefMut};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -11,17 +11,11 @@ use axum::routing::post;
 use axum::{Form, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::net::TcpListener;
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
-use tokio::time::timeout;
 use yard_ids::TenantId;
 
+use crate::program::{Program, folder, skipped};
 use crate::support::{KEY, PATIENCE, Service, device, device_channel, tenant};
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pusher-js")
-}
 
 #[derive(Deserialize)]
 struct Wish {
@@ -40,11 +34,7 @@ async fn authorise(
     }
 }
 
-struct Page {
-    _child: Child,
-    input: ChildStdin,
-    output: Lines<BufReader<ChildStdout>>,
-}
+struct Page(Program);
 
 impl Page {
     async fn open(service: &Arc<Service>, tenant: TenantId) -> Self {
@@ -55,36 +45,9 @@ impl Page {
         service.rt.tasks().spawn_request(async move {
             drop(axum::serve(listener, router).await);
         });
-        let mut child = Command::new("node")
-            .arg("client.mjs")
-            .args(["127.0.0.1", &service.port().to_string(), KEY, &endpoint])
-            .current_dir(folder())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .expect("node runs");
-        let input = child.stdin.take().unwrap();
-        let output = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { _child: child, input, output }
-    }
-
-    async fn tell(&mut self, line: &str) {
-        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
-    }
-
-    /// The next thing that the page sees and that fits; others are passed over.
-    async fn sees(&mut self, fits: impl Fn(&Value) -> bool) -> Value {
-        let found = async {
-            loop {
-                let line = self.output.next_line().await.unwrap().expect("node is running");
-                let seen: Value = serde_json::from_str(&line).expect("a line of ours");
-                if fits(&seen) {
-                    return seen;
-                }
-            }
-        };
-        timeout(PATIENCE, found).await.expect("the page sees it in time")
+        let port = service.port().to_string();
+        let args = ["127.0.0.1", &port, KEY, &endpoint];
+        Self(Program::start(Path::new("node"), &folder("pusher-js"), "client.mjs", &args))
     }
 
     async fn sees_event(&mut self, event: &str) -> Value {
@@ -96,15 +59,25 @@ impl Page {
     }
 }
 
+impl Deref for Page {
+    type Target = Program;
+
+    fn deref(&self) -> &Program {
+        &self.0
+    }
+}
+
+impl DerefMut for Page {
+    fn deref_mut(&mut self) -> &mut Program {
+        &mut self.0
+    }
+}
+
 #[tokio::test]
 async fn pusher_js_connects_joins_hears_pings_and_leaves() {
-    if !folder().join("node_modules/pusher-js").is_dir() {
-        // Past the harness, which would keep it to itself.
-        let told = b"
-SKIPPED pusher_js: run `npm ci` in services/comms-websocket/tests/pusher-js
-";
-        std::io::Write::write_all(&mut std::io::stderr(), told).unwrap();
-        return;
+    if !folder("pusher-js").join("node_modules/pusher-js").is_dir() {
+        let missing = "run `npm ci` in services/comms-websocket/tests/pusher-js";
+        return skipped("pusher_js", missing);
     }
     let service = Arc::new(Service::start().await);
     let (own, device) = (tenant(), device());
