@@ -68,6 +68,7 @@ fn environment(workspace: &Workspace) -> Result<PathBuf> {
         what: "the chart renderer",
         requirements: REQUIREMENTS,
         hashed: false,
+        sources: "",
     };
     environment.ensure(workspace, |root| {
         python_env::find(root, 12).context("the chart check needs Python 3.12 or newer")

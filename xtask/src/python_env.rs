@@ -18,6 +18,9 @@ pub(crate) struct PythonEnv<'e> {
     pub(crate) requirements: &'e str,
     /// Every package by version and hash: nothing else is installed.
     pub(crate) hashed: bool,
+    /// The same, by hash, for packages of which PyPI has the source only; what builds them is among
+    /// `requirements`.
+    pub(crate) sources: &'e str,
 }
 
 impl PythonEnv<'_> {
@@ -29,7 +32,8 @@ impl PythonEnv<'_> {
     ) -> Result<PathBuf> {
         let folder = workspace.tool_cache().join(self.name);
         let (python, stamp) = (folder.join("bin/python"), folder.join("requirements.txt"));
-        if fs::read_to_string(&stamp).is_ok_and(|made| made == self.requirements) {
+        let stamped = format!("{}{}", self.requirements, self.sources);
+        if fs::read_to_string(&stamp).is_ok_and(|made| made == stamped) {
             return Ok(python);
         }
         fs::create_dir_all(workspace.tool_cache())?;
@@ -39,21 +43,30 @@ impl PythonEnv<'_> {
                 .args(["-m", "venv", "--clear"])
                 .arg(&folder)
                 .quiet()?;
-            let wanted = folder.join("wanted.txt");
-            fs::write(&wanted, self.requirements)?;
             let strict: &[&str] =
                 if self.hashed { &["--require-hashes", "--only-binary", ":all:"] } else { &[] };
-            command::new(&python, workspace.root())
-                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .args(strict)
-                .arg("-r")
-                .arg(&wanted)
-                .quiet()?;
-            fs::rename(&wanted, &stamp)?;
+            install(workspace, &python, self.requirements, strict)?;
+            if !self.sources.is_empty() {
+                let strict = ["--require-hashes", "--no-build-isolation", "--no-deps"];
+                install(workspace, &python, self.sources, &strict)?;
+            }
+            fs::write(&stamp, stamped)?;
             Ok(())
         })?;
         Ok(python)
     }
+}
+
+fn install(workspace: &Workspace, python: &Path, wanted: &str, strict: &[&str]) -> Result<()> {
+    let file = python.with_file_name("wanted.txt");
+    fs::write(&file, wanted)?;
+    command::new(python, workspace.root())
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+        .args(strict)
+        .arg("-r")
+        .arg(&file)
+        .quiet()?;
+    Ok(())
 }
 
 /// The first Python that is `oldest` (minor version of 3) or newer.

@@ -35,6 +35,6 @@ pub use radius::{RadiusAnswer, TestRadius};
 pub use redis::TestRedis;
 pub use redis_cluster::TestRedisCluster;
 pub use replica::TestReplica;
-pub use stack::TestStack;
+pub use stack::{TestStack, pusher_python};
 pub use yard_stack::proxy::ChaosProxy;
 pub use yard_stack::{Letter, MailTls};

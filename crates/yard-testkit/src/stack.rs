@@ -143,6 +143,18 @@ impl TestStack {
     }
 }
 
+/// A Python that has the `pusher` and `pysher` of PyPI, made by `cargo xtask test`; `None` where it was
+/// never made.
+#[must_use]
+pub fn pusher_python() -> Option<PathBuf> {
+    let of_the_run = env::var_os(FACTS_VARIABLE).and_then(|path| {
+        let facts: Value = serde_json::from_str(&std::fs::read_to_string(path).ok()?).ok()?;
+        Some(PathBuf::from(facts.get("pusher_python")?.as_str()?))
+    });
+    let python = of_the_run.unwrap_or_else(|| tool_cache().join("pusher-python/bin/python"));
+    python.exists().then_some(python)
+}
+
 fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

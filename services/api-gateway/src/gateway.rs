@@ -25,7 +25,7 @@ use crate::socket::Tunnel;
 use crate::transcode::{Call, Found, Routes, Transcoder};
 
 /// First path segments that never belong to the console.
-const RESERVED: [&str; 11] = [
+const RESERVED: [&str; 12] = [
     "api",
     "app",
     "apps",
@@ -37,6 +37,7 @@ const RESERVED: [&str; 11] = [
     "readyz",
     "health",
     "metrics",
+    "users",
 ];
 
 /// Everything that the public listener needs.

@@ -28,6 +28,7 @@ pub(super) fn run(workspace: &Workspace) -> Result<Count> {
         what: "schemathesis and openapi-spec-validator",
         requirements: REQUIREMENTS,
         hashed: true,
+        sources: "",
     }
     .ensure(workspace, |root| {
         python_env::find(root, 11).context("Python 3.11 or newer is needed")

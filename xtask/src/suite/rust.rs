@@ -1,6 +1,7 @@
 //! Rust tests against real servers that are started once for the whole run.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::json;
@@ -8,6 +9,7 @@ use yard_stack::tools::broker_plugin;
 use yard_stack::{Durability, Postgres, Redis, ServerHome, Tools, random};
 
 use super::count::Count;
+use crate::python_env::{self, PythonEnv};
 use crate::workspace::Workspace;
 use crate::{command, console, say};
 
@@ -24,13 +26,16 @@ pub(super) fn run(workspace: &Workspace) -> Result<Count> {
     let helper = workspace.join("services/comms-websocket/clients/typescript");
     console::packages(&helper, "installing the packages of the TypeScript helper (npm)")?;
     console::script(&helper, "build", "building the TypeScript helper")?;
+    let sdks = workspace.join("services/comms-websocket/tests/pusher-sdks");
+    console::packages(&sdks, "installing pusher and laravel-echo (npm)")?;
+    let python = python(workspace)?;
     // And the platform meets a client and a provider of OpenID Connect.
     let openid = workspace.join("tests/e2e/openid");
     console::packages(&openid, "installing openid-client and oidc-provider (npm)")?;
     say::step("building", || {
         command::cargo(root).args(["build", "--workspace", "--bins", "--quiet"]).run()
     })?;
-    let servers = say::step("starting the test servers", || Servers::start(workspace))?;
+    let servers = say::step("starting the test servers", || Servers::start(workspace, &python))?;
     let nextest = command::cargo(root).args(["nextest", "--version"]).quiet().is_ok();
     let args: &[&str] = if nextest {
         &["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests=pass"]
@@ -45,6 +50,22 @@ pub(super) fn run(workspace: &Workspace) -> Result<Count> {
     Ok(Count::from_run(ok, &output))
 }
 
+/// With the client libraries of PyPI that tests of comms-websocket run.
+fn python(workspace: &Workspace) -> Result<PathBuf> {
+    PythonEnv {
+        name: "pusher-python",
+        what: "pusher and pysher",
+        requirements: include_str!(
+            "../../../services/comms-websocket/tests/pusher-sdks/requirements.txt"
+        ),
+        hashed: true,
+        sources: include_str!(
+            "../../../services/comms-websocket/tests/pusher-sdks/requirements-source.txt"
+        ),
+    }
+    .ensure(workspace, |root| python_env::find(root, 11).context("Python 3.11 or newer is needed"))
+}
+
 /// PostgreSQL with a migrated template database, and Redis. NATS and Mosquitto start in
 /// milliseconds, so each test that needs them has its own.
 struct Servers {
@@ -55,7 +76,7 @@ struct Servers {
 }
 
 impl Servers {
-    fn start(workspace: &Workspace) -> Result<Self> {
+    fn start(workspace: &Workspace, python: &Path) -> Result<Self> {
         let progress = &mut |line: &str| say::note(format!("    {line}"));
         let tools = Tools::find_or_install(&workspace.tool_cache(), progress)?;
         let home = ServerHome::for_tests()?;
@@ -69,6 +90,7 @@ impl Servers {
             "template": TEMPLATE,
             "role_password": password,
             "redis_url": redis.url(0),
+            "pusher_python": python,
             "broker_plugin": broker_plugin(workspace.root(), workspace.target())?,
         });
         home.write(&home.dir().join("facts.json"), facts.to_string().as_bytes())?;

@@ -46,8 +46,9 @@ const RETURNED: [HeaderName; 7] = [
     header::WWW_AUTHENTICATE,
 ];
 
-/// Where Pusher's HTTP API is, below comms-websocket's listener.
-const REALTIME_API: &str = "/apps/";
+/// Where Pusher's HTTP API is, below comms-websocket's listener. The `pusher` of PyPI ends users'
+/// connections below `/users/`, without naming the app.
+const REALTIME_API: [&str; 2] = ["/apps/", "/users/"];
 
 /// Passes through.
 pub(crate) struct PassThrough {
@@ -67,7 +68,7 @@ impl PassThrough {
     pub(crate) fn ways(oauth: &PassThroughConfig, sockets: &str) -> [(PassThroughConfig, Rate); 2] {
         let realtime = PassThroughConfig {
             upstream: sockets.to_owned(),
-            paths: vec![REALTIME_API.to_owned()],
+            paths: REALTIME_API.map(str::to_owned).to_vec(),
         };
         [(oauth.clone(), Rate::Login), (realtime, Rate::Write)]
     }

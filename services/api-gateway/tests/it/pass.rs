@@ -76,6 +76,10 @@ async fn call_of_pushers_http_api_passes_to_the_sockets_listener_letter_by_lette
     assert_eq!(seen["uri"], path);
     assert_eq!(seen["body"], r#"{"name": "x"}"#);
     assert!(!seen["names"].as_array().unwrap().contains(&json!("cookie")), "{seen}");
+    // The one call that names no app, as the library of PyPI makes it.
+    let path = "/users/7/terminate_connections?auth_key=k&auth_signature=aB";
+    let answer = gateway.request(Method::POST, path).body("{}").send().await.unwrap();
+    assert_eq!(answer.json::<Value>().await.unwrap()["uri"], path);
     problem(gateway.get("/apps").send().await.unwrap(), 404, "route.not_found").await;
     problem(gateway.get("/apps/../x").send().await.unwrap(), 404, "route.not_found").await;
 }

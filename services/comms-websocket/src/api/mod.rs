@@ -161,8 +161,7 @@ impl Api {
     /// Whose call it is, and whether they may make it now.
     async fn check(&self, parts: &Parts, route: &Route) -> Result<Signed, Problem> {
         let query = Query::parse(parts.uri.query().unwrap_or_default())?;
-        let found = self.apps.by_id(route.app).await.map_err(|Unavailable| APPS_AWAY)?;
-        let app = found.ok_or(route::NO_APP)?;
+        let app = self.app_of(route, &query).await?;
         let now = self.clock.now().unix_timestamp();
         let paths = (parts.uri.path(), route.decoded.as_str());
         signature::check_head(&app, now, parts.method.as_str(), paths, &query)?;
@@ -171,6 +170,17 @@ impl Api {
         }
         let turn = self.budgets.begin(app.id())?;
         Ok(Signed { app, query, turn })
+    }
+
+    async fn app_of(&self, route: &Route, query: &Query) -> Result<Arc<App>, Problem> {
+        let (found, unknown) = match route.app {
+            Some(id) => (self.apps.by_id(id).await, route::NO_APP),
+            None => {
+                let key = query.get("auth_key").unwrap_or_default();
+                (self.apps.by_key(key).await, NO_KEY)
+            }
+        };
+        found.map_err(|Unavailable| APPS_AWAY)?.ok_or(unknown)
     }
 
     async fn perform(&self, call: Call, signed: &Signed, body: &[u8]) -> Result<Value, Problem> {
@@ -244,4 +254,5 @@ async fn in_time<T>(asked: impl Future<Output = Result<T, Problem>>) -> Result<T
     timeout(READING, asked).await.unwrap_or(Err(publish::STORE_AWAY))
 }
 
+const NO_KEY: Problem = Problem::unsigned("auth_key is the key of no app");
 const APPS_AWAY: Problem = Problem::unavailable("the app cannot be looked up; try again");

@@ -7,7 +7,8 @@ use crate::app::AppId;
 /// What is called, and of which app.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Route {
-    pub(super) app: AppId,
+    /// `None` where the address names none: it is the app of the call's `auth_key`.
+    pub(super) app: Option<AppId>,
     pub(super) call: Call,
     /// The path as it is meant.
     pub(super) decoded: String,
@@ -29,7 +30,7 @@ pub(super) enum Call {
 
 /// Whether an address is one of the API's.
 pub(super) fn is_served(path: &str) -> bool {
-    path.starts_with("/apps/")
+    path.starts_with("/apps/") || path.starts_with("/users/")
 }
 
 impl Route {
@@ -39,7 +40,9 @@ impl Route {
         let parts = parts.map_err(|_not_utf8| UNKNOWN)?;
         let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
         let (app, rest) = match *parts {
-            ["apps", id, ref rest @ ..] => (app_id(id).ok_or(NO_APP)?, rest),
+            ["apps", id, ref rest @ ..] => (Some(app_id(id).ok_or(NO_APP)?), rest),
+            // As the `pusher` of PyPI writes it.
+            ["users", _, "terminate_connections"] => (None, parts.as_slice()),
             _ => return Err(UNKNOWN),
         };
         let (takes, call) = Call::find(rest).ok_or(UNKNOWN)?;
@@ -95,9 +98,10 @@ mod tests {
 
     use super::*;
 
+    /// The app's number is 0 where the address names none.
     fn find(method: &Method, path: &str) -> Result<(u64, Call), u16> {
         Route::find(method, path)
-            .map(|route| (route.app.number(), route.call))
+            .map(|route| (route.app.map_or(0, AppId::number), route.call))
             .map_err(|problem| problem.status.as_u16())
     }
 
@@ -119,6 +123,7 @@ mod tests {
             (&get, "/apps/3/channels/presence-a/users", 3, Call::Users(text("presence-a"))),
             (&get, "/apps/3/messages/7", 3, Call::Message(text("7"))),
             (&post, "/apps/3/users/a%20b/terminate_connections", 3, Call::Terminate(text("a b"))),
+            (&post, "/users/a%20b/terminate_connections", 0, Call::Terminate(text("a b"))),
         ];
         for (method, path, app, call) in cases {
             assert_eq!(find(method, path), Ok((app, call)), "{path}");

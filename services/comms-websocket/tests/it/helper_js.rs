@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::api_client::Server;
-use crate::node::Node;
+use crate::program::{Program, skipped};
 use crate::support::{KEY, SECRET, Service};
 
 const ROOM: &str = "private-kept.room";
@@ -23,9 +23,9 @@ async fn say(service: &Service, data: u64) {
 async fn page_that_was_away_is_given_what_it_missed_and_its_words_are_kept_once() {
     let built = folder().join("dist/index.js");
     if !built.is_file() || !folder().join("node_modules/pusher-js").is_dir() {
-        Node::skipped(
-            "run `npm ci` and `npm run build` in services/comms-websocket/clients/typescript",
-        );
+        let missing =
+            "run `npm ci` and `npm run build` in services/comms-websocket/clients/typescript";
+        skipped("helper_js", missing);
         return;
     }
     let service = Service::start_with(|config| {
@@ -34,7 +34,10 @@ async fn page_that_was_away_is_given_what_it_missed_and_its_words_are_kept_once(
     })
     .await;
     let port = service.port().to_string();
-    let mut page = Node::run(&folder(), "test/live.mjs", &["127.0.0.1", &port, KEY, SECRET]);
+    let mut page = {
+        let arguments = ["127.0.0.1", &port, KEY, SECRET];
+        Program::start(Path::new("node"), &folder(), "test/live.mjs", &arguments)
+    };
     page.sees(|seen| seen["state"] == "connected").await;
     page.tell(&format!("follow {ROOM}")).await;
     let placed = page.sees(|seen| seen["event"] == "comms:position").await;

@@ -1,6 +1,6 @@
 //! The unmodified pusher-js of npm against the running service.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -13,18 +13,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use yard_ids::TenantId;
 
-use crate::node::Node;
+use crate::program::{Program, folder, skipped};
 use crate::support::{KEY, PATIENCE, Service, device, device_channel, tenant};
-
-fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pusher-js")
-}
 
 /// Whether the library is there; says so where it is not.
 pub(crate) fn is_installed() -> bool {
-    let there = folder().join("node_modules/pusher-js").is_dir();
+    let there = folder("pusher-js").join("node_modules/pusher-js").is_dir();
     if !there {
-        Node::skipped("run `npm ci` in services/comms-websocket/tests/pusher-js");
+        skipped("pusher_js", "run `npm ci` in services/comms-websocket/tests/pusher-js");
     }
     there
 }
@@ -47,28 +43,29 @@ async fn authorise(
 }
 
 /// A page that asks `authorise`.
-async fn open(service: &Arc<Service>, tenant: TenantId) -> Node {
+async fn open(service: &Arc<Service>, tenant: TenantId) -> Program {
     let state = (Arc::clone(service), tenant);
     let router = Router::new().route("/broadcasting/auth", post(authorise)).with_state(state);
     open_with(service, KEY, router).await
 }
 
 /// A page with an app's key, and what signs its joins at `/broadcasting/auth`.
-pub(crate) async fn open_with(service: &Service, key: &str, router: Router) -> Node {
+pub(crate) async fn open_with(service: &Service, key: &str, router: Router) -> Program {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let endpoint = format!("http://{}/broadcasting/auth", listener.local_addr().unwrap());
     service.rt.tasks().spawn_request(async move {
         drop(axum::serve(listener, router).await);
     });
     let port = service.port().to_string();
-    Node::run(&folder(), "client.mjs", &["127.0.0.1", &port, key, &endpoint])
+    let arguments = ["127.0.0.1", &port, key, &endpoint];
+    Program::start(Path::new("node"), &folder("pusher-js"), "client.mjs", &arguments)
 }
 
-pub(crate) async fn sees_event(page: &mut Node, event: &str) -> Value {
+pub(crate) async fn sees_event(page: &mut Program, event: &str) -> Value {
     page.sees(|seen| seen["event"] == event).await
 }
 
-pub(crate) async fn is(page: &mut Node, state: &str) {
+pub(crate) async fn is(page: &mut Program, state: &str) {
     page.sees(|seen| seen["state"] == state).await;
 }
 
