@@ -418,32 +418,6 @@ fn radius(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     })
 }
 
-/// NAS and subscribers, each for what can be done with it once. An address is a NAS's alone.
-fn radius(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
-    let own = &tenant.radius;
-    let address = format!("10.47.{}.{}", turn / 250, turn % 250);
-    Some(match service {
-        "NasService/CreateNas" => {
-            json!({"nas": {"name": format!("matrix {turn}"), "address": address}})
-        }
-        "NasService/ListNas" | "SubscriberService/ListSubscribers" => json!({}),
-        "NasService/UpdateNas" => json!({
-            "nas": {"nas_id": own.nas_id, "address": address}, "update_mask": "address",
-        }),
-        "NasService/RotateNasSecret" => json!({"nas_id": own.nas_id}),
-        "NasService/DeleteNas" => json!({"nas_id": own.spare_nas_id}),
-        "SubscriberService/CreateSubscriber" => {
-            json!({"subscriber": {"user_name": format!("matrix {turn}")}})
-        }
-        "SubscriberService/UpdateSubscriber" => json!({
-            "subscriber": {"subscriber_id": own.subscriber_id, "upload_kbps": 64},
-            "update_mask": "upload_kbps",
-        }),
-        "SubscriberService/DeleteSubscriber" => json!({"subscriber_id": own.spare_subscriber_id}),
-        _ => return None,
-    })
-}
-
 /// Tenants, and what is kept away from the platform.
 fn platform(service: &str, tenant: &Tenant, turn: usize) -> Option<Value> {
     let device = &tenant.device_id;
