@@ -2690,6 +2690,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/realtime-apps/{app_id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The confirmed messages of an app, newest first, without their data
+         * @description The confirmed messages of an app, newest first, without their data.
+         */
+        get: operations["listRealtimeMessages"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/realtime-apps/{app_id}/messages/{message_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One confirmed message with its data and the state of each recipient
+         * @description One confirmed message with its data and the state of each recipient.
+         */
+        get: operations["getRealtimeMessage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/realtime-apps/{app_id}/refusals": {
         parameters: {
             query?: never;
@@ -4507,6 +4547,11 @@ export interface components {
             /** @description Empty on the last page. */
             next_page_token: string;
         };
+        ListRealtimeMessagesResponse: {
+            messages: components["schemas"]["RealtimeMessage"][];
+            /** @description Empty at the end. */
+            next_page_token: string;
+        };
         ListRealtimeRefusalsResponse: {
             instances?: components["schemas"]["InstanceCoverage"];
             refusals: components["schemas"]["RealtimeRefusal"][];
@@ -5166,6 +5211,16 @@ export interface components {
             created_at?: string;
             /** @description Takes neither sockets nor publishes. */
             disabled: boolean;
+            /**
+             * Format: int32
+             * @description Events that a recoverable channel keeps, 1 to 1000; 0 means 300.
+             */
+            history_events: number;
+            /**
+             * Format: int32
+             * @description For how long after the last one, seconds, 1 to 86400; 0 means 300.
+             */
+            history_seconds: number;
             /** @description What clients connect with; public. */
             key: string;
             /**
@@ -5185,6 +5240,11 @@ export interface components {
             max_members: number;
             /** @description 1 to 60 characters. */
             name: string;
+            /**
+             * @description Channels whose names begin so are recoverable: what is said in them is numbered and kept, and who
+             *     was away gets what they missed. Each a channel name of at most 100 characters; at most 16.
+             */
+            recoverable_prefixes: string[];
             /** @description In force, newest first: it is the one that signs what the platform sends. Only shown. */
             secrets: components["schemas"]["RealtimeAppSecret"][];
             /** @description Whether channels tell how many listen. */
@@ -5254,6 +5314,16 @@ export interface components {
             created_at?: string;
             /** @description Takes neither sockets nor publishes. */
             disabled?: boolean;
+            /**
+             * Format: int32
+             * @description Events that a recoverable channel keeps, 1 to 1000; 0 means 300.
+             */
+            history_events?: number;
+            /**
+             * Format: int32
+             * @description For how long after the last one, seconds, 1 to 86400; 0 means 300.
+             */
+            history_seconds?: number;
             /** @description What clients connect with; public. */
             key?: string;
             /**
@@ -5273,6 +5343,11 @@ export interface components {
             max_members?: number;
             /** @description 1 to 60 characters. */
             name?: string;
+            /**
+             * @description Channels whose names begin so are recoverable: what is said in them is numbered and kept, and who
+             *     was away gets what they missed. Each a channel name of at most 100 characters; at most 16.
+             */
+            recoverable_prefixes?: string[];
             /** @description In force, newest first: it is the one that signs what the platform sends. Only shown. */
             secrets?: components["schemas"]["RealtimeAppSecretInput"][];
             /** @description Whether channels tell how many listen. */
@@ -5349,6 +5424,75 @@ export interface components {
             /** @description What the app's server vouched for, JSON; at most 1024 bytes. */
             user_info: string;
         };
+        RealtimeMessage: {
+            /** Format: int32 */
+            acknowledged: number;
+            app_id: string;
+            channel: string;
+            /** Format: date-time */
+            created_at?: string;
+            /** @description As it was published; empty in a list. */
+            data: string;
+            /** @description The event's name. */
+            event: string;
+            /** Format: int32 */
+            expired: number;
+            /**
+             * Format: date-time
+             * @description Until then it is sent again.
+             */
+            expires_at?: string;
+            level: components["schemas"]["RealtimeMessageLevel"];
+            message_id: string;
+            /**
+             * Format: int32
+             * @description How many recipients it has in each state.
+             */
+            queued: number;
+            /** @description By recipient; empty in a list. */
+            receipts: components["schemas"]["RealtimeReceipt"][];
+            /** @description "app:" and the number of the app whose server published it. */
+            sender: string;
+            /** Format: int32 */
+            sent: number;
+            /**
+             * Format: int64
+             * @description Its place among the channel's confirmed messages: 1, 2, 3 … without holes.
+             */
+            seq: number;
+        };
+        /**
+         * @description What acknowledges a message.
+         *     - `REALTIME_MESSAGE_LEVEL_TRANSPORT`: Its bytes arrived at the client: not that its code ran.
+         *     - `REALTIME_MESSAGE_LEVEL_APP`: The client says so.
+         * @enum {string}
+         */
+        RealtimeMessageLevel: "REALTIME_MESSAGE_LEVEL_UNSPECIFIED" | "REALTIME_MESSAGE_LEVEL_TRANSPORT" | "REALTIME_MESSAGE_LEVEL_APP";
+        RealtimeReceipt: {
+            /** Format: date-time */
+            acknowledged_at?: string;
+            /**
+             * Format: int32
+             * @description How often it was given to sockets of the recipient.
+             */
+            attempts: number;
+            /**
+             * Format: date-time
+             * @description The first time.
+             */
+            sent_at?: string;
+            state: components["schemas"]["RealtimeReceiptState"];
+            /** @description As the app's server names its users. */
+            user_id: string;
+        };
+        /**
+         * @description What became of a message for one recipient.
+         *     - `REALTIME_RECEIPT_STATE_QUEUED`: Waits for a socket of the recipient.
+         *     - `REALTIME_RECEIPT_STATE_SENT`: Given to a socket, once or more often, and not acknowledged.
+         *     - `REALTIME_RECEIPT_STATE_EXPIRED`: Its time passed before it was acknowledged.
+         * @enum {string}
+         */
+        RealtimeReceiptState: "REALTIME_RECEIPT_STATE_UNSPECIFIED" | "REALTIME_RECEIPT_STATE_QUEUED" | "REALTIME_RECEIPT_STATE_SENT" | "REALTIME_RECEIPT_STATE_ACKNOWLEDGED" | "REALTIME_RECEIPT_STATE_EXPIRED";
         RealtimeRefusal: {
             /** Format: date-time */
             at?: string;
@@ -5412,6 +5556,34 @@ export interface components {
          * @enum {string}
          */
         RealtimeTraceKind: "REALTIME_TRACE_KIND_UNSPECIFIED" | "REALTIME_TRACE_KIND_EVENT" | "REALTIME_TRACE_KIND_CLIENT_EVENT" | "REALTIME_TRACE_KIND_MEMBER" | "REALTIME_TRACE_KIND_SUBSCRIPTION" | "REALTIME_TRACE_KIND_CONNECTION" | "REALTIME_TRACE_KIND_REFUSAL" | "REALTIME_TRACE_KIND_LEFT_OUT";
+        /** @description One of Pusher's webhooks: what happens is posted there as JSON, signed with the app's newest secret. */
+        RealtimeWebhook: {
+            /** @description Only of channels whose names begin so, at most 200 characters; empty means all. */
+            channel_prefix: string;
+            /** @description Is not told of anything. */
+            disabled: boolean;
+            /**
+             * @description "channel_occupied", "channel_vacated", "member_added", "member_removed", "client_event",
+             *     "cache_miss", "subscription_count"; empty means all of them.
+             */
+            kinds: string[];
+            /** @description `https://…` of a public host, at most 2048 characters; no two of an app are the same. */
+            url: string;
+        };
+        /** @description One of Pusher's webhooks: what happens is posted there as JSON, signed with the app's newest secret. */
+        RealtimeWebhookInput: {
+            /** @description Only of channels whose names begin so, at most 200 characters; empty means all. */
+            channel_prefix?: string;
+            /** @description Is not told of anything. */
+            disabled?: boolean;
+            /**
+             * @description "channel_occupied", "channel_vacated", "member_added", "member_removed", "client_event",
+             *     "cache_miss", "subscription_count"; empty means all of them.
+             */
+            kinds?: string[];
+            /** @description `https://…` of a public host, at most 2048 characters; no two of an app are the same. */
+            url?: string;
+        };
         ReauthenticateResponse: {
             /** Format: date-time */
             expires_at?: string;
@@ -13381,7 +13553,8 @@ export interface operations {
             query?: {
                 /**
                  * @description "name", "disabled", "client_events", "client_events_per_second", "allowed_origins",
-                 *     "max_connections", "max_members", "max_event_bytes", "subscription_count", "webhooks" (all of them).
+                 *     "max_connections", "max_members", "max_event_bytes", "subscription_count",
+                 *     "recoverable_prefixes", "history_events", "history_seconds", "webhooks" (all of them).
                  */
                 update_mask?: string;
             };
@@ -13540,6 +13713,86 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RealtimeChannelDetail"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    listRealtimeMessages: {
+        parameters: {
+            query?: {
+                /** @description Of this channel only. */
+                channel?: string;
+                /** @description 1 to 200; 0 means 50. */
+                page_size?: number;
+                /** @description `next_page_token` of the answer before. */
+                page_token?: string;
+            };
+            header?: never;
+            path: {
+                app_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ListRealtimeMessagesResponse"];
+                };
+            };
+            400: components["responses"]["Malformed"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["Invalid"];
+            429: components["responses"]["RateLimited"];
+            431: components["responses"]["HeadersTooLarge"];
+            500: components["responses"]["Internal"];
+            503: components["responses"]["Unavailable"];
+            504: components["responses"]["Timeout"];
+        };
+    };
+    getRealtimeMessage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                app_id: string;
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Done. */
+            200: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RealtimeMessage"];
                 };
             };
             400: components["responses"]["Malformed"];
