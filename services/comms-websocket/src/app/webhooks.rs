@@ -104,7 +104,7 @@ mod tests {
         let rows = of(&["member_added", "cache_miss", "member_added"]).unwrap();
         assert_eq!(rows[0].kinds, ["cache_miss", "member_added"]);
         let refusal = of(&["member_added", "member_left"]).unwrap_err();
-        assert!(refusal.inside().contains("member_left"), "{}", refusal.inside());
+        assert!(refusal.public().contains("member_left"), "{}", refusal.public());
         let all = of(&[]).unwrap();
         assert!(endpoint(&all[0]).wants_any(Kinds::EDGES, "anything"));
     }
