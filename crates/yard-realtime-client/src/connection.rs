@@ -35,7 +35,11 @@ impl Connection {
             let (ws, _) =
                 connect_async(url).await.map_err(|_error| End::Again { at_once: false })?;
             let mut this = Self { ws, socket_id: String::new() };
-            let hello = this.next().await?;
+            // Whoever is turned away is told why before the close that says it in a code.
+            let mut hello = this.next().await?;
+            while hello.event != "pusher:connection_established" {
+                hello = this.next().await?;
+            }
             let data = hello.data();
             let id = data.get("socket_id").and_then(|id| id.as_str());
             id.unwrap_or_default().clone_into(&mut this.socket_id);
