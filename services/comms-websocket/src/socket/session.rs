@@ -106,7 +106,11 @@ impl Session {
         loop {
             let outcome = tokio::select! {
                 () = self.outbox.filled() => self.write().await,
-                message = self.socket.next() => self.take(message).await,
+                message = self.socket.next() => match self.take(message).await {
+                    // Before more is read: pings by somebody who takes no answers would pile up.
+                    Ok(()) if self.owes_pong => self.write().await,
+                    outcome => outcome,
+                },
                 () = &mut watch => self.look_for_life().map(|next| watch.as_mut().reset(next)),
             };
             if let Err(ending) = outcome {
@@ -163,7 +167,6 @@ impl Session {
             };
             self.socket.feed(Message::Text(frame)).await?;
         }
-        // Who is not read from is not read: pings by somebody who takes no answers would pile up.
         if events + control > 0 || self.owes_pong {
             self.socket.flush().await?;
             self.owes_pong = false;
