@@ -250,7 +250,8 @@ impl Session {
                     let user = join.person.as_ref().map(|person| person.id.clone());
                     let channel = join.channel.clone();
                     let membership = self.door.hub.join(join, &self.outbox);
-                    let known = user.as_deref().or(self.user.as_ref().map(|user| &*user.id));
+                    let known =
+                        user.as_deref().or_else(|| self.user.as_ref().map(|user| &*user.id));
                     let seat = known
                         .and_then(|user| self.door.confirmed.sit(&channel, user, &self.outbox));
                     self.door.watch.joined(&self.app, &name, self.outbox.socket());

@@ -214,6 +214,6 @@ mod tests {
         assert_eq!(sizes(&vec![&small; 250]), [100, 100, 50]);
         let data = RawValue::from_string(format!("\"{}\"", "x".repeat(100_000))).unwrap();
         let large = Event::client_event(Uuid::nil(), &channel, ("client-x", &data), "1.2", None);
-        assert_eq!(sizes(&vec![&large; 5]), [2, 2, 1]);
+        assert_eq!(sizes(&[&large; 5]), [2, 2, 1]);
     }
 }
