@@ -19,11 +19,12 @@ pub struct Radius {
     pub spare_subscriber_id: String,
 }
 
-/// Makes them. `network` is another for each tenant: an address is one NAS of the whole platform.
+/// Makes them, in a network of the tenant's own: an address is one NAS of the whole platform.
 ///
 /// # Errors
 /// At the first call that fails.
-pub(crate) async fn build(owner: &Client, canary: &str, network: &str) -> anyhow::Result<Radius> {
+pub(crate) async fn build(owner: &Client, canary: &str, slug: &str) -> anyhow::Result<Radius> {
+    let network = if slug == "a" { "198.51.100" } else { "203.0.113" };
     Ok(Radius {
         nas_id: nas(owner, canary, &format!("{network}.1")).await?,
         spare_nas_id: nas(owner, &format!("{canary} too"), &format!("{network}.2")).await?,

@@ -179,8 +179,7 @@ async fn tenant(platform: &Platform, slug: &str) -> anyhow::Result<Tenant> {
     );
     platform.db().sql(&link).await;
     let realtime = realtime::build(&owner, platform.db(), &canary).await?;
-    let network = if slug == "a" { "198.51.100" } else { "203.0.113" };
-    let radius = radius::build(&owner, &canary, network).await?;
+    let radius = radius::build(&owner, &canary, slug).await?;
     Ok(Tenant {
         slug: slug.to_owned(),
         realtime,

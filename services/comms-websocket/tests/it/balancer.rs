@@ -22,14 +22,10 @@ impl Balancer {
             while let Ok((mut client, _)) = listener.accept().await {
                 let mut cut = cuts.subscribe();
                 tasks.spawn_request(async move {
-                    for port in instances {
-                        if let Ok(mut instance) = TcpStream::connect(("127.0.0.1", port)).await {
-                            tokio::select! {
-                                _ = copy_bidirectional(&mut client, &mut instance) => {}
-                                _ = cut.changed() => {}
-                            }
-                            return;
-                        }
+                    let Some(mut instance) = first(instances).await else { return };
+                    tokio::select! {
+                        _ = copy_bidirectional(&mut client, &mut instance) => {}
+                        _ = cut.changed() => {}
                     }
                 });
             }
@@ -45,4 +41,13 @@ impl Balancer {
     pub(crate) const fn port(&self) -> u16 {
         self.port
     }
+}
+
+async fn first(instances: [u16; 2]) -> Option<TcpStream> {
+    for port in instances {
+        if let Ok(instance) = TcpStream::connect(("127.0.0.1", port)).await {
+            return Some(instance);
+        }
+    }
+    None
 }

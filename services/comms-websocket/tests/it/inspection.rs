@@ -37,8 +37,8 @@ struct Two {
 
 impl Two {
     async fn new() -> Self {
-        let world = World::new().await;
-        let other = world.service.another().await;
+        let world = Box::pin(World::new()).await;
+        let other = Box::pin(world.service.another()).await;
         let (app, secret) = world.app().await;
         let two = Self { world, other, app, secret };
         // Each instance says that it is alive once it has begun.

@@ -37,7 +37,7 @@ fn hook(url: &str, kinds: &[&str], prefix: &str) -> RealtimeWebhook {
 
 impl Hooked {
     async fn new(webhooks: Vec<RealtimeWebhook>) -> Self {
-        let world = World::new().await;
+        let world = Box::pin(World::new()).await;
         let (app, secret) = world.app().await;
         let app = RealtimeApp { webhooks, client_events: true, ..app };
         world.update(app.clone(), "client_events").await.unwrap();
@@ -89,7 +89,7 @@ impl Hooked {
             let mut body: Value = serde_json::from_str(text).unwrap();
             assert!(body["time_ms"].as_i64().unwrap() > 1_700_000_000_000);
             if call.url == url {
-                events.extend(body["events"].as_array_mut().unwrap().drain(..));
+                events.append(body["events"].as_array_mut().unwrap());
             }
         }
         events
