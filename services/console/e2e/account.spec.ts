@@ -93,6 +93,7 @@ test('authenticator app is set up, its recovery codes shown once', async ({ page
   await expect(dialog.getByRole('group', { name: 'Recovery codes' })).toContainText('AB0D-EFGH-JKMN-PQRS')
   await dialog.getByLabel('I have stored it in a safe place').check()
   await dialog.getByRole('button', { name: 'Done' }).click()
+  await expect(dialog).toBeHidden()
   await expect(page.getByText('10 recovery codes left')).toBeVisible()
   expect(await page.content()).not.toContain('AB0D-EFGH')
   await clean(page, 'second factor')
