@@ -144,7 +144,7 @@ impl SocketConfig {
             ),
             ("socket.max_members", self.max_members, 1, 10_000),
             ("socket.max_message_bytes", self.max_message_bytes, 1_024, 1_048_576),
-            ("socket.outbound_queue", self.outbound_queue, 8, 65_536),
+            ("socket.outbound_queue", self.outbound_queue, 64, 65_536),
             ("socket.outbound_bytes", self.outbound_bytes, 65_536, 67_108_864),
         ] {
             if !(least..=most).contains(&value) {
@@ -207,7 +207,7 @@ mod tests {
             ("app_key = \"switchyard\"", "app_key = \"a/b\"", "socket.app_key"),
             ("\"120s\"", "\"0s\"", "socket.activity_timeout"),
             ("drain_window = \"5s\"", "drain_window = \"10s\"", "socket.drain_window"),
-            ("outbound_queue = 256", "outbound_queue = 1", "socket.outbound_queue"),
+            ("outbound_queue = 256", "outbound_queue = 63", "socket.outbound_queue"),
             (
                 "client_events_per_second = 10",
                 "client_events_per_second = 0",

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::Subscriber;
-use futures::StreamExt as _;
+use async_nats::{Message, Subscriber};
 use futures::stream::SelectAll;
+use futures::{FutureExt as _, StreamExt as _};
 use yard_messaging::MessagingError;
 
+use super::gather::Gather;
 use super::live::Live;
 use crate::bus::Bus;
 use crate::channel::Topic;
@@ -42,21 +43,34 @@ pub(super) async fn listen(
     for (id, user) in live.begin() {
         changes.comes(&live, id, user);
     }
+    let hear = |message: Message| {
+        if message.subject.as_str() == said_in_it {
+            if let Some(said) = bus.read(message.payload) {
+                live.hear(said, &meters);
+            }
+            return;
+        }
+        match topic.and_then(|topic| topic.event_in(&message.subject)) {
+            Some(event) => live.publish(event, message.payload, &meters),
+            None => telemetry::event_refused("foreign_subject"),
+        }
+    };
+    let mut gather = Gather::new();
     loop {
         let message = tokio::select! {
             () = live.abandoned() => break,
             message = sources.next(), if !sources.is_empty() => message,
         };
         let Some(message) = message else { continue };
-        if message.subject.as_str() == said_in_it {
-            if let Some(said) = bus.read(message.payload) {
-                live.hear(said, &meters);
+        gather.begin(live.count()).await;
+        let mut next = Some(message);
+        while let Some(message) = next.take() {
+            gather.count(message.payload.len());
+            hear(message);
+            // What has come by now goes with it.
+            if !gather.is_full() {
+                next = sources.next().now_or_never().flatten();
             }
-            continue;
-        }
-        match topic.and_then(|topic| topic.event_in(&message.subject)) {
-            Some(event) => live.publish(event, message.payload, &meters),
-            None => telemetry::event_refused("foreign_subject"),
         }
     }
     for mut source in sources {

@@ -1,6 +1,7 @@
 //! Who listens to which channel on this instance, and the NATS interest that follows from it.
 
 mod event;
+mod gather;
 mod interest;
 mod live;
 mod outbox;

@@ -5,6 +5,7 @@
 mod api;
 mod api_client;
 mod apps;
+mod busy;
 mod calls;
 mod client_events;
 mod faults;
