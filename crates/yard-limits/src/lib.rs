@@ -5,6 +5,7 @@
 //! and stands alone while Redis does not answer. The second is exact over all processes, on the
 //! server's clock, on a single node or a cluster.
 
+mod eviction;
 mod gcra;
 mod limiter;
 mod local;

@@ -84,6 +84,19 @@ impl TestRedis {
         server.process()
     }
 
+    /// Says commands to the server, for what a test wants to be otherwise.
+    ///
+    /// # Panics
+    /// When Redis does not take them.
+    pub async fn say(&self, commands: &str) {
+        let (url, commands) = (self.url.clone(), commands.to_owned());
+        let said = tokio::task::spawn_blocking(move || {
+            let (address, password) = address_and_password(&url)?;
+            ask(address, &format!("AUTH {password}\r\n{commands}\r\n"))
+        });
+        said.await.expect("the asking thread ends").expect("Redis takes the commands");
+    }
+
     /// The connection string, with password and database number.
     #[must_use]
     pub fn url(&self) -> &str {

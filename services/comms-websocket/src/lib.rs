@@ -59,6 +59,7 @@ const REDIS_PATIENCE: Duration = Duration::from_secs(2);
 /// # Errors
 /// When a file, a listener or the broker is not there.
 pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
+    let live = config.runtime.is_live();
     let starting = rt.health().await_start("comms-websocket");
     let identity = Identity::load(&config.identity, &rt)?;
     let own = app::App::load(&config.socket)?;
@@ -66,6 +67,10 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let sealer = Sealer::load(&config.sealing.key_file)?;
     let pg = Pg::open(&config.postgres, rt.service())?;
     pg.watch_as_advice(&rt);
+    let left = CancellationToken::new();
+    let redis =
+        yard_limits::Redis::start_until(&config.redis, REDIS_PATIENCE, &rt, left.clone()).await?;
+    redis.refuse_eviction(live).await?;
     let calls = rt.bind("grpc", config.grpc.listen).await?;
     let sockets = rt.bind("socket", config.socket.listen).await?;
     let nats = Nats::connect(&config.nats, &rt).await?;
@@ -78,9 +83,6 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let bus = bus::Bus::new(nats.clone(), rt.instance());
     let changes = presence::Changes::default();
     let hub = hub::Hub::new(bus.clone(), &rt, Arc::clone(&meters), changes.clone());
-    let left = CancellationToken::new();
-    let redis =
-        yard_limits::Redis::start_until(&config.redis, REDIS_PATIENCE, &rt, left.clone()).await?;
     let tickets = Tickets::new(Redis::new(redis.clone()), rt.clock());
     let rosters = presence::Rosters::new(redis, rt.instance());
     let api =

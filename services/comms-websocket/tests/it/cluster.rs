@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use comms_websocket::RedisConfig;
 use serde_json::json;
-use yard_testkit::TestRedisCluster;
+use yard_testkit::{TestRedis, TestRedisCluster};
 
 use crate::api_client::Server;
 use crate::support::{Client, PATIENCE, Service};
@@ -61,4 +61,20 @@ async fn req_icas_28_presence_counts_and_kept_events_stand_on_a_redis_cluster() 
     let mut rooms: Vec<String> = (0..ROOMS).map(room).collect();
     rooms.sort();
     assert_eq!(left, rooms);
+}
+
+#[tokio::test]
+async fn req_lmu_59_redis_that_evicts_is_warned_of_and_refused_where_people_use_it() {
+    let redis = TestRedis::start_own().await;
+    redis.say("CONFIG SET maxmemory-policy allkeys-lru").await;
+    let service = Service::start_with(|config| {
+        config.redis = RedisConfig::for_test(redis.url());
+    })
+    .await;
+    service.log.expect("redis evicts keys when its memory is short");
+    assert!(service.log.contains("allkeys-lru"));
+    let refused = service.another_in("production").await.unwrap_err().to_string();
+    assert!(refused.contains("redis.url") && refused.contains("noeviction"), "{refused}");
+    redis.say("CONFIG SET maxmemory-policy noeviction").await;
+    service.another_in("production").await.unwrap();
 }

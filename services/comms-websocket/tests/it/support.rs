@@ -100,6 +100,14 @@ impl Service {
         rt
     }
 
+    /// Starts another instance as in that environment.
+    pub(crate) async fn another_in(&self, environment: &str) -> anyhow::Result<()> {
+        let rt = Runtime::builder("comms-websocket", "0.0.0").build();
+        let mut config = self.config.clone();
+        environment.clone_into(&mut config.runtime.environment);
+        comms_websocket::run(config, rt).await
+    }
+
     /// Another instance as a process of its own, which can be killed; and its port.
     pub(crate) async fn another_process(&self) -> (Child, u16) {
         let (sockets, calls, admin) = (free_port(), free_port(), free_port());
