@@ -44,7 +44,7 @@ use yard_messaging::Nats;
 use yard_pg::Pg;
 use yard_runtime::{Runtime, TaskKind};
 
-pub use channel::CHANNEL_FORMS;
+pub use channel::{CHANNEL_FORMS, FURTHER_FORMS};
 pub use config::{
     ApiConfig, AppsConfig, Config, DEFAULT_CONFIG, GrpcConfig, RedisConfig, SealingConfig,
     SocketConfig, TailConfig, TlsConfig,

@@ -4,5 +4,5 @@ mod name;
 mod topic;
 
 pub(crate) use name::{ChannelKey, ChannelName, Kind, LONGEST_USER};
-pub use topic::CHANNEL_FORMS;
+pub use topic::{CHANNEL_FORMS, FURTHER_FORMS};
 pub(crate) use topic::Topic;

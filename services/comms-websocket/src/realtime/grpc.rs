@@ -82,7 +82,7 @@ impl Realtime {
         let data = match topic {
             // Names are looked up by who wants to show them: people may not see all of each other.
             Topic::Online(_) => Some(json!({"user_id": grant.person, "user_info": {}}).to_string()),
-            Topic::Tenant(_) | Topic::Device(..) => None,
+            _ => None,
         };
         let (socket, data) = (&request.socket_id, data.as_deref());
         let auth = self.apps.own().sign_for(socket, name.as_str(), data, &grant);

@@ -49,13 +49,16 @@ impl Realtime {
     }
 }
 
-/// The channel of that name, if the caller's tenant owns it. Whether the device exists is not
+/// The channel of that name, if the caller's tenant owns it and they may hear it. Whether the device exists is not
 /// looked at and so not told.
 fn allowed(caller: &Caller, channel: &str) -> Result<(ChannelName, Topic), Fault> {
     let name = ChannelName::parse(channel)
         .map_err(|error| Fault::new(Code::ChannelInvalid).with_source(error))?;
     let topic = Topic::of(&name).ok_or_else(|| Fault::new(Code::ChannelInvalid))?;
     if topic.tenant() != caller.tenant()? {
+        return Err(Code::ChannelForbidden.into());
+    }
+    if !caller.has(topic.permission()) {
         return Err(Code::ChannelForbidden.into());
     }
     Ok((name, topic))

@@ -1,11 +1,14 @@
 //! The gRPC side.
 
+use comms_websocket::{CHANNEL_FORMS, FURTHER_FORMS};
 use futures::StreamExt as _;
 use prost_types::value::Kind;
 use serde_json::json;
 use tokio::time::timeout;
 use tonic::Code;
+use yard_authn::Claims;
 use yard_contracts::realtime::v1::{GetRealtimeSettingsRequest, TailChannelRequest};
+use yard_ids::TenantId;
 use yard_testkit::eventually;
 
 use crate::support::{KEY, PATIENCE, Service, device, device_channel, tenant};
@@ -48,6 +51,35 @@ async fn authorisation_of_a_bad_socket_or_channel_names_what_is_wrong() {
         assert_eq!(refused.metadata().get("yard-code").unwrap(), code, "{socket} {channel}");
     }
     assert!(service.authorize(own, "1.2", &good).await.unwrap().starts_with("test-app:"));
+}
+
+#[tokio::test]
+async fn channel_of_each_form_is_for_those_who_hold_what_it_asks_for() {
+    let service = Service::start().await;
+    let (own, other) = (tenant(), tenant());
+    let fill = |form: &str, tenant: TenantId| {
+        let form = form.replace("{tenant}", &tenant.to_string());
+        let form = form.replace("{device}", &device().to_string());
+        form.replace("{map}", &device().to_string()).replace("{layer}", "rooms")
+    };
+    let forms = CHANNEL_FORMS.map(|form| (form, "telemetry.read")).into_iter();
+    for (form, permission) in forms.chain(FURTHER_FORMS) {
+        let holding = |held: &[&str]| Claims {
+            permissions: held.iter().map(|text| (*text).to_owned()).collect(),
+            ..service.claims(own)
+        };
+        // `telemetry.read` is what the call itself asks for.
+        let enough = holding(&["telemetry.read", permission]);
+        let mine = fill(form, own);
+        service.authorize_as(&enough, "1.2", &mine).await.unwrap();
+        let foreign = service.authorize_as(&enough, "1.2", &fill(form, other)).await.unwrap_err();
+        assert_eq!(foreign.metadata().get("yard-code").unwrap(), "channel.forbidden", "{form}");
+        if permission != "telemetry.read" {
+            let little = holding(&["telemetry.read"]);
+            let refused = service.authorize_as(&little, "1.2", &mine).await.unwrap_err();
+            assert_eq!(refused.metadata().get("yard-code").unwrap(), "channel.forbidden", "{form}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -87,6 +87,20 @@ async fn tenant_channel_hears_presence_and_commands_of_all_devices_and_no_readin
 }
 
 #[tokio::test]
+async fn telemetry_channel_hears_the_readings_of_all_devices_of_its_tenant_and_nothing_else() {
+    let service = Service::start().await;
+    let (own, other) = (tenant(), tenant());
+    let channel = format!("private-organization.{own}.telemetry");
+    let mut client = Client::joined(&service, own, &channel).await;
+    for n in 0..3 {
+        service.publish(other, device(), "telemetry.received", &json!({"n": "foreign"})).await;
+        service.publish(own, device(), "command.changed", &json!({"n": n})).await;
+        service.publish(own, device(), "telemetry.received", &json!({"n": n})).await;
+        assert_eq!(client.data("telemetry.received").await, json!({"n": n}));
+    }
+}
+
+#[tokio::test]
 async fn two_tenants_with_the_same_device_id_hear_nothing_of_each_other() {
     let service = Service::start().await;
     let (one, two, device) = (tenant(), tenant(), device());
