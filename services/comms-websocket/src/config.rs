@@ -96,6 +96,8 @@ pub struct SocketConfig {
     pub max_connections: usize,
     /// Channels of one socket.
     pub max_channels_per_socket: usize,
+    /// Users on the watch list of one socket.
+    pub max_watched_users: usize,
     /// Largest message of a client, bytes.
     pub max_message_bytes: usize,
     /// Frames that may wait for one socket.
@@ -134,6 +136,7 @@ impl SocketConfig {
         for (option, value, least, most) in [
             ("socket.max_connections", self.max_connections, 1, 1_000_000),
             ("socket.max_channels_per_socket", self.max_channels_per_socket, 1, 10_000),
+            ("socket.max_watched_users", self.max_watched_users, 1, 1_000),
             ("socket.max_members", self.max_members, 1, 10_000),
             ("socket.max_message_bytes", self.max_message_bytes, 1_024, 1_048_576),
             ("socket.outbound_queue", self.outbound_queue, 8, 65_536),
@@ -199,6 +202,7 @@ mod tests {
             ("app_key = \"switchyard\"", "app_key = \"a/b\"", "socket.app_key"),
             ("\"120s\"", "\"0s\"", "socket.activity_timeout"),
             ("drain_window = \"5s\"", "drain_window = \"10s\"", "socket.drain_window"),
+            ("max_watched_users = 100", "max_watched_users = 0", "socket.max_watched_users"),
             ("outbound_queue = 256", "outbound_queue = 1", "socket.outbound_queue"),
             ("per_second = 1000", "per_second = 9", "api.per_second"),
             ("patience = \"250ms\"", "patience = \"1ms\"", "api.patience"),

@@ -12,7 +12,7 @@
 //! An event is serialised once and its bytes are shared by all sockets. NATS is asked only for
 //! subjects that a socket or a tail on this instance wants.
 //!
-//! Not offered yet: histories, acknowledged delivery, webhooks and watch lists.
+//! Not offered yet: histories, acknowledged delivery and webhooks.
 
 mod api;
 mod app;
@@ -27,6 +27,7 @@ mod realtime;
 mod socket;
 mod telemetry;
 mod ticket;
+mod watch;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,10 +81,14 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     let redis =
         yard_limits::Redis::start_until(&config.redis, REDIS_PATIENCE, &rt, left.clone()).await?;
     let tickets = Tickets::new(Redis::new(redis.clone()), rt.clock());
+    let lists = watch::WatchLists::default();
+    let online = watch::Online::new(redis.clone(), rt.instance(), bus.clone(), lists.clone());
     let rosters = presence::Rosters::new(redis, rt.instance());
     let api =
         api::Api::new(config.api.clone(), apps.clone(), hub.bus().clone(), rosters.clone(), &rt);
-    let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), changes, &rt);
+    let lookout = watch::Lookout::new(online.clone(), &rt);
+    rt.tasks().spawn(TaskKind::Critical, "watch lists", lookout.run());
+    let ledger = presence::Ledger::new(rosters, apps.clone(), hub.clone(), (changes, online), &rt);
     rt.tasks().spawn(TaskKind::Critical, "presence", ledger.run(left.drop_guard()));
     let service = realtime::Realtime::new(&config, apps.clone(), hub.clone(), tickets.clone(), &rt);
     let tenants = app::AppsGrpc {
@@ -100,7 +105,7 @@ pub async fn run(config: Config, rt: Runtime) -> anyhow::Result<()> {
     server::serve(&rt, calls, identity.verifier(), &auditor, routes);
 
     let judge = socket::Judge::new(identity.verifier().revocations(), &rt);
-    let door = socket::Door::new(config.socket, apps, hub, api, meters, (judge, tickets));
+    let door = socket::Door::new(config.socket, apps, hub, api, meters, (judge, tickets, lists));
     let ends = socket::end_with_grants(Arc::clone(&door), rt.clone());
     rt.tasks().spawn(TaskKind::Critical, "socket ends", ends);
     let with_apps = socket::end_with_apps(Arc::clone(&door), app_ends, rt.clone());

@@ -119,6 +119,26 @@ impl Bus {
         .await
     }
 
+    /// The subject of who comes and goes: no channel can have such a name.
+    pub(crate) fn online_subject(app: AppId, user: &str) -> String {
+        subjects::live_channel(app.number(), &format!("#online-{user}"))
+    }
+
+    /// Says that a user of an app came or left, to every instance on which they are watched.
+    ///
+    /// # Errors
+    /// While the broker is away; then it is said nowhere.
+    pub(crate) async fn online_changed(
+        &self,
+        app: AppId,
+        user: &str,
+    ) -> Result<(), MessagingError> {
+        if !self.nats.is_connected() {
+            return Err(MessagingError::Unconfirmed("the broker is away".into()));
+        }
+        self.nats.publish_live(Self::online_subject(app, user), Bytes::new()).await
+    }
+
     async fn control(&self, what: &RealtimeControl) -> Result<(), MessagingError> {
         if !self.nats.is_connected() {
             return Err(MessagingError::Unconfirmed("the broker is away".into()));

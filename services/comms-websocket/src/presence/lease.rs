@@ -9,6 +9,7 @@ use super::{Changes, Rosters};
 use crate::channel::ChannelKey;
 use crate::hub::Hub;
 use crate::protocol;
+use crate::watch::Online;
 
 /// An instance that has said nothing for so long is gone. Renewed every three seconds, looked for as
 /// often: who was on a killed instance has left after twelve at most.
@@ -19,12 +20,18 @@ pub(super) struct Lease {
     rosters: Rosters,
     hub: Hub,
     changes: Changes,
+    online: Online,
     clock: Arc<dyn Clock>,
 }
 
 impl Lease {
-    pub(super) fn new(rosters: Rosters, hub: Hub, changes: Changes, clock: Arc<dyn Clock>) -> Self {
-        Self { rosters, hub, changes, clock }
+    pub(super) fn new(
+        rosters: Rosters,
+        hub: Hub,
+        (changes, online): (Changes, Online),
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { rosters, hub, changes, online, clock }
     }
 
     pub(super) async fn beat(&self) {
@@ -52,6 +59,7 @@ impl Lease {
         for channel in self.rosters.channels_of(instance).await? {
             self.take_back(&channel, instance).await?;
         }
+        self.online.bury(instance).await?;
         self.rosters.forget(instance).await
     }
 
@@ -65,6 +73,7 @@ impl Lease {
     }
 
     fn say_all(&self) {
+        self.online.say_all();
         for live in self.hub.all() {
             self.changes.counts(live.key());
             for user in live.people() {

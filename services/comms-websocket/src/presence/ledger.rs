@@ -16,6 +16,7 @@ use crate::app::{AppSettings, Apps};
 use crate::bus::Said;
 use crate::channel::{ChannelKey, Kind};
 use crate::hub::Hub;
+use crate::watch::Online;
 use crate::{protocol, telemetry};
 
 /// Channels that are spoken of at the same time.
@@ -35,6 +36,7 @@ pub(crate) struct Ledger {
     apps: Apps,
     hub: Hub,
     changes: Changes,
+    online: Online,
     lease: Lease,
     /// Large channels whose number of listeners was told, when, and what it is since.
     counted: HashMap<ChannelKey, (Instant, Option<u64>)>,
@@ -62,12 +64,13 @@ impl Ledger {
         rosters: Rosters,
         apps: Apps,
         hub: Hub,
-        changes: Changes,
+        (changes, online): (Changes, Online),
         rt: &Runtime,
     ) -> Self {
-        let lease = Lease::new(rosters.clone(), hub.clone(), changes.clone(), rt.clock());
+        let told = (changes.clone(), online.clone());
+        let lease = Lease::new(rosters.clone(), hub.clone(), told, rt.clock());
         let soft = rt.shutdown().soft().clone();
-        Self { rosters, apps, hub, changes, lease, counted: HashMap::new(), soft }
+        Self { rosters, apps, hub, changes, online, lease, counted: HashMap::new(), soft }
     }
 
     /// Until the soft stop, and then until the last socket has left; Redis is needed so long, and let
@@ -79,7 +82,7 @@ impl Ledger {
             let soft = self.soft.clone();
             let leaving = async {
                 soft.cancelled().await;
-                while !self.hub.is_empty() {
+                while !self.hub.is_empty() || !self.online.is_empty() {
                     sleep(Duration::from_millis(20)).await;
                 }
             };

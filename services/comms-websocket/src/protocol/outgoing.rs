@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -105,6 +106,20 @@ pub(crate) fn signin_success(user_data: &str) -> Utf8Bytes {
     text(&json!({"event": "pusher:signin_success", "data": data}))
 }
 
+/// Who of a watch list came online and who went offline; not both empty.
+pub(crate) fn watchlist(online: &[Arc<str>], offline: &[Arc<str>]) -> Utf8Bytes {
+    let events: Vec<Value> = [("online", online), ("offline", offline)]
+        .into_iter()
+        .filter(|(_, users)| !users.is_empty())
+        .map(|(name, users)| {
+            let ids: Vec<&str> = users.iter().map(AsRef::as_ref).collect();
+            json!({"name": name, "user_ids": ids})
+        })
+        .collect();
+    let data = json!({"events": events}).to_string();
+    text(&json!({"event": "pusher_internal:watchlist_events", "data": data}))
+}
+
 /// A refused join. The socket stays open.
 pub(crate) fn subscription_error(
     channel: &str,
@@ -135,6 +150,24 @@ fn written<T: Serialize>(message: &T) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn watchlist_names_only_what_happened_to_somebody() {
+        let (ada, bob) = ([Arc::from("ada")], [Arc::from("bob")]);
+        for (online, offline, events) in [
+            (&ada[..], &bob[..], json!([["online", "ada"], ["offline", "bob"]])),
+            (&ada[..], &[], json!([["online", "ada"]])),
+            (&[], &bob[..], json!([["offline", "bob"]])),
+        ] {
+            let frame: Value = serde_json::from_str(&watchlist(online, offline)).unwrap();
+            assert_eq!(frame["event"], "pusher_internal:watchlist_events");
+            let data: Value = serde_json::from_str(frame["data"].as_str().unwrap()).unwrap();
+            let told = data["events"].as_array().unwrap().iter();
+            let told: Value =
+                told.map(|event| json!([event["name"], event["user_ids"][0]])).collect();
+            assert_eq!(told, events);
+        }
+    }
 
     #[test]
     fn messages_are_as_the_protocol_writes_them() {

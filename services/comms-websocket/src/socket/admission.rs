@@ -107,6 +107,27 @@ pub(super) fn user(data: &str) -> Option<Person> {
     if id.is_string() { person(&id, user_info) } else { None }
 }
 
+#[derive(Deserialize)]
+struct Watching {
+    #[serde(default)]
+    watchlist: Vec<String>,
+}
+
+/// Whom the `user_data` of a sign-in watches, `most` at most, and what is wrong with its list.
+pub(super) fn watchlist(data: &str, most: usize) -> (Vec<String>, Option<&'static str>) {
+    let watching = serde_json::from_str(data);
+    let Ok(Watching { watchlist: mut ids }) = watching else { return (Vec::new(), Some(NO_LIST)) };
+    if ids.iter().any(|id| ChannelName::to_user(id).is_none()) {
+        return (Vec::new(), Some(NO_LIST));
+    }
+    let problem = (ids.len() > most).then_some(LONG_LIST);
+    ids.truncate(most);
+    (ids, problem)
+}
+
+const NO_LIST: &str = "nobody is watched: a watchlist has users' ids, texts of 1 to 128 bytes";
+const LONG_LIST: &str = "the watchlist is too long; only the first of its users are watched";
+
 fn person(id: &Value, info: Option<&RawValue>) -> Option<Person> {
     let id = match id {
         Value::String(text) => text.clone(),
@@ -161,3 +182,29 @@ const NOBODY: Refusal = Refusal {
     status: 401,
     label: "member",
 };
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn watchlist_is_cut_at_its_limit_and_told_so_beyond() {
+        let data = |ids: &[&str]| json!({"id": "1", "watchlist": ids}).to_string();
+        let ids = |ids: &[&str]| ids.iter().map(|&id| id.to_owned()).collect::<Vec<_>>();
+        assert_eq!(watchlist(&data(&["2", "3"]), 2), (ids(&["2", "3"]), None));
+        assert_eq!(watchlist(&data(&["2", "3", "4"]), 2), (ids(&["2", "3"]), Some(LONG_LIST)));
+        assert_eq!(watchlist(r#"{"id":"1"}"#, 2), (Vec::new(), None));
+        let longest = "x".repeat(LONGEST_USER);
+        assert_eq!(watchlist(&data(&[&longest]), 2), (ids(&[&longest]), None));
+    }
+
+    #[test]
+    fn watchlist_that_is_none_watches_nobody() {
+        let long = json!({"watchlist": ["x".repeat(LONGEST_USER + 1)]}).to_string();
+        for data in [r#"{"watchlist":7}"#, r#"{"watchlist":[7]}"#, r#"{"watchlist":[""]}"#, &long] {
+            assert_eq!(watchlist(data, 9), (Vec::new(), Some(NO_LIST)), "{data}");
+        }
+    }
+}

@@ -11,6 +11,7 @@ use crate::config::SocketConfig;
 use crate::hub::{Hub, Limits};
 use crate::telemetry::Meters;
 use crate::ticket::Tickets;
+use crate::watch::WatchLists;
 
 /// The library's default of 128 KiB each would be nearly all of a socket's memory.
 const READ_BUFFER: usize = 1_024;
@@ -26,6 +27,7 @@ pub(crate) struct Door {
     pub(super) registry: Arc<Registry>,
     pub(super) judge: Judge,
     pub(super) tickets: Tickets,
+    pub(super) lists: WatchLists,
 }
 
 impl Door {
@@ -35,10 +37,10 @@ impl Door {
         hub: Hub,
         api: Arc<Api>,
         meters: Arc<Meters>,
-        (judge, tickets): (Judge, Tickets),
+        (judge, tickets, lists): (Judge, Tickets, WatchLists),
     ) -> Arc<Self> {
         let registry = Arc::new(Registry::new(meters.connections.clone()));
-        Arc::new(Self { settings, apps, hub, api, meters, registry, judge, tickets })
+        Arc::new(Self { settings, apps, hub, api, meters, registry, judge, tickets, lists })
     }
 
     pub(super) const fn limits(&self) -> Limits {

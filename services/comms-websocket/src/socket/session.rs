@@ -19,12 +19,15 @@ use crate::hub::{Item, Join, Membership, Outbox};
 use crate::presence::Person;
 use crate::protocol::{self, ClientEvent, Closing, Incoming, PING, PONG, Signin, Subscribe};
 use crate::telemetry;
+use crate::watch::Seen;
 
 /// Messages given to a socket before it is flushed and its client is heard again.
 const BATCH: usize = 64;
 /// A client's event was not passed on.
 const EVENT_REFUSED: u16 = 4301;
 const SIGNIN_REFUSED: u16 = 4009;
+/// Of a watch list not all are watched.
+const WATCHLIST_REFUSED: u16 = 4302;
 /// Longest name of an event, bytes.
 const LONGEST_EVENT: usize = 200;
 /// Events of this service's own, of which a client may send none but those it offers.
@@ -39,6 +42,8 @@ pub(super) struct Session {
     channels: HashMap<ChannelName, Place>,
     /// Whom the app's server vouched for.
     user: Option<Box<Person>>,
+    /// While it is signed in.
+    seen: Option<Box<Seen>>,
     budget: Budget,
     heard: Instant,
     pinged: Option<Instant>,
@@ -68,6 +73,7 @@ impl Session {
             outbox,
             channels: HashMap::new(),
             user: None,
+            seen: None,
             budget: Budget::new(now),
             heard: now,
             pinged: None,
@@ -81,6 +87,7 @@ impl Session {
         let ending = self.converse().await;
         // Leaves the channels before the goodbye, which may take a while.
         self.channels.clear();
+        self.seen = None;
         Box::pin(refusal::end(self.socket, ending)).await;
     }
 
@@ -272,9 +279,21 @@ impl Session {
             return Ok(());
         }
         self.entry.sign_in(&user.id);
-        self.user = Some(Box::new(user));
         self.outbox.say(protocol::signin_success(&wish.user_data));
+        self.watch(&user.id, &wish.user_data);
+        self.user = Some(Box::new(user));
         Ok(())
+    }
+
+    /// Is online from now on, and told of those on its watch list.
+    fn watch(&mut self, user: &str, user_data: &str) {
+        let most = self.door.settings.max_watched_users;
+        let (ids, problem) = admission::watchlist(user_data, most);
+        if let Some(problem) = problem {
+            self.outbox.say(protocol::error(Some(WATCHLIST_REFUSED), problem));
+        }
+        let appear = || Box::new(self.door.lists.appear(self.app.id(), user, &self.outbox));
+        self.seen.get_or_insert_with(appear).watch(&ids);
     }
 
     /// When the timer fires: asks a silent client for a sign of life, or gives it up. Says when to

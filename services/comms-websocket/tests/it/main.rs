@@ -19,3 +19,4 @@ mod sessions;
 mod slow;
 mod support;
 mod tickets;
+mod watch_lists;
