@@ -25,7 +25,7 @@ impl Guard {
     /// Of the options `allowed_networks` and `plain_http` of a section.
     ///
     /// # Errors
-    /// Names the option: a network that is none, or `plain_http` outside of development.
+    /// Names the option: a network that is none, or `plain_http` in staging or production.
     pub fn of_config(
         section: &str,
         allowed_networks: &[String],
@@ -39,8 +39,8 @@ impl Guard {
             let network = Network::parse(text);
             allowed.push(network.ok_or_else(|| ConfigError::new(option(), problem()))?);
         }
-        if plain_http && environment != "development" {
-            let problem = "is for runtime.environment = \"development\" alone";
+        if plain_http && !["development", "test"].contains(&environment) {
+            let problem = "is for runtime.environment \"development\" and \"test\" alone";
             return Err(ConfigError::new(format!("{section}.plain_http"), problem));
         }
         Ok(Self::new(allowed, plain_http))
@@ -151,10 +151,12 @@ mod tests {
             let networks: Vec<String> = networks.iter().map(|&text| text.to_owned()).collect();
             Guard::of_config("hooks", &networks, plain, environment)
         };
-        assert!(guard(&["10.1.0.0/16"], true, "development").is_ok());
+        for environment in ["development", "test"] {
+            assert!(guard(&["10.1.0.0/16"], true, environment).is_ok());
+        }
         let network = guard(&["10.1.0.0/33"], false, "production").unwrap_err().to_string();
         assert!(network.contains("hooks.allowed_networks"), "{network}");
-        for environment in ["test", "staging", "production"] {
+        for environment in ["staging", "production", "Test", ""] {
             let plain = guard(&[], true, environment).unwrap_err().to_string();
             assert!(plain.contains("hooks.plain_http"), "{plain}");
         }
