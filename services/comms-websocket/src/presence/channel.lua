@@ -47,6 +47,14 @@ end
 
 local function has(field) return redis.call('HEXISTS', key, field) == 1 end
 
+-- Whether webhooks know of somebody, or are to.
+local function anybody()
+  for _, field in ipairs(redis.call('HKEYS', key)) do
+    if string.sub(field, 1, 2) == 't:' then return true end
+  end
+  return false
+end
+
 -- A channel that nobody is in is forgotten, at the latest when what it keeps ends, and not before
 -- webhooks know that nobody is in it.
 local function tidy()
@@ -56,7 +64,7 @@ local function tidy()
   end
   local rest = 0
   if kept() then rest = math.max(1, num('cx') - now()) end
-  if has('o') or has('p') then rest = math.max(rest, UNTOLD) end
+  if has('o') or has('p') or anybody() then rest = math.max(rest, UNTOLD) end
   if rest > 0 then redis.call('PEXPIRE', key, rest) else redis.call('DEL', key) end
 end
 
@@ -94,9 +102,12 @@ end
 -- came: 'o', '+<user>'; what went, long enough ago: '-<user>', 'v'.
 local function owed(at)
   local all, fields, came, went, later = redis.call('HGETALL', key), {}, {}, {}, -1
+  -- Whether somebody is left of whom it is to be told first that they went.
+  local staying = false
   local function gone(since, edge)
     local due = tonumber(since or '0') + HOLD
     if due <= at then table.insert(went, edge) else later = sooner(later, due) end
+    return due <= at
   end
   for i = 1, #all, 2 do fields[all[i]] = all[i + 1] end
   if fields['o'] == '0' then table.insert(came, 'o') end
@@ -105,12 +116,13 @@ local function owed(at)
       local user = string.sub(all[i], 3)
       if all[i + 1] == '0' then
         table.insert(came, '+' .. user)
-      elseif not fields['u:' .. user] then
-        gone(fields['z:' .. user], '-' .. user)
+        staying = true
+      elseif fields['u:' .. user] or not gone(fields['z:' .. user], '-' .. user) then
+        staying = true
       end
     end
   end
-  if fields['o'] == '1' and not fields['n'] then gone(fields['oz'], 'v') end
+  if fields['o'] == '1' and not fields['n'] and not staying then gone(fields['oz'], 'v') end
   for _, edge in ipairs(went) do table.insert(came, edge) end
   return came, later
 end
