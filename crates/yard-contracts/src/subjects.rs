@@ -146,9 +146,6 @@ pub fn directory_changed(device: DeviceId) -> String {
     format!("dir.v1.device.{device}")
 }
 
-/// Nobody listens here: the server's own answer tells that it has taken what was said before.
-pub const SETTLE: &str = "settle.v1";
-
 /// A request of auth, answered by one instance of device-ingest: end a device's connections once
 /// the broker has a revocation list in force.
 pub const BROKER_CUT: &str = "brk.v1.cut";

@@ -4,15 +4,11 @@ use async_nats::connection::State;
 use async_nats::jetstream::context::ContextBuilder;
 use async_nats::jetstream::kv::Store;
 use async_nats::jetstream::{self};
-use async_nats::{
-    Auth, AuthError, Client, ConnectOptions, Event, Request, RequestErrorKind, ServerAddr,
-    Subscriber,
-};
+use async_nats::{Auth, AuthError, Client, ConnectOptions, Event, Request, ServerAddr, Subscriber};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use tokio::time::timeout;
 use yard_contracts::streams::BucketSpec;
-use yard_contracts::subjects;
 use yard_runtime::{Check, Runtime};
 
 use crate::{MessagingError, NatsConfig, streams};
@@ -191,12 +187,16 @@ impl Nats {
     /// # Errors
     /// When the server does not answer in time.
     pub async fn settle(&self) -> Result<(), MessagingError> {
-        // Nobody listens there, so the server itself answers, and it answers in order.
-        match self.client.request(subjects::SETTLE, Bytes::new()).await {
-            Err(error) if error.kind() != RequestErrorKind::NoResponders => {
-                Err(MessagingError::Unconfirmed(Box::new(error)))
-            }
-            Ok(_) | Err(_) => Ok(()),
+        // A word to ourselves: the server gives it back in its turn, whoever else listens to whatever.
+        let away = |e: &dyn std::fmt::Display| MessagingError::Unconfirmed(e.to_string().into());
+        let inbox = self.client.new_inbox();
+        let subscribed = self.client.subscribe(inbox.clone()).await;
+        let mut heard = subscribed.map_err(|e| away(&e))?;
+        heard.unsubscribe_after(1).await.map_err(|e| away(&e))?;
+        self.client.publish(inbox, Bytes::new()).await.map_err(|e| away(&e))?;
+        match timeout(ACK_TIMEOUT, heard.next()).await {
+            Ok(Some(_)) => Ok(()),
+            Ok(None) | Err(_) => Err(away(&"the server does not answer in time")),
         }
     }
 
