@@ -191,10 +191,14 @@ impl Live {
         }
         match &mut member.place {
             // It asked again: it has had all that was given here.
-            Place::Joined { after, .. } => {
+            Place::Joined { after, from } => {
                 *after = version;
+                let from = *from;
                 if let Some(at) = course.position() {
-                    member.push(Item::Frame(protocol::position(self.name().as_str(), at)));
+                    // Its replay may be ahead of what has been given here.
+                    let (epoch, offset) = (Arc::clone(&at.epoch), at.offset.max(from));
+                    let at = Position { epoch, offset };
+                    member.push(Item::Frame(protocol::position(self.name().as_str(), &at)));
                 }
             }
             Place::Joining { held, .. } => {
@@ -366,7 +370,8 @@ impl Members {
             self.course.position().filter(|at| event.offset != 0 && is_told(at.offset))
         {
             let frame = protocol::position(event.channel.as_str(), at);
-            self.by_id.values().for_each(|member| member.tell(frame.clone()));
+            let behind = |member: &&Member| member.is_behind(at.offset);
+            self.by_id.values().filter(behind).for_each(|member| member.tell(frame.clone()));
         }
         meters.fanout.record(began.elapsed().as_secs_f64());
     }
@@ -419,6 +424,11 @@ impl Member {
             }
             Place::Joined { .. } => self.push(Item::Event(Arc::clone(event))),
         }
+    }
+
+    /// Whether it had not been given this by its replay.
+    const fn is_behind(&self, offset: u64) -> bool {
+        matches!(self.place, Place::Joined { from, .. } if from < offset)
     }
 
     /// Says something of the channel's course; a comer learns it with its answer.
